@@ -1,0 +1,102 @@
+import type { Duplex } from "node:stream";
+import type { MachineSize } from "@atoll/protocol/plans";
+import type { Isolation } from "@atoll/protocol/workspace-status";
+
+/** Files of a guest image, shared read-only by all its machines. */
+export interface ImageFiles {
+  /** Content address; part of every template's and snapshot's identity. */
+  key: string;
+  kernelPath: string;
+  initramfsPath: string;
+  /** Read-only disks in order: base, agent. */
+  layerPaths: string[];
+  kernelArguments: string;
+}
+
+/** The user's disk: a LUKS qcow2 over a template disk without personal data. */
+export interface DiskFile {
+  path: string;
+  /** 32 random bytes; the driver hands it over in memory-backed files only and never keeps it. */
+  key: Uint8Array;
+  /** Raw, unencrypted, read-only; the freshly formatted file system of this size. */
+  backingPath: string;
+}
+
+/** RAM and device state of a machine baked to agent-ready. Read-only once made. */
+export interface TemplateFiles {
+  templateId: string;
+  ramPath: string;
+  deviceStatePath: string;
+}
+
+export type MachineStart =
+  /** From the kernel. `templateRamPath`: keep guest RAM in this file, so that `saveTemplate` can follow. */
+  | { kind: "boot"; templateRamPath?: string }
+  /** A private copy-on-write view of the template's RAM. */
+  | { kind: "template"; template: TemplateFiles }
+  /** What `saveState` gave, over the same template (or none, if that machine had none). */
+  | { kind: "saved"; template: TemplateFiles | undefined; state: AsyncIterable<Uint8Array> };
+
+export interface LaunchSpec {
+  machineId: string;
+  /** Made by the caller, mode 0700; the driver gives it to the machine's own uid. */
+  directory: string;
+  image: ImageFiles;
+  size: MachineSize;
+  disk: DiskFile;
+  start: MachineStart;
+  signal?: AbortSignal;
+}
+
+/** What the journal keeps of a live machine, to find it again after a restart of hostd. */
+export interface MachineRecord {
+  machineId: string;
+  directory: string;
+  pid: number;
+  /** Start time of the process in clock ticks since boot, from /proc: tells a recycled pid. */
+  startTicks: string;
+  hostBootId: string;
+  uid: number;
+  templateId: string | null;
+}
+
+export interface MachineExit {
+  reason: "killed" | "guest_halted" | "crashed";
+  detail: string;
+}
+
+/**
+ * One virtual machine process. Order: launched (vCPUs never ran) → `start` → running ⇄ `stop`/`start` → `saveState`
+ * or `saveTemplate` while stopped → `kill`.
+ */
+export interface Machine extends AsyncDisposable {
+  readonly record: MachineRecord;
+  /** Resolves once, when the process is gone, however it went. */
+  readonly exited: Promise<MachineExit>;
+  /** Loads what it was launched from, if not yet done, and lets the vCPUs run. */
+  start(signal?: AbortSignal): Promise<void>;
+  /** vCPUs stop; memory stays. */
+  stop(signal?: AbortSignal): Promise<void>;
+  /**
+   * The byte stream to the guest agent; one at a time, a new one replaces it. May be opened before `start`, so that
+   * the guest never sees the host absent. Survives nothing: after `kill` or a restart of hostd open it again.
+   */
+  openLink(signal?: AbortSignal): Promise<Duplex>;
+  /** While stopped: device state and the RAM that differs from the machine's template, in the driver's own form. Plaintext only in memory-backed space. */
+  saveState(signal?: AbortSignal): AsyncIterable<Uint8Array>;
+  /** While stopped, for a machine booted with `templateRamPath`: writes the device state and makes the pair durable. */
+  saveTemplate(deviceStatePath: string, signal?: AbortSignal): Promise<void>;
+  /** Resolves when the process is gone and its key material is wiped. */
+  kill(): Promise<void>;
+}
+
+/** Two drivers (qemu, in-memory fake) pass `hypervisor.contract.ts`. */
+export interface Hypervisor {
+  readonly isolation: Isolation;
+  /** Monitor, version, machine model and accelerator: a snapshot is only restored under an equal value. */
+  readonly fingerprint: string;
+  /** @throws AtollError vm.start_failed, host.full */
+  launch(spec: LaunchSpec): Promise<Machine>;
+  /** The machine of a record if exactly that process still lives, else undefined. Never signals a recycled pid. */
+  adopt(record: MachineRecord): Promise<Machine | undefined>;
+}

@@ -1,0 +1,49 @@
+/**
+ * Every connect of a guest link starts with this, whatever either side had half-sent before.
+ *
+ * Host writes its 32-byte link token, then a HELLO frame. The agent drops all bytes until the token and starts
+ * anew behind it. The agent answers the 32-byte nonce of that HELLO, then its own HELLO frame; the host drops
+ * all bytes until the nonce, so nothing of an earlier life is ever read. The token is secret to hostd and this
+ * guest: user bytes cannot contain it. A machine fresh from a template still expects its template's token;
+ * `linkToken` of the HELLO is what it expects from then on.
+ */
+import { z } from "zod";
+import { ENTROPY_BYTES, LINK_TOKEN_BYTES } from "./limits.ts";
+import { egressPreset } from "./messages/egress.ts";
+
+/** What a freshly booted agent expects, before any host gave it a token of its own. Hex. */
+export const FIRST_LINK_TOKEN = "61746f6c6c206c696e6b3a206120636c65616e20737461727420706c65617365";
+
+const hexBytes = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`));
+
+export const linkHello = z.object({
+  type: z.literal("host"),
+  generation: z.object({ oldest: z.number().int(), newest: z.number().int() }),
+  /** `boot`, `create` and `resume` make the guest take identity, time and entropy before it answers; `reconnect` the time only. */
+  reason: z.enum(["boot", "create", "resume", "reconnect"]),
+  nonce: hexBytes(LINK_TOKEN_BYTES),
+  linkToken: hexBytes(LINK_TOKEN_BYTES),
+  hostTimeMs: z.number(),
+  entropy: hexBytes(ENTROPY_BYTES),
+  identity: z.object({
+    workspaceId: z.string().max(64),
+    hostname: z.string().max(63),
+    /** 32 hex digits, systemd's machine-id. */
+    machineId: hexBytes(16),
+  }),
+  egress: egressPreset,
+});
+export type LinkHello = z.infer<typeof linkHello>;
+
+export const linkHelloAnswer = z.object({
+  type: z.literal("agent"),
+  generation: z.number().int(),
+  agentVersion: z.string().max(64),
+  /** The kernel's boot id: tells a resumed guest from a rebooted one. */
+  bootId: z.string().max(64),
+  /** The kernel accepted and credited the entropy and reseeded. False or missing ends the VM. */
+  isReseeded: z.boolean(),
+  /** Guest clock minus host clock after it was set. */
+  clockOffsetMs: z.number(),
+});
+export type LinkHelloAnswer = z.infer<typeof linkHelloAnswer>;

@@ -1,0 +1,289 @@
+/**
+ * One end of a stream: a single reply, then bytes and events in order under credit flow control.
+ * The peer may have STREAM_WINDOW_BYTES in flight; reading an item gives the credit back.
+ */
+import { deferred } from "@atoll/base/deferred";
+import { AtollError, toAtollError } from "./atoll-error.ts";
+import { type Frame, FrameFlag, FrameKind } from "./frame.ts";
+import { decodeJson, encodeJson } from "./json-payload.ts";
+import {
+  CREDIT_STEP_BYTES,
+  DATA_PAYLOAD_MAX_BYTES,
+  FRAME_PAYLOAD_MAX_BYTES,
+  MESSAGE_MAX_BYTES,
+  STREAM_WINDOW_BYTES,
+} from "./limits.ts";
+import type { StreamEnd } from "./mux.ts";
+
+export type StreamItem =
+  | { kind: "data"; bytes: Uint8Array; isSecondary: boolean }
+  /** Unparsed. */
+  | { kind: "event"; value: unknown };
+
+export interface MuxStreamOptions {
+  streamId: number;
+  send: (frame: Frame) => void;
+  forget: () => void;
+}
+
+interface QueuedItem {
+  item: StreamItem;
+  creditBytes: number;
+}
+
+export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
+  readonly streamId: number;
+  readonly #send: (frame: Frame) => void;
+  readonly #forget: () => void;
+  readonly #reply = deferred<unknown>();
+  readonly #closed = deferred<AtollError | undefined>();
+  readonly #incoming: QueuedItem[] = [];
+  #fragments: Uint8Array[] = [];
+  #fragmentBytes = 0;
+  #wakeReader: (() => void) | undefined;
+  #wakeWriters: Array<() => void> = [];
+  #writable = STREAM_WINDOW_BYTES;
+  #readableLeft = STREAM_WINDOW_BYTES;
+  #consumed = 0;
+  #peerEnded = false;
+  #weEnded = false;
+  #error: AtollError | undefined;
+  #isOver = false;
+
+  constructor(options: MuxStreamOptions) {
+    this.streamId = options.streamId;
+    this.#send = options.send;
+    this.#forget = options.forget;
+  }
+
+  /** The acceptor's answer, unparsed. Rejects when the stream is refused, reset or lost first. */
+  get reply(): Promise<unknown> {
+    return this.#reply.promise;
+  }
+
+  /** Resolves once when the stream is over: undefined after END in both directions, else the reason. */
+  get closed(): Promise<AtollError | undefined> {
+    return this.#closed.promise;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  sendReply(value: unknown): void {
+    this.#sendMessage(FrameKind.reply, { ok: value });
+  }
+
+  /** Resolves when the event is in the window; rejects when the stream ends first. */
+  async sendEvent(value: unknown): Promise<void> {
+    const bytes = encodeJson(value);
+    if (bytes.length > MESSAGE_MAX_BYTES)
+      throw new AtollError("request.too_large", `event of ${bytes.length} bytes`);
+    for (let at = 0; at < bytes.length; at += DATA_PAYLOAD_MAX_BYTES) {
+      const payload = bytes.subarray(at, at + DATA_PAYLOAD_MAX_BYTES);
+      const flags = at + payload.length < bytes.length ? FrameFlag.more : 0;
+      await this.#take(payload.length);
+      this.#send({ kind: FrameKind.event, flags, streamId: this.streamId, payload });
+    }
+  }
+
+  /** Resolves when all bytes are in the peer's window, so awaiting it is backpressure. Copies nothing: do not reuse `bytes`. */
+  async write(bytes: Uint8Array, options: { isSecondary?: boolean } = {}): Promise<void> {
+    const flags = options.isSecondary ? FrameFlag.secondary : 0;
+    for (let at = 0; at < bytes.length; ) {
+      if (this.#writable === 0 || this.#weEnded || this.#isOver) await this.#take(0);
+      const size = Math.min(bytes.length - at, DATA_PAYLOAD_MAX_BYTES, this.#writable);
+      this.#writable -= size;
+      this.#send({
+        kind: FrameKind.data,
+        flags,
+        streamId: this.streamId,
+        payload: bytes.subarray(at, at + size),
+      });
+      at += size;
+    }
+  }
+
+  /** Bytes that `write` takes now without waiting. */
+  get writableBytes(): number {
+    return this.#isOver || this.#weEnded ? 0 : this.#writable;
+  }
+
+  /** This side writes no more. */
+  end(): void {
+    if (this.#weEnded || this.#isOver) return;
+    this.#weEnded = true;
+    this.#send({ kind: FrameKind.end, flags: 0, streamId: this.streamId, payload: new Uint8Array(0) });
+    this.#finishIfBothEnded();
+  }
+
+  /** Ends both directions now. The peer sees `error`; local waits reject with it. */
+  reset(error: AtollError = new AtollError("stream.reset")): void {
+    if (this.#isOver) return;
+    this.#send({
+      kind: FrameKind.reset,
+      flags: 0,
+      streamId: this.streamId,
+      payload: encodeJson(error.toWire()),
+    });
+    this.#over(error);
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<StreamItem> {
+    for (;;) {
+      const queued = this.#incoming.shift();
+      if (queued !== undefined) {
+        this.#giveCredit(queued.creditBytes);
+        yield queued.item;
+        continue;
+      }
+      if (this.#error) throw this.#error;
+      if (this.#peerEnded) return;
+      await new Promise<void>((resolve) => {
+        this.#wakeReader = resolve;
+      });
+    }
+  }
+
+  onFrame(frame: Frame): void {
+    if (this.#isOver) return;
+    switch (frame.kind) {
+      case FrameKind.reply: {
+        const message = this.#assemble(frame);
+        if (message === undefined) return;
+        const value = decodeJson(message);
+        this.#reply.resolve(
+          typeof value === "object" && value !== null && "ok" in value ? value.ok : undefined,
+        );
+        return;
+      }
+      case FrameKind.data:
+        this.#takeReadable(frame.payload.length);
+        if (this.#peerEnded) throw new AtollError("link.protocol", "data after end");
+        this.#push(
+          { kind: "data", bytes: frame.payload, isSecondary: (frame.flags & FrameFlag.secondary) !== 0 },
+          frame.payload.length,
+        );
+        return;
+      case FrameKind.event: {
+        this.#takeReadable(frame.payload.length);
+        const message = this.#assemble(frame);
+        if (message === undefined) {
+          // A fragment occupies memory already counted by MESSAGE_MAX_BYTES: give its credit back at once.
+          this.#giveCredit(frame.payload.length);
+          return;
+        }
+        this.#push({ kind: "event", value: decodeJson(message) }, frame.payload.length);
+        return;
+      }
+      case FrameKind.credit: {
+        if (frame.payload.length !== 4) throw new AtollError("link.protocol", "credit of wrong size");
+        const bytes = new DataView(frame.payload.buffer, frame.payload.byteOffset, 4).getUint32(0);
+        this.#writable = Math.min(this.#writable + bytes, STREAM_WINDOW_BYTES);
+        this.#wakeAllWriters();
+        return;
+      }
+      case FrameKind.end:
+        this.#peerEnded = true;
+        this.#reply.reject(new AtollError("stream.reset", "stream ended without a reply"));
+        this.#wakeReader?.();
+        this.#finishIfBothEnded();
+        return;
+      case FrameKind.reset:
+        this.#over(AtollError.fromWire(decodeJson(frame.payload)));
+        return;
+      default:
+        throw new AtollError("link.protocol", `frame of kind ${frame.kind} inside a stream`);
+    }
+  }
+
+  onLost(error: AtollError): void {
+    if (!this.#isOver) this.#over(error);
+  }
+
+  #sendMessage(kind: typeof FrameKind.reply, value: unknown): void {
+    const bytes = encodeJson(value);
+    if (bytes.length > MESSAGE_MAX_BYTES) return this.reset(new AtollError("request.too_large"));
+    for (let at = 0; at < bytes.length; at += FRAME_PAYLOAD_MAX_BYTES) {
+      const payload = bytes.subarray(at, at + FRAME_PAYLOAD_MAX_BYTES);
+      const flags = at + payload.length < bytes.length ? FrameFlag.more : 0;
+      this.#send({ kind, flags, streamId: this.streamId, payload });
+    }
+  }
+
+  /** Waits for window of at least `bytes` (or any, for 0), then takes `bytes`. */
+  async #take(bytes: number): Promise<void> {
+    while (!this.#isOver && !this.#weEnded && this.#writable < Math.max(bytes, 1)) {
+      await new Promise<void>((resolve) => this.#wakeWriters.push(resolve));
+    }
+    if (this.#isOver || this.#weEnded) throw this.#error ?? new AtollError("stream.reset", "write after end");
+    this.#writable -= bytes;
+  }
+
+  #takeReadable(bytes: number): void {
+    this.#readableLeft -= bytes;
+    if (this.#readableLeft < 0)
+      throw new AtollError("link.protocol", `stream ${this.streamId} overran its window`);
+  }
+
+  #giveCredit(bytes: number): void {
+    this.#consumed += bytes;
+    if (this.#consumed < CREDIT_STEP_BYTES || this.#peerEnded || this.#isOver) return;
+    const payload = new Uint8Array(4);
+    new DataView(payload.buffer).setUint32(0, this.#consumed);
+    this.#readableLeft += this.#consumed;
+    this.#consumed = 0;
+    this.#send({ kind: FrameKind.credit, flags: 0, streamId: this.streamId, payload });
+  }
+
+  /** Returns the whole message, or undefined while fragments are missing. */
+  #assemble(frame: Frame): Uint8Array | undefined {
+    const isPartial = (frame.flags & FrameFlag.more) !== 0;
+    if (!isPartial && this.#fragments.length === 0) return frame.payload;
+    this.#fragments.push(frame.payload.slice());
+    this.#fragmentBytes += frame.payload.length;
+    if (this.#fragmentBytes > MESSAGE_MAX_BYTES) throw new AtollError("link.protocol", "message too long");
+    if (isPartial) return undefined;
+    const message = new Uint8Array(this.#fragmentBytes);
+    let at = 0;
+    for (const fragment of this.#fragments) {
+      message.set(fragment, at);
+      at += fragment.length;
+    }
+    this.#fragments = [];
+    this.#fragmentBytes = 0;
+    return message;
+  }
+
+  #push(item: StreamItem, creditBytes: number): void {
+    this.#incoming.push({ item, creditBytes });
+    this.#wakeReader?.();
+    this.#wakeReader = undefined;
+  }
+
+  #wakeAllWriters(): void {
+    for (const wake of this.#wakeWriters.splice(0)) wake();
+  }
+
+  #finishIfBothEnded(): void {
+    if (this.#peerEnded && this.#weEnded) this.#over(undefined);
+  }
+
+  #over(error: AtollError | undefined): void {
+    this.#isOver = true;
+    this.#error = error;
+    this.#peerEnded = true;
+    this.#forget();
+    this.#reply.reject(error ?? new AtollError("stream.reset", "stream ended without a reply"));
+    this.#wakeReader?.();
+    this.#wakeAllWriters();
+    this.#closed.resolve(error);
+  }
+}
+
+/** Turns any failure of a handler into what the peer may see. */
+export function resetWith(stream: MuxStream, cause: unknown): AtollError {
+  const error = toAtollError(cause);
+  stream.reset(error);
+  return error;
+}

@@ -1,0 +1,37 @@
+/** Claims of the signed passes (JWT, EdDSA). Each kind has its own audience, so none can stand in for another. */
+import { z } from "zod";
+import { previewPort, uuid, workspaceSlug } from "./ids.ts";
+
+export const TICKET_ISSUER = "atoll-web";
+export const SESSION_TICKET = { audience: "atoll-session", lifetimeSeconds: 60 } as const;
+export const PREVIEW_TICKET = { audience: "atoll-preview", lifetimeSeconds: 30 } as const;
+
+/** Lets one browser tab open one session on one workspace. Handed by web to the browser, checked by gateway and hostd. */
+export const sessionTicketClaims = z.object({
+  jti: uuid,
+  /** User. */
+  sub: uuid,
+  workspaceId: uuid,
+  slug: workspaceSlug,
+  /** Sign-in session, so that signing out ends sockets. */
+  authSessionId: uuid,
+  planLabel: z.string().max(32),
+  maxSessions: z.number().int().positive(),
+  exp: z.number(),
+});
+export type SessionTicketClaims = z.infer<typeof sessionTicketClaims>;
+
+/** Exchanged once, on the preview host itself, for that host's own cookie. */
+export const previewTicketClaims = z.object({
+  jti: uuid,
+  sub: uuid,
+  workspaceId: uuid,
+  slug: workspaceSlug,
+  port: previewPort,
+  authSessionId: uuid,
+  exp: z.number(),
+});
+export type PreviewTicketClaims = z.infer<typeof previewTicketClaims>;
+
+/** Path on a preview host that takes `?ticket=` and `?to=` (a path on the same host). */
+export const PREVIEW_ENTER_PATH = "/__atoll/enter";
