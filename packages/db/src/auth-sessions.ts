@@ -1,0 +1,86 @@
+import { randomUUID } from "node:crypto";
+import type { Db } from "./create-db.ts";
+import type { AuthSession } from "./generated/client.ts";
+import type { PublicUser } from "./users.ts";
+import { isUuid, type Tenant, withTenant } from "./with-tenant.ts";
+
+/** The table's own limit; browsers send shorter ones, attackers do not. */
+const MAX_USER_AGENT_CHARS = 400;
+
+export interface NewAuthSession {
+  expiresAt: Date;
+  userAgent: string | null;
+}
+
+export interface LiveSession {
+  session: AuthSession;
+  user: PublicUser;
+}
+
+export function createAuthSession(
+  { tx, userId }: Tenant,
+  { expiresAt, userAgent }: NewAuthSession,
+): Promise<AuthSession> {
+  return tx.authSession.create({
+    data: {
+      id: randomUUID(),
+      userId,
+      expiresAt,
+      userAgent: userAgent?.slice(0, MAX_USER_AGENT_CHARS) ?? null,
+    },
+  });
+}
+
+/** The sign-in and its user, or null when it is unknown, revoked, expired or another user's. */
+export async function checkAuthSession(
+  db: Db,
+  userId: string,
+  sessionId: string,
+  now: Date = new Date(),
+): Promise<LiveSession | null> {
+  if (!isUuid(userId) || !isUuid(sessionId)) return null;
+  const row = await withTenant(db, userId, ({ tx }) =>
+    tx.authSession.findFirst({
+      where: { id: sessionId, userId, revokedAt: null, expiresAt: { gt: now } },
+      include: { user: { omit: { passwordHash: true } } },
+    }),
+  );
+  if (!row) return null;
+  const { user, ...session } = row;
+  return { session, user };
+}
+
+/** Newest first, live ones only. */
+export function listAuthSessions({ tx, userId }: Tenant, now: Date = new Date()): Promise<AuthSession[]> {
+  return tx.authSession.findMany({
+    where: { userId, revokedAt: null, expiresAt: { gt: now } },
+    orderBy: { createdAt: "desc" },
+  });
+}
+
+/** Idempotent: false when there was no such live session. */
+export async function revokeAuthSession(
+  { tx, userId }: Tenant,
+  sessionId: string,
+  now: Date = new Date(),
+): Promise<boolean> {
+  if (!isUuid(sessionId)) return false;
+  const { count } = await tx.authSession.updateMany({
+    where: { id: sessionId, userId, revokedAt: null },
+    data: { revokedAt: now },
+  });
+  return count === 1;
+}
+
+/** Ids of the sessions that were live, so that their connections can be ended too. */
+export async function revokeAllAuthSessions(
+  { tx, userId }: Tenant,
+  now: Date = new Date(),
+): Promise<string[]> {
+  const rows = await tx.authSession.updateManyAndReturn({
+    where: { userId, revokedAt: null },
+    data: { revokedAt: now },
+    select: { id: true },
+  });
+  return rows.map((row) => row.id);
+}
