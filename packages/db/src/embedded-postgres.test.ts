@@ -1,4 +1,13 @@
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
@@ -69,9 +78,8 @@ it("starts again after a kill that left its lock file with the id of another pro
 
 it("begins anew where an interrupted first start left a half-made directory", async () => {
   const directory = temporaryDirectory();
-  const server = await start(directory);
-  await server.stop();
-  rmSync(join(directory, "data", "PG_VERSION"));
+  mkdirSync(join(directory, "data.new"), { mode: 0o700 });
+  writeFileSync(join(directory, "data.new", "PG_VERSION"), "18");
   expect((await start(directory)).startedNow).toBe(true);
 });
 

@@ -58,7 +58,7 @@ const execute = promisify(execFile);
 
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const layout = await prepare(options.directory);
-  if (!existsSync(join(layout.data, "PG_VERSION"))) await initialise(layout, options.ownerPassword);
+  if (!existsSync(layout.data)) await initialise(layout, options.ownerPassword);
   const running = await isAnswering(layout, options.ownerPassword);
   if (!running) await start(layout, options.durable ?? true);
   return {
@@ -106,24 +106,27 @@ function assertPrivate(path: string, uid: number | undefined): void {
   }
 }
 
+/** Under another name until it is whole: an interrupted first start must not look like a database. */
 async function initialise(layout: Layout, ownerPassword: string): Promise<void> {
-  // A first start that was interrupted leaves a directory that initdb refuses and nobody has used.
-  rmSync(layout.data, { recursive: true, force: true });
-  mkdirSync(layout.data, { mode: 0o700 });
-  const { uid, gid } = layout.identity;
-  if (uid !== undefined && gid !== undefined) chownSync(layout.data, uid, gid);
+  const fresh = `${layout.data}.new`;
+  rmSync(fresh, { recursive: true, force: true });
+  mkdirSync(fresh, { mode: 0o700 });
   const passwordFile = join(layout.log, "owner-password");
   writeFileSync(passwordFile, ownerPassword, { mode: 0o600 });
-  if (uid !== undefined && gid !== undefined) chownSync(passwordFile, uid, gid);
+  const { uid, gid } = layout.identity;
+  if (uid !== undefined && gid !== undefined) {
+    for (const path of [fresh, passwordFile]) chownSync(path, uid, gid);
+  }
   try {
     await run(layout, "initdb", [
-      ["--pgdata", layout.data],
+      ["--pgdata", fresh],
       ["--username", "postgres"],
       ["--auth", "scram-sha-256"],
       ["--pwfile", passwordFile],
       ["--encoding", "UTF8"],
       ["--locale", "C.UTF-8"],
     ]);
+    renameSync(fresh, layout.data);
   } finally {
     rmSync(passwordFile, { force: true });
   }
