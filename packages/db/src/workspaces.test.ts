@@ -102,15 +102,23 @@ describe("finding a workspace", () => {
   it("keeps the newest state when reports arrive out of order", async () => {
     const user = await newUser();
     const { id } = await create(user.id);
-    const report = (generation: number, state: string) =>
+    const start = Date.now();
+    const report = (generation: number, laterMs: number, state: string) =>
       withTenant(db, user.id, (tenant) =>
-        recordWorkspaceState(tenant, id, { state, reason: null, since: new Date(), generation }),
+        recordWorkspaceState(tenant, id, {
+          state,
+          reason: null,
+          since: new Date(start + laterMs),
+          generation,
+        }),
       );
-    expect([await report(2, "running"), await report(1, "creating"), await report(2, "paused")]).toEqual([
-      true,
-      false,
-      false,
-    ]);
+    const accepted = [
+      await report(2, 1_000, "resuming"),
+      await report(2, 2_000, "running"),
+      await report(2, 1_500, "resuming"),
+      await report(1, 3_000, "paused"),
+    ];
+    expect(accepted).toEqual([true, true, false, false]);
     expect(await withTenant(db, user.id, (tenant) => getWorkspace(tenant, id))).toMatchObject({
       state: "running",
     });

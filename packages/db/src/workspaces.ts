@@ -7,7 +7,7 @@ export interface StateReport {
   state: string;
   reason: string | null;
   since: Date;
-  /** hostd's count of this workspace's transitions. */
+  /** hostd's count of this workspace's operations; several states share one. */
   generation: number;
 }
 
@@ -58,7 +58,11 @@ export async function recordWorkspaceState(
   { state, reason, since, generation }: StateReport,
 ): Promise<boolean> {
   const { count } = await tx.workspace.updateMany({
-    where: { id, ownerId: userId, generation: { lt: generation } },
+    where: {
+      id,
+      ownerId: userId,
+      OR: [{ generation: { lt: generation } }, { generation, stateSince: { lte: since } }],
+    },
     data: { state, stateReason: reason, stateSince: since, generation },
   });
   return count === 1;
