@@ -1,0 +1,20 @@
+import { z } from "zod";
+import { npmPackagePin } from "./npm-package.ts";
+
+/** `vm-images/<name>/image.json`: what a guest image is made of. Unknown keys are refused. */
+export const imageDeclaration = z.strictObject({
+  name: z.string().regex(/^[a-z][a-z0-9-]*$/),
+  description: z.string(),
+  suite: z.string(),
+  components: z.array(z.string()).min(1),
+  packages: z.array(z.string()),
+  kernelPackage: z.string(),
+  /** Module names, without path and ending; what they depend on is found by itself. */
+  initramfsModules: z.array(z.string()),
+  kernelArguments: z.array(z.string()),
+  node: npmPackagePin,
+  npm: npmPackagePin,
+  /** Native packages of the agent; everything else is bundled into its one file. */
+  agentPackages: z.array(npmPackagePin),
+});
+export type ImageDeclaration = z.infer<typeof imageDeclaration>;
