@@ -1,0 +1,207 @@
+import { join } from "node:path";
+import { Scope } from "@atoll/base/scope";
+import { hostHealth } from "@atoll/protocol/hostd-api";
+import type { z } from "zod";
+import type { Progress } from "../bootstrap/progress.mjs";
+import { provideDatabase } from "./database.ts";
+import type { StartEnv } from "./env.ts";
+import { getJson } from "./get-json.ts";
+import { type Layout, makeLayout, repository } from "./layout.ts";
+import { assertPortFree } from "./port-owner.ts";
+import { quietEnv } from "./quiet-env.ts";
+import { provideSecrets } from "./secrets.ts";
+import { Service, type ServiceOptions } from "./service.ts";
+import { ServiceRecords } from "./service-records.ts";
+
+/**
+ * The whole of Atoll on one machine: database, hostd, gateway, web, in this order, each healthy before the next.
+ * Used by `npm start` and by the end-to-end tests, which give it a data directory of their own. Everything that is
+ * built must be there already (prepare.ts).
+ */
+export interface StackOptions {
+  env: StartEnv;
+  progress: Progress;
+  signal: AbortSignal;
+  /** False only for tests: a crash of the database may then lose everything. */
+  durableDatabase?: boolean;
+  onNote?: (text: string) => void;
+}
+
+export type HostHealth = z.infer<typeof hostHealth>;
+
+export interface Stack {
+  webUrl: string;
+  previewPort: number;
+  /** Owner of the database: for operators' commands and for tests that look past row-level security. */
+  databaseOwnerUrl: string;
+  layout: Layout;
+  health(signal: AbortSignal): Promise<HostHealth>;
+  /** Process ids by name, for tests that end them. A restarted service has a new one. */
+  pids(): Record<ServiceName, number | undefined>;
+  /** Web and gateway first, then hostd, which pauses every machine, then the database. `hurry` cuts it short. */
+  stop(hurry?: AbortSignal): Promise<void>;
+}
+
+export type ServiceName = "hostd" | "gateway" | "web";
+
+const START_TIMEOUT_MS = 60_000;
+const STOP_TIMEOUT_MS = 10_000;
+/** One machine takes seconds to seal under emulation; a full host has many. */
+const PAUSE_TIMEOUT_MS = 300_000;
+const HURRIED_PAUSE_MS = 10_000;
+const PAUSE_REPORT_INTERVAL_MS = 1_000;
+
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const { env, progress, signal } = options;
+  const onNote = options.onNote ?? ((text: string) => progress.note(text));
+  const layout = makeLayout(env.dataDirectory);
+  const secrets = provideSecrets(layout.secrets);
+  const records = new ServiceRecords(join(layout.run, "services.json"));
+  const scope = new Scope();
+  const hurried = new AbortController();
+  const stop = async (hurry?: AbortSignal) => {
+    if (hurry?.aborted) hurried.abort();
+    hurry?.addEventListener("abort", () => hurried.abort(), { once: true });
+    await scope.close();
+  };
+  const health = async (until: AbortSignal) =>
+    hostHealth.parse(await getJson({ socketPath: layout.hostdSocket, path: "/healthz" }, until));
+
+  try {
+    await progress.step("Ports", async (report) => {
+      await records.endLeftovers(report);
+      await assertPortFree(env.ports.web, "ATOLL_WEB_PORT");
+      await assertPortFree(env.ports.gateway, "ATOLL_GATEWAY_PORT");
+      await assertPortFree(env.ports.preview, "ATOLL_PREVIEW_PORT");
+      return `web ${env.ports.web}, gateway ${env.ports.gateway}, previews ${env.ports.preview}`;
+    });
+    let databaseUrls = { appUrl: "", ownerUrl: "" };
+    await progress.step("Database", async (report) => {
+      const { databaseOwnerUrl: ownerUrl, nativeSchemaEngine } = env;
+      const durable = options.durableDatabase ?? true;
+      const database = await provideDatabase({
+        layout,
+        secrets,
+        ownerUrl,
+        nativeSchemaEngine,
+        durable,
+        signal,
+        report,
+      });
+      scope.defer(() => progress.step("Stop the database", () => database.stop()));
+      databaseUrls = database;
+      return database.migrated > 0 ? `${database.migrated} migrations applied` : "up to date";
+    });
+
+    const webUrl = `http://localhost:${env.ports.web}`;
+    const shared = {
+      ...quietEnv(),
+      NODE_ENV: "production",
+      ATOLL_DATA: layout.data,
+      ATOLL_CACHE: env.cacheDirectory,
+      ATOLL_WEB_URL: webUrl,
+      ATOLL_GATEWAY_PORT: String(env.ports.gateway),
+      ATOLL_PREVIEW_PORT: String(env.ports.preview),
+      ATOLL_HOSTD_SOCKET: layout.hostdSocket,
+      ATOLL_LINK_SOCKET: layout.linkSocket,
+      ATOLL_TICKET_PUBLIC_KEY_FILE: secrets.ticketPublicKeyFile,
+      ATOLL_IDLE_PAUSE_SECONDS: String(env.idlePauseSeconds),
+      ATOLL_ALLOW_EMULATED: env.allowEmulated ? "1" : "0",
+    };
+    const webSecrets = {
+      DATABASE_URL: databaseUrls.appUrl,
+      AUTH_SECRET: secrets.authSecret,
+      AUTH_URL: webUrl,
+      ATOLL_TICKET_PRIVATE_KEY_FILE: secrets.ticketPrivateKeyFile,
+    };
+    const source = (app: string) => join(repository, "apps", app);
+    const next = join(repository, "node_modules", "next", "dist", "bin", "next");
+    const plans: Array<Pick<ServiceOptions, "argv" | "cwd" | "env" | "isHealthy"> & { name: ServiceName }> = [
+      {
+        name: "hostd",
+        argv: [join(source("hostd"), "src", "main.ts")],
+        cwd: source("hostd"),
+        env: shared,
+        isHealthy: async (until) => (await health(until)).ok,
+      },
+      {
+        name: "gateway",
+        argv: [join(source("gateway"), "src", "main.ts")],
+        cwd: source("gateway"),
+        env: shared,
+        isHealthy: (until) => answers(env.ports.gateway, until),
+      },
+      {
+        name: "web",
+        argv: [next, "start", "--port", String(env.ports.web), "--hostname", "127.0.0.1"],
+        cwd: source("web"),
+        env: { ...shared, ...webSecrets },
+        isHealthy: (until) => answers(env.ports.web, until),
+      },
+    ];
+    const services = new Map<ServiceName, Service>();
+    for (const plan of plans) {
+      const service = new Service({
+        ...plan,
+        log: join(layout.logs, `${plan.name}.log`),
+        startTimeoutMs: START_TIMEOUT_MS,
+        onNote,
+        onProcess: (identity) => records.set(plan.name, identity),
+      });
+      services.set(plan.name, service);
+      scope.defer(() => stopService(service, { progress, hurry: hurried.signal, health }));
+      await progress.step(plan.name, () => service.start(signal));
+    }
+    return {
+      webUrl,
+      previewPort: env.ports.preview,
+      databaseOwnerUrl: databaseUrls.ownerUrl,
+      layout,
+      health,
+      pids: () => ({
+        hostd: services.get("hostd")?.pid,
+        gateway: services.get("gateway")?.pid,
+        web: services.get("web")?.pid,
+      }),
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function answers(port: number, signal: AbortSignal): Promise<boolean> {
+  return (await getJson({ port, path: "/healthz" }, signal)) !== undefined;
+}
+
+interface StopOptions {
+  progress: Progress;
+  hurry: AbortSignal;
+  health: (signal: AbortSignal) => Promise<HostHealth>;
+}
+
+async function stopService(service: Service, { progress, hurry, health }: StopOptions): Promise<void> {
+  if (service.name !== "hostd") {
+    await progress.step(`Stop ${service.name}`, () => service.stop(STOP_TIMEOUT_MS, hurry));
+    return;
+  }
+  await progress.step("Pause the machines and stop hostd", async (report) => {
+    const watch = setInterval(() => {
+      health(AbortSignal.timeout(PAUSE_REPORT_INTERVAL_MS)).then(
+        ({ runningCount }) => report(`${runningCount} still running`),
+        () => {},
+      );
+    }, PAUSE_REPORT_INTERVAL_MS);
+    const giveUp = new AbortController();
+    // Hurried, hostd still gets a moment; machines it cannot pause go on running and are adopted by the next start.
+    const shorten = () => setTimeout(() => giveUp.abort(), HURRIED_PAUSE_MS).unref();
+    if (hurry.aborted) shorten();
+    else hurry.addEventListener("abort", shorten, { once: true });
+    try {
+      await service.stop(PAUSE_TIMEOUT_MS, giveUp.signal);
+    } finally {
+      clearInterval(watch);
+    }
+  });
+}
