@@ -21,6 +21,8 @@ export const connectionHello = z.discriminatedUnion("type", [
     type: z.literal("preview"),
     workspaceId: uuid,
     userId: uuid,
+    /** Sign-in session that opened the preview, so that signing out ends it (`session.revoked`). */
+    authSessionId: uuid,
   }),
 ]);
 export type ConnectionHello = z.infer<typeof connectionHello>;
