@@ -14,12 +14,19 @@ export interface ImageFiles {
 }
 
 /** The user's disk: a LUKS qcow2 over a template disk without personal data. */
-export interface DiskFile {
+export interface EncryptedDisk {
+  kind: "encrypted";
   path: string;
-  /** 32 random bytes; the driver hands it over in memory-backed files only and never keeps it. */
+  /** 32 bytes; the driver hands it over in memory-backed files only and never keeps it. */
   key: Uint8Array;
-  /** Raw, unencrypted, read-only; the freshly formatted file system of this size. */
+  /** Raw, unencrypted, read-only; the file system as the template's guest left it. */
   backingPath: string;
+}
+
+/** A template's own disk while it is baked: written by that one guest, without personal data. */
+export interface RawDisk {
+  kind: "raw";
+  path: string;
 }
 
 /** RAM and device state of a machine baked to agent-ready. Read-only once made. */
@@ -39,11 +46,9 @@ export type MachineStart =
 
 export interface LaunchSpec {
   machineId: string;
-  /** Made by the caller, mode 0700; the driver gives it to the machine's own uid. */
-  directory: string;
   image: ImageFiles;
   size: MachineSize;
-  disk: DiskFile;
+  disk: EncryptedDisk | RawDisk;
   start: MachineStart;
   signal?: AbortSignal;
 }
@@ -51,13 +56,16 @@ export interface LaunchSpec {
 /** What the journal keeps of a live machine, to find it again after a restart of hostd. */
 export interface MachineRecord {
   machineId: string;
-  directory: string;
+  /** The machine's own directory in memory-backed space: sockets and the monitor's log. Gone after a host reboot, like the process. */
+  runDirectory: string;
   pid: number;
   /** Start time of the process in clock ticks since boot, from /proc: tells a recycled pid. */
   startTicks: string;
   hostBootId: string;
   uid: number;
   templateId: string | null;
+  /** What differs from this file is what `saveState` saves. */
+  baseRamPath: string;
 }
 
 export interface MachineExit {
@@ -66,14 +74,16 @@ export interface MachineExit {
 }
 
 /**
- * One virtual machine process. Order: launched (vCPUs never ran) → `start` → running ⇄ `stop`/`start` → `saveState`
- * or `saveTemplate` while stopped → `kill`.
+ * One virtual machine process. Order: launched (vCPUs never ran) → `load` → `start` → running ⇄ `stop`/`start` →
+ * `saveState` or `saveTemplate` while stopped → `kill`.
  */
 export interface Machine extends AsyncDisposable {
   readonly record: MachineRecord;
   /** Resolves once, when the process is gone, however it went. */
   readonly exited: Promise<MachineExit>;
-  /** Loads what it was launched from, if not yet done, and lets the vCPUs run. */
+  /** Brings in what it was launched from, without running it. `start` does it if it was not done. @throws AtollError vm.start_failed, or what the saved state's stream threw */
+  load(signal?: AbortSignal): Promise<void>;
+  /** Lets the vCPUs run. */
   start(signal?: AbortSignal): Promise<void>;
   /** vCPUs stop; memory stays. */
   stop(signal?: AbortSignal): Promise<void>;
@@ -99,4 +109,6 @@ export interface Hypervisor {
   launch(spec: LaunchSpec): Promise<Machine>;
   /** The machine of a record if exactly that process still lives, else undefined. Never signals a recycled pid. */
   adopt(record: MachineRecord): Promise<Machine | undefined>;
+  /** Ends machines that an earlier life of this host started and nobody adopted: call it after the last `adopt`. */
+  reap(): Promise<void>;
 }

@@ -20,7 +20,7 @@ export interface WorkspaceDisk {
 }
 
 export interface CreatedMachine {
-  /** Launched, not started. */
+  /** Loaded, not started. */
   machine: Machine;
   disk: WorkspaceDisk;
   /** What the guest's agent expects at the next handshake: the template's token, or the first one after a boot. */
@@ -49,7 +49,8 @@ export interface MachineSource {
     disk: WorkspaceDisk,
   ): Promise<{ machine: Machine; disk: WorkspaceDisk; linkToken: string }>;
   /**
-   * From a sealed snapshot, which is consumed durably before this returns.
+   * From a sealed snapshot, which is consumed durably before this returns: the disk's epoch rises. The machine is loaded,
+   * not started.
    * @throws AtollError snapshot.invalid, snapshot.incompatible: the caller boots instead and says so.
    */
   resume(
@@ -57,6 +58,8 @@ export interface MachineSource {
     disk: WorkspaceDisk,
     snapshot: SnapshotRef,
   ): Promise<{ machine: Machine; disk: WorkspaceDisk }>;
+  /** The committed snapshot that fits the disk's epoch: after a crash between a pause and the journal. */
+  findSnapshot(workspaceId: string, disk: WorkspaceDisk): Promise<SnapshotRef | undefined>;
   /**
    * Of a machine whose guest is quiesced: stops it, seals state and RAM under the workspace's key, commits the manifest
    * last, then kills the process. Space is checked first (`host.disk_full`: the machine goes on running).
@@ -70,7 +73,7 @@ export interface MachineSource {
   ): Promise<{ keyDestroyedAtMs: number; dataUnlinkedAtMs: number }>;
   /** Destroys the owner's key, and with it every key it wraps. */
   destroyOwnerKey(ownerId: string): Promise<{ commitment: string | null; destroyedAtMs: number }>;
-  /** Removes directories below `workspaces/` that no record and no pool entry names. */
+  /** After adoption at start: ends machines nobody adopted, removes directories below `workspaces/` that neither the set nor the pool names, and starts filling the pool. */
   sweep(knownDiskIds: ReadonlySet<string>): Promise<void>;
   readonly readyCount: number;
   /** Of the first plan's template. */
