@@ -6,7 +6,7 @@ import { stripVTControlCharacters } from "node:util";
 
 const FRAME_INTERVAL_MS = 200;
 /** A log reader must see that a long step is alive, and not one line per second of it. */
-const PLAIN_INTERVAL_MS = 15_000;
+const PLAIN_INTERVAL_MS = 10_000;
 const COLOURS = { ok: "32", fail: "31", note: "36", dim: "2" };
 
 /** What went wrong and what a person can do about it; both are printed, the stack is not. */
@@ -51,7 +51,7 @@ export class Progress {
       this.#isTerminal ? FRAME_INTERVAL_MS : PLAIN_INTERVAL_MS,
     );
     timer.unref();
-    this.#tick(step);
+    if (this.#isTerminal) this.#tick(step);
     try {
       const result = await work((detail) => {
         step.detail = detail;

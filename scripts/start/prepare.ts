@@ -7,18 +7,32 @@ import { generateClient } from "./generate-client.ts";
 import { repository } from "./layout.ts";
 import { quietEnv } from "./quiet-env.ts";
 
-export interface PrepareOptions {
+export interface BuildPartsOptions {
   cacheDirectory: string;
-  logs: string;
   progress: Progress;
   signal: AbortSignal;
+}
+
+export interface PrepareOptions extends BuildPartsOptions {
+  logs: string;
 }
 
 const IMAGE = "base";
 
 /** Everything that is built once and kept. Each part knows by content whether there is anything to do. */
-export async function prepare({ cacheDirectory, logs, progress, signal }: PrepareOptions): Promise<void> {
+export async function prepare(options: PrepareOptions): Promise<void> {
+  const { logs, progress, signal } = options;
   await progress.step("Database client", () => generateClient(logs, signal));
+  await buildMachineParts(options);
+  await progress.step("Web app", (report) => buildWeb(logs, signal, report));
+}
+
+/** What virtual machines are made of: into the cache, by content. */
+export async function buildMachineParts({
+  cacheDirectory,
+  progress,
+  signal,
+}: BuildPartsOptions): Promise<void> {
   const build = { cacheDir: cacheDirectory, signal };
   await progress.step("QEMU in a root of its own", async (report) => {
     const { version } = await buildVmm({ ...build, onProgress: report });
@@ -28,11 +42,10 @@ export async function prepare({ cacheDirectory, logs, progress, signal }: Prepar
     const { key } = await buildImage({ ...build, name: IMAGE, onProgress: report });
     return `${IMAGE} ${key.slice(0, 12)}`;
   });
-  await progress.step("Web app", (report) => buildWeb(logs, signal, report));
 }
 
 /** Turbo compares the inputs and answers from its cache when nothing changed. */
-async function buildWeb(
+export async function buildWeb(
   logs: string,
   signal: AbortSignal,
   report: (detail: string) => void,

@@ -1,0 +1,155 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { getJson } from "./get-json.ts";
+import { isAlive, type ProcessIdentity } from "./process-identity.ts";
+import { Service, type ServiceOptions } from "./service.ts";
+import { ServiceRecords } from "./service-records.ts";
+
+const SERVER = `import { createServer } from "node:http";
+console.log("starting");
+const server = createServer((_, response) => response.end("{}"));
+server.listen(process.argv[2]);
+`;
+
+let directory: string;
+let notes: string[];
+let onNote: (text: string) => void;
+let services: Service[];
+let signal: AbortSignal;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "atoll-service-"));
+  notes = [];
+  onNote = () => {};
+  services = [];
+  signal = new AbortController().signal;
+});
+
+afterEach(async () => {
+  for (const service of services) await service.stop(0);
+  rmSync(directory, { recursive: true, force: true });
+});
+
+function service(script: string, overrides: Partial<ServiceOptions> = {}): Service {
+  const path = join(directory, "service.mjs");
+  writeFileSync(path, script);
+  const socketPath = join(directory, "health.sock");
+  const made = new Service({
+    name: "sample",
+    argv: [path, socketPath],
+    cwd: directory,
+    env: process.env,
+    log: join(directory, "service.log"),
+    isHealthy: async (until) => (await getJson({ socketPath, path: "/" }, until)) !== undefined,
+    startTimeoutMs: 20_000,
+    onNote: (text) => {
+      notes.push(text);
+      onNote(text);
+    },
+    onProcess: () => {},
+    ...overrides,
+  });
+  services.push(made);
+  return made;
+}
+
+describe("a service", () => {
+  it("is started once it answers, and gone once it is stopped", async () => {
+    const identities: Array<ProcessIdentity | undefined> = [];
+    const sample = service(SERVER, { onProcess: (identity) => identities.push(identity) });
+    await sample.start(signal);
+    const [identity] = identities;
+    expect(identity && isAlive(identity)).toBe(true);
+    expect(readFileSync(join(directory, "service.log"), "utf8")).toBe("starting\n");
+    await sample.stop(10_000);
+    await sample.stop(10_000);
+    expect(identity && isAlive(identity)).toBe(false);
+    expect(notes).toEqual([]);
+  });
+
+  it("that ends before it is ready fails with the end of its log", async () => {
+    const sample = service('console.error("no such port"); process.exit(3);');
+    await expect(sample.start(signal)).rejects.toMatchObject({
+      message: "sample ended with code 3 before it was ready",
+      logTail: "no such port",
+    });
+  });
+
+  it("that never answers fails at its deadline", async () => {
+    const sample = service("setInterval(() => {}, 1000);", { startTimeoutMs: 300 });
+    await expect(sample.start(signal)).rejects.toThrow(/not ready within/);
+  });
+
+  it("is started again when it ends by itself, and says so", async () => {
+    const again = Promise.withResolvers<ProcessIdentity>();
+    let starts = 0;
+    const sample = service(
+      SERVER.replace("server.listen", "rmSync(process.argv[2], { force: true }); server.listen").replace(
+        "import",
+        'import { rmSync } from "node:fs";\nimport',
+      ),
+      {
+        onProcess: (identity) => {
+          if (!identity) return;
+          starts += 1;
+          if (starts === 2) again.resolve(identity);
+        },
+      },
+    );
+    await sample.start(signal);
+    process.kill(sample.pid ?? 0, "SIGKILL");
+    const second = await again.promise;
+    expect(isAlive(second)).toBe(true);
+    expect(notes).toEqual([expect.stringMatching(/^sample ended by SIGKILL; starting it again in 0.5 s/)]);
+  });
+
+  it("that ignores SIGTERM is killed when the caller is in a hurry", async () => {
+    const sample = service(`process.on("SIGTERM", () => {});\n${SERVER}`);
+    await sample.start(signal);
+    const hurry = new AbortController();
+    const stopped = sample.stop(600_000, hurry.signal);
+    hurry.abort();
+    await stopped;
+    expect(existsSync(`/proc/${sample.pid}`)).toBe(false);
+  });
+
+  it("can be stopped while it is still starting", async () => {
+    const sample = service("setInterval(() => {}, 1000);");
+    const stop = new AbortController();
+    const started = sample.start(stop.signal);
+    stop.abort(new Error("asked to stop"));
+    await expect(started).rejects.toThrow("asked to stop");
+  });
+
+  it("cuts a log that has grown too long, and keeps the part before", async () => {
+    writeFileSync(join(directory, "service.log"), "x".repeat(11 * 1024 * 1024));
+    await service(SERVER).start(signal);
+    expect(readFileSync(join(directory, "service.log"), "utf8")).toBe("starting\n");
+    expect(existsSync(join(directory, "service.log.1"))).toBe(true);
+  });
+});
+
+describe("records of services", () => {
+  it("let the next start end what a killed one left behind, and nothing else", async () => {
+    const path = join(directory, "services.json");
+    let identity: ProcessIdentity | undefined;
+    const sample = service(SERVER, { onProcess: (now) => (identity = now ?? identity) });
+    await sample.start(signal);
+    if (!identity) throw new Error("no process");
+    const before = new ServiceRecords(path);
+    before.set("web", identity);
+    // The number is in use by this very test, but the start time says it is another process.
+    before.set("gateway", { pid: process.pid, startTicks: 1 });
+    expect(await new ServiceRecords(path).endLeftovers(() => {})).toEqual(["web"]);
+    expect(isAlive(identity)).toBe(false);
+  });
+
+  it("are empty when the file is missing or damaged", async () => {
+    const path = join(directory, "services.json");
+    expect(await new ServiceRecords(path).endLeftovers(() => {})).toEqual([]);
+    writeFileSync(path, '{"web":{"pid":');
+    expect(await new ServiceRecords(path).endLeftovers(() => {})).toEqual([]);
+  });
+});

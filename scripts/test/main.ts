@@ -1,0 +1,67 @@
+import { parseArgs } from "node:util";
+import { Progress } from "../bootstrap/progress.mjs";
+import { readEnv } from "../start/env.ts";
+import { generateClient } from "../start/generate-client.ts";
+import { makeLayout } from "../start/layout.ts";
+import { buildMachineParts, buildWeb } from "../start/prepare.ts";
+import { listenForStop } from "../start/stop-signals.ts";
+import { CHECKS, runCheck, runPlaywright, runVitest } from "./parts.ts";
+import { sum, type Tally } from "./tally.ts";
+
+/** `npm test` once everything is installed. Parts: `unit` (with the checks), `vm`, `e2e`; none named means all. */
+const PARTS = ["unit", "vm", "e2e"];
+const progress = new Progress();
+const { stop, forget } = listenForStop();
+const { signal } = stop;
+const tallies: Tally[] = [];
+const failures: string[] = [];
+
+const { positionals } = parseArgs({ allowPositionals: true });
+const unknown = positionals.filter((name) => !PARTS.includes(name));
+const wanted = (part: string) => positionals.length === 0 || positionals.includes(part);
+
+/** A part that cannot run has failed; the others still run. */
+async function part(title: string, run: () => Promise<Tally>): Promise<void> {
+  if (signal.aborted) return;
+  const startedMs = performance.now();
+  console.log(`\n=== ${title}`);
+  const tally = await run().catch((error: unknown) => {
+    progress.failure(error);
+    return { passed: 0, failed: 1 };
+  });
+  tallies.push(tally);
+  if (tally.failed > 0) failures.push(title);
+  const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1);
+  console.log(`=== ${title}: ${tally.passed} passed, ${tally.failed} failed (${seconds} s)`);
+}
+
+try {
+  if (unknown.length > 0)
+    throw new Error(`unknown part ${unknown.join(", ")}; there are ${PARTS.join(", ")}`);
+  const { dataDirectory, cacheDirectory } = readEnv(process.env);
+  const { logs } = makeLayout(dataDirectory);
+  const options = { cacheDirectory, signal };
+  await progress.step("Database client", () => generateClient(logs, signal));
+
+  if (wanted("unit")) {
+    for (const [title, argv] of Object.entries(CHECKS)) await part(title, () => runCheck(argv, options));
+    await part("unit and contract tests", () => runVitest("unit", options));
+  }
+  if (wanted("vm") || wanted("e2e")) await buildMachineParts({ cacheDirectory, progress, signal });
+  if (wanted("vm")) await part("tests on real virtual machines", () => runVitest("vm", options));
+  if (wanted("e2e")) {
+    await progress.step("Web app", (report) => buildWeb(logs, signal, report));
+    await part("journeys in a real browser", () => runPlaywright(options));
+  }
+  if (signal.aborted) throw new Error("interrupted");
+} catch (error) {
+  progress.failure(error);
+  tallies.push({ passed: 0, failed: 1 });
+} finally {
+  forget();
+}
+
+const { passed, failed } = sum(tallies);
+if (failures.length > 0) console.log(`\nFailed: ${failures.join("; ")}`);
+process.exitCode = failed > 0 ? 1 : 0;
+console.log(`${passed} passed, ${failed} failed`);

@@ -1,0 +1,88 @@
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { repository } from "../start/layout.ts";
+import { quietEnv } from "../start/quiet-env.ts";
+import { type Tally, tallyPlaywright, tallyVitest } from "./tally.ts";
+
+export interface PartOptions {
+  cacheDirectory: string;
+  signal: AbortSignal;
+}
+
+const bin = (name: string) => join(repository, "node_modules", ".bin", name);
+const local = (path: string) => join(repository, path);
+
+/** Commands that either hold or do not; each counts as one test. */
+export const CHECKS: Record<string, readonly [string, ...string[]]> = {
+  "lint and format": [bin("biome"), "check", "."],
+  "import directions and file shapes": [process.execPath, local("scripts/check-imports.ts")],
+  "paths in documents": [process.execPath, local("scripts/check-docs.ts")],
+  "types of packages and apps": [bin("turbo"), "run", "typecheck", "--output-logs=errors-only"],
+  "types of scripts": [bin("tsc"), "-p", local("scripts/tsconfig.json"), "--noEmit"],
+};
+
+export async function runCheck(argv: readonly [string, ...string[]], options: PartOptions): Promise<Tally> {
+  return (await run(argv, options)) ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+}
+
+export function runVitest(project: "unit" | "vm", options: PartOptions): Promise<Tally> {
+  return withReport(async (report) => {
+    const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+    const ok = await run([bin("vitest"), "run", "--project", project, ...reporters], options);
+    return tallyVitest(readReport(report), ok);
+  });
+}
+
+export function runPlaywright(options: PartOptions): Promise<Tally> {
+  return withReport(async (report) => {
+    const config = local("e2e/playwright.config.ts");
+    const env = { PLAYWRIGHT_JSON_OUTPUT_NAME: report };
+    const ok = await run(
+      [bin("playwright"), "test", "--config", config, "--reporter=list,json"],
+      options,
+      env,
+    );
+    return tallyPlaywright(readReport(report), ok);
+  });
+}
+
+/** Output goes straight through: a hanging test must be seen where it hangs. */
+function run(
+  [program, ...argv]: readonly [string, ...string[]],
+  { cacheDirectory, signal }: PartOptions,
+  extra: NodeJS.ProcessEnv = {},
+): Promise<boolean> {
+  const env = { ...quietEnv(), ATOLL_CACHE: cacheDirectory, ...extra };
+  const child = spawn(program, argv, {
+    cwd: repository,
+    env,
+    stdio: ["ignore", "inherit", "inherit"],
+    signal,
+  });
+  return new Promise((resolve) => {
+    child.once("error", (error) => {
+      if (!signal.aborted) console.error(error.message);
+      resolve(false);
+    });
+    child.once("exit", (code) => resolve(code === 0));
+  });
+}
+
+async function withReport(work: (path: string) => Promise<Tally>): Promise<Tally> {
+  const directory = mkdtempSync(join(tmpdir(), "atoll-report-"));
+  try {
+    return await work(join(directory, "report.json"));
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function readReport(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, "utf8"));
+  } catch {
+    return undefined;
+  }
+}
