@@ -1,0 +1,12 @@
+import { revokeSessions } from "@atoll/protocol/hostd-api";
+import { parseBody } from "./parse-body.ts";
+import type { Route } from "./route.ts";
+
+export const revokeSessionsRoute: Route = {
+  method: "POST",
+  path: "/v1/sessions/revoke",
+  handle: ({ body }, { sessions }) => {
+    const { userId, authSessionId } = parseBody(revokeSessions, body);
+    return { endedCount: sessions.revoke(userId, authSessionId) };
+  },
+};

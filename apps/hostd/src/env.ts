@@ -1,0 +1,51 @@
+import { resolve } from "node:path";
+import { z } from "zod";
+
+const flag = z.enum(["0", "1"]).transform((value) => value === "1");
+const path = z
+  .string()
+  .min(1)
+  .transform((value) => resolve(value));
+const count = (fallback: number) => z.coerce.number().int().min(0).default(fallback);
+
+const schema = z.object({
+  /** Everything that must survive: journal, disks, snapshots, keys. */
+  ATOLL_DATA: path,
+  /** What `npm start` built: QEMU's root, images, templates. */
+  ATOLL_CACHE: path,
+  /** Control plane's HTTP socket. */
+  ATOLL_HOSTD_SOCKET: path,
+  /** Gateway's socket. */
+  ATOLL_LINK_SOCKET: path,
+  ATOLL_TICKET_PUBLIC_KEY_FILE: path,
+  /** For workspaces whose creation names none. */
+  ATOLL_IDLE_PAUSE_SECONDS: z.coerce.number().int().min(1).max(604_800).default(1800),
+  /** Emulation is no security boundary: beyond localhost it needs this. */
+  ATOLL_ALLOW_EMULATED: flag.default(false),
+  /** Where people reach the application; its host decides whether this is localhost. */
+  ATOLL_WEB_URL: z.url().default("http://localhost"),
+  /** Ready machines and disks kept for creates. */
+  ATOLL_POOL_SIZE: count(2),
+  /** Image names, comma separated; the first is baked at start. */
+  ATOLL_IMAGES: z
+    .string()
+    .default("base")
+    .transform((names) => names.split(","))
+    .pipe(z.array(z.string().regex(/^[a-z0-9-]{1,32}$/)).min(1)),
+  /** RAM for machines; 0 means three quarters of this host's. */
+  ATOLL_MEMORY_MB: count(0),
+  /** How many times that may be promised: idle guests use a fraction of their size. */
+  ATOLL_MEMORY_OVERCOMMIT: z.coerce.number().min(0.1).max(16).default(2),
+  /** Free disk that new starts must leave. */
+  ATOLL_DISK_RESERVE_MB: count(1024),
+  ATOLL_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
+});
+export type HostdEnv = Readonly<z.output<typeof schema>>;
+
+/** @throws Error naming every faulty variable at once. */
+export function readEnv(variables: Readonly<Record<string, string | undefined>> = process.env): HostdEnv {
+  const parsed = schema.safeParse(variables);
+  if (parsed.success) return Object.freeze(parsed.data);
+  const faults = parsed.error.issues.map(({ path: [name], message }) => `  ${String(name)}: ${message}`);
+  throw new Error(`hostd cannot start, its environment is faulty:\n${faults.join("\n")}`);
+}

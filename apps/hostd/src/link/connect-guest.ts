@@ -1,0 +1,151 @@
+/**
+ * The host's side of link-handshake.ts on one byte stream. It writes the token and HELLO, drops everything until the
+ * nonce of its newest HELLO, and checks the answer. Bytes written while the guest has no reader are lost, so an
+ * unanswered HELLO is repeated with a new nonce at growing intervals; only the newest is accepted, or the agent would
+ * start anew beneath a connection already in use.
+ */
+import { randomBytes } from "node:crypto";
+import type { Duplex } from "node:stream";
+import { type Clock, systemClock } from "@atoll/base/clock";
+import { deferred } from "@atoll/base/deferred";
+import { withDeadline } from "@atoll/base/with-deadline";
+import { AtollError } from "@atoll/protocol/atoll-error";
+import { encodeFrame, FrameKind } from "@atoll/protocol/frame";
+import { decodeJson, encodeJson } from "@atoll/protocol/json-payload";
+import {
+  ENTROPY_BYTES,
+  FRAME_HEADER_BYTES,
+  FRAME_PAYLOAD_MAX_BYTES,
+  LINK_TOKEN_BYTES,
+} from "@atoll/protocol/limits";
+import { type LinkHello, type LinkHelloAnswer, linkHelloAnswer } from "@atoll/protocol/link-handshake";
+import { OLDEST_GENERATION, PROTOCOL_GENERATION } from "@atoll/protocol/version";
+
+export interface ConnectGuestOptions {
+  duplex: Duplex;
+  /** What the agent waits for now, hex. */
+  expectedToken: string;
+  /** What it shall wait for from now on, hex. */
+  linkToken: string;
+  reason: LinkHello["reason"];
+  identity: LinkHello["identity"];
+  egress: LinkHello["egress"];
+  timeoutMs: number;
+  signal?: AbortSignal | undefined;
+  clock?: Clock;
+}
+
+export interface GuestConnection {
+  answer: LinkHelloAnswer;
+  /** Bytes already read behind the agent's HELLO: they belong to the mux. */
+  early: Uint8Array;
+}
+
+const FIRST_RETRY_MS = 500;
+const RETRY_MAX_MS = 4000;
+/** I12: a guest whose clock is further off is not used. */
+const CLOCK_OFFSET_MAX_MS = 2000;
+
+/**
+ * The stream stays the caller's, paused, also on failure.
+ * @throws AtollError link.lost, link.protocol, link.too_old, request.timeout
+ */
+export async function connectGuest(options: ConnectGuestOptions): Promise<GuestConnection> {
+  const { duplex, clock = systemClock } = options;
+  const found = deferred<GuestConnection>();
+  let reader = new AnswerReader(Buffer.alloc(0));
+  let cancelRetry = () => {};
+  const send = (retryMs: number) => {
+    const nonce = randomBytes(LINK_TOKEN_BYTES);
+    reader = new AnswerReader(nonce);
+    const hello: LinkHello = {
+      type: "host",
+      generation: { oldest: OLDEST_GENERATION, newest: PROTOCOL_GENERATION },
+      reason: options.reason,
+      nonce: nonce.toString("hex"),
+      linkToken: options.linkToken,
+      hostTimeMs: clock.now(),
+      entropy: randomBytes(ENTROPY_BYTES).toString("hex"),
+      identity: options.identity,
+      egress: options.egress,
+    };
+    const frame = encodeFrame({ kind: FrameKind.hello, flags: 0, streamId: 0, payload: encodeJson(hello) });
+    duplex.write(Buffer.concat([Buffer.from(options.expectedToken, "hex"), frame]));
+    cancelRetry = clock.schedule(retryMs, () => send(Math.min(retryMs * 2, RETRY_MAX_MS)));
+  };
+  const onData = (chunk: Buffer) => {
+    try {
+      const rest = reader.push(chunk);
+      if (rest === undefined) return;
+      duplex.off("data", onData).pause();
+      found.resolve({ answer: checkAnswer(rest.payload, options.reason), early: rest.early });
+    } catch (error) {
+      found.reject(error);
+    }
+  };
+  const onLost = (cause?: Error) =>
+    found.reject(new AtollError("link.lost", "guest stream closed", { cause }));
+  duplex.on("data", onData).on("error", onLost).on("close", onLost).on("end", onLost);
+  try {
+    send(FIRST_RETRY_MS);
+    return await withDeadline(found.promise, {
+      timeoutMs: options.timeoutMs,
+      clock,
+      signal: options.signal,
+      onTimeout: () => new AtollError("request.timeout", "the guest agent did not answer"),
+    });
+  } finally {
+    cancelRetry();
+    duplex.off("data", onData).off("error", onLost).off("close", onLost).off("end", onLost).pause();
+  }
+}
+
+function checkAnswer(payload: Uint8Array, reason: LinkHello["reason"]): LinkHelloAnswer {
+  const parsed = linkHelloAnswer.safeParse(decodeJson(payload));
+  if (!parsed.success) {
+    throw new AtollError("link.protocol", "the agent answered out of shape", { cause: parsed.error });
+  }
+  const answer = parsed.data;
+  if (answer.generation < OLDEST_GENERATION || answer.generation > PROTOCOL_GENERATION) {
+    throw new AtollError("link.too_old", `the agent speaks generation ${answer.generation}`);
+  }
+  if (reason !== "reconnect" && !answer.isReseeded) {
+    throw new AtollError("link.protocol", "the guest kernel took no entropy");
+  }
+  if (!(Math.abs(answer.clockOffsetMs) <= CLOCK_OFFSET_MAX_MS)) {
+    throw new AtollError("link.protocol", `the guest clock is off by ${answer.clockOffsetMs} ms`);
+  }
+  return answer;
+}
+
+/** Finds a nonce at any chunk boundary, then takes exactly one HELLO frame. Holds at most one frame. */
+class AnswerReader {
+  readonly #nonce: Buffer;
+  #held: Buffer = Buffer.alloc(0);
+  #isBehindNonce = false;
+
+  constructor(nonce: Buffer) {
+    this.#nonce = nonce;
+  }
+
+  push(chunk: Buffer): { payload: Uint8Array; early: Uint8Array } | undefined {
+    this.#held = Buffer.concat([this.#held, chunk]);
+    if (!this.#isBehindNonce) {
+      const at = this.#held.indexOf(this.#nonce);
+      if (at === -1) {
+        this.#held = this.#held.subarray(Math.max(0, this.#held.length - this.#nonce.length + 1));
+        return undefined;
+      }
+      this.#isBehindNonce = true;
+      this.#held = this.#held.subarray(at + this.#nonce.length);
+    }
+    if (this.#held.length < FRAME_HEADER_BYTES) return undefined;
+    if (this.#held[0] !== FrameKind.hello || this.#held.readUInt32BE(4) !== 0) {
+      throw new AtollError("link.protocol", "something else came behind the nonce");
+    }
+    const length = this.#held.readUInt16BE(2);
+    const end = FRAME_HEADER_BYTES + length;
+    if (length > FRAME_PAYLOAD_MAX_BYTES || this.#held.length < end) return undefined;
+    return { payload: this.#held.subarray(FRAME_HEADER_BYTES, end), early: this.#held.subarray(end) };
+  }
+}

@@ -1,0 +1,248 @@
+/**
+ * One connection of the gateway: a browser tab or a preview. Its first message says which; until it is accepted nothing
+ * else is listened to. Then streams are passed to the guest as the message's declaration allows.
+ */
+import { randomUUID } from "node:crypto";
+import type { Socket } from "node:net";
+import type { Clock } from "@atoll/base/clock";
+import { withDeadline } from "@atoll/base/with-deadline";
+import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
+import { STREAMS_PER_SESSION } from "@atoll/protocol/limits";
+import type { Caller } from "@atoll/protocol/message";
+import type { IncomingOpen } from "@atoll/protocol/mux";
+import { relayStream } from "@atoll/protocol/relay-stream";
+import {
+  type ConnectionHello,
+  connectionHello,
+  type SessionEvent,
+  sessionCommand,
+} from "@atoll/protocol/session-hello";
+import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
+import type { Logger } from "pino";
+import { GUEST_MESSAGES } from "../link/guest-messages.ts";
+import { MuxTransport } from "../link/mux-transport.ts";
+import type { StatusFeed } from "../workspaces/status-feed.ts";
+import type { Workspace } from "../workspaces/workspace.ts";
+import type { WorkspaceRegistry } from "../workspaces/workspace-registry.ts";
+import type { SessionRegistry } from "./session-registry.ts";
+import type { TicketVerifier } from "./ticket-verifier.ts";
+
+export interface LinkConnectionOptions {
+  socket: Socket;
+  workspaces: Pick<WorkspaceRegistry, "find">;
+  sessions: SessionRegistry;
+  tickets: Pick<TicketVerifier, "verify">;
+  feed: StatusFeed;
+  clock: Clock;
+  logger: Logger;
+  onClosed: () => void;
+}
+
+export const HELLO_DEADLINE_MS = 5000;
+/** A browser loads a page over many connections, and one gateway connection may carry several tabs of it. */
+const STREAMS_PER_PREVIEW = 1024;
+/** How long a preview request waits for its paused workspace. */
+const PREVIEW_WAKE_MS = 60_000;
+
+export class LinkConnection {
+  readonly #options: LinkConnectionOptions;
+  readonly #transport: MuxTransport;
+  readonly #releases: Array<() => void> = [];
+  #caller: Extract<Caller, "session" | "preview"> | undefined;
+  #workspace: Workspace | undefined;
+  #hasHello = false;
+  #isClosed = false;
+  #unsentStatus: WorkspaceStatus | undefined;
+
+  constructor(options: LinkConnectionOptions) {
+    this.#options = options;
+    this.#transport = new MuxTransport({
+      duplex: options.socket,
+      side: "server",
+      maxStreams: STREAMS_PER_PREVIEW,
+      onOpen: (open) => this.#onOpen(open),
+      onConnectionMessage: (message) => this.#onMessage(message),
+      onClosed: () => this.#closed(),
+      mayRead: () => this.#mayRead(),
+    });
+    const cancel = options.clock.schedule(HELLO_DEADLINE_MS, () => {
+      if (this.#caller === undefined) this.end(new AtollError("request.timeout", "no hello"));
+    });
+    this.#releases.push(cancel);
+    this.#transport.start();
+  }
+
+  end(error: AtollError): void {
+    this.#transport.close(error);
+  }
+
+  notify(code: string): void {
+    this.#send({ type: "notice", code });
+  }
+
+  #onMessage(message: unknown): void {
+    if (!this.#hasHello) {
+      this.#hasHello = true;
+      const hello = connectionHello.safeParse(message);
+      if (!hello.success) return this.end(new AtollError("request.invalid", hello.error.message));
+      void this.#accept(hello.data).catch((error: unknown) => this.#refuse(error));
+      return;
+    }
+    const command = sessionCommand.safeParse(message);
+    const workspace = this.#workspace;
+    if (!command.success || workspace === undefined || this.#caller !== "session") {
+      return this.end(new AtollError("request.invalid", "unknown command"));
+    }
+    this.#wake(workspace);
+  }
+
+  async #accept(hello: ConnectionHello): Promise<void> {
+    if (hello.type === "session") {
+      const claims = await this.#options.tickets.verify(hello.ticket);
+      if (this.#isClosed) return;
+      const workspace = this.#find(claims.workspaceId, claims.sub);
+      const { tabId, takeOver } = hello;
+      // Before the registry: a tab that reconnects must not let the countdown begin in between.
+      const release = workspace.holdAwake();
+      this.#releases.push(release);
+      this.#releases.push(this.#options.sessions.admitSession(claims, { connection: this, tabId, takeOver }));
+      this.#accepted("session", workspace);
+      this.#releases.push(this.#options.feed.on(workspace.id, (status) => this.#sendStatus(status)));
+      if (startsByItself(workspace)) this.#wake(workspace);
+      return;
+    }
+    const { workspaceId, userId, authSessionId } = hello;
+    const workspace = this.#find(workspaceId, userId);
+    const member = { connection: this, workspaceId, userId, authSessionId };
+    this.#releases.push(this.#options.sessions.admitPreview(member));
+    this.#accepted("preview", workspace);
+  }
+
+  /** Somebody else's workspace answers exactly like none. */
+  #find(workspaceId: string, userId: string): Workspace {
+    const workspace = this.#options.workspaces.find(workspaceId);
+    if (workspace === undefined || workspace.record.ownerId !== userId)
+      throw new AtollError("workspace.not_found");
+    if (workspace.isDeleted) throw new AtollError("workspace.deleted");
+    return workspace;
+  }
+
+  #accepted(caller: "session" | "preview", workspace: Workspace): void {
+    this.#caller = caller;
+    this.#workspace = workspace;
+    this.#send({ type: "accepted", sessionId: randomUUID(), status: workspace.status });
+  }
+
+  #refuse(cause: unknown): void {
+    const error = toAtollError(cause);
+    if (error.code === "internal") this.#options.logger.error({ err: error }, "hello failed");
+    this.end(error);
+  }
+
+  #wake(workspace: Workspace): void {
+    workspace.start("session_opened").catch((cause: unknown) => {
+      const { code, details } = toAtollError(cause);
+      this.#send({ type: "notice", code, ...(details === undefined ? {} : { details }) });
+    });
+  }
+
+  #onOpen(open: IncomingOpen): void {
+    const caller = this.#caller;
+    const workspace = this.#workspace;
+    if (caller === undefined || workspace === undefined) {
+      return open.refuse(new AtollError("auth.required", "stream before the hello was accepted"));
+    }
+    if (caller === "session" && this.#transport.mux.streamCount > STREAMS_PER_SESSION) {
+      return open.refuse(
+        new AtollError("link.stream_limit", undefined, { details: { limit: STREAMS_PER_SESSION } }),
+      );
+    }
+    const definition = GUEST_MESSAGES.get(open.name);
+    if (definition === undefined) return open.refuse(new AtollError("link.too_old", "unknown message"));
+    if (!definition.callers.includes(caller)) return open.refuse(new AtollError("auth.forbidden"));
+    if (caller === "session") {
+      this.#relay(open, workspace, () => {});
+      return;
+    }
+    const release = workspace.holdAwake();
+    this.#releases.push(release);
+    const over = () => {
+      release();
+      const at = this.#releases.indexOf(release);
+      if (at !== -1) this.#releases.splice(at, 1);
+    };
+    void this.#ensureRunning(workspace).then(
+      () => this.#relay(open, workspace, over),
+      (cause: unknown) => {
+        open.refuse(toAtollError(cause));
+        over();
+      },
+    );
+  }
+
+  #relay(open: IncomingOpen, workspace: Workspace, onOver: () => void): void {
+    const guest = workspace.guest;
+    try {
+      if (guest === undefined) throw new AtollError("workspace.not_running");
+      if (guest.mux === undefined) throw new AtollError("link.lost");
+      relayStream(open, guest.mux, onOver);
+    } catch (error) {
+      open.refuse(toAtollError(error));
+      onOver();
+    }
+  }
+
+  async #ensureRunning(workspace: Workspace): Promise<void> {
+    if (workspace.guest !== undefined) return;
+    const { clock } = this.#options;
+    const { state } = workspace.record;
+    // Stopped on purpose stays stopped: only a person in front of the IDE starts it.
+    if (!startsByItself(workspace) && !["creating", "resuming", "pausing"].includes(state)) {
+      throw new AtollError("workspace.not_running");
+    }
+    await withDeadline(workspace.start("session_opened"), {
+      timeoutMs: PREVIEW_WAKE_MS,
+      clock,
+      onTimeout: () => new AtollError("request.timeout", "the workspace did not wake in time"),
+    });
+  }
+
+  #sendStatus(status: WorkspaceStatus): void {
+    if (!this.#transport.isBlocked) return this.#send({ type: "status", status });
+    // A reader that is behind gets the newest only; what it missed is in it.
+    const isWaiting = this.#unsentStatus !== undefined;
+    this.#unsentStatus = status;
+    if (isWaiting) return;
+    this.#transport.onceDrained(() => {
+      const unsent = this.#unsentStatus;
+      this.#unsentStatus = undefined;
+      if (unsent !== undefined) this.#sendStatus(unsent);
+    });
+  }
+
+  #send(event: SessionEvent): void {
+    if (!this.#isClosed) this.#transport.mux.sendConnectionEvent(event);
+  }
+
+  /** A guest that takes nothing stops the tabs that feed it, each at its own socket. */
+  #mayRead(): boolean {
+    const guest = this.#workspace?.guest;
+    if (guest === undefined || !guest.isBlocked) return true;
+    guest.onceDrained(() => this.#transport.resumeReading());
+    return false;
+  }
+
+  #closed(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#unsentStatus = undefined;
+    for (const release of this.#releases.splice(0).reverse()) release();
+    this.#options.onClosed();
+  }
+}
+
+/** A tab or a preview brings back what was paused, or what a restart or crash of ours stopped; not what was stopped on purpose. */
+function startsByItself({ record }: Workspace): boolean {
+  if (record.state === "paused" || record.state === "pausing") return true;
+  return record.state === "stopped" && record.reason === "host_restarted";
+}

@@ -1,0 +1,159 @@
+/**
+ * Who is connected to which workspace. Counts tabs against the plan, replaces a tab's own older connection, lets a tab
+ * take the oldest one's place, and ends connections whose right to be here ended.
+ */
+import type { Clock } from "@atoll/base/clock";
+import { AtollError } from "@atoll/protocol/atoll-error";
+import { SESSION_TICKET, type SessionTicketClaims } from "@atoll/protocol/tickets";
+
+/** A live connection; `end` tells the peer why and closes it. */
+export interface EndableConnection {
+  end(error: AtollError): void;
+  notify(code: string): void;
+}
+
+interface Member {
+  connection: EndableConnection;
+  workspaceId: string;
+  userId: string;
+  authSessionId: string;
+  /** Absent for a preview connection. */
+  session?: { tabId: string; openedAt: number };
+}
+
+export interface SessionRegistryOptions {
+  clock: Clock;
+  onCountChange: (workspaceId: string, sessionCount: number) => void;
+}
+
+/** Beyond it every ticket signed before a revocation has expired. */
+const REVOCATION_MEMORY_MS = 2 * SESSION_TICKET.lifetimeSeconds * 1000;
+
+export class SessionRegistry {
+  readonly #options: SessionRegistryOptions;
+  readonly #byWorkspace = new Map<string, Set<Member>>();
+  /** Sign-in session, or user, → when it was revoked. */
+  readonly #revoked = new Map<string, number>();
+
+  constructor(options: SessionRegistryOptions) {
+    this.#options = options;
+  }
+
+  sessionCount(workspaceId: string): number {
+    return this.#sessions(workspaceId).length;
+  }
+
+  /**
+   * The returned function removes it again; call it when the connection is closed.
+   * @throws AtollError plan.session_limit, session.revoked
+   */
+  admitSession(
+    claims: SessionTicketClaims,
+    options: { connection: EndableConnection; tabId: string; takeOver: boolean },
+  ): () => void {
+    this.#refuseRevoked(claims);
+    const { workspaceId, maxSessions, planLabel } = claims;
+    const sessions = this.#sessions(workspaceId);
+    const previous = sessions.find(({ session }) => session.tabId === options.tabId);
+    const others = sessions.filter((member) => member !== previous);
+    if (others.length >= maxSessions) {
+      if (!options.takeOver) {
+        throw new AtollError("plan.session_limit", undefined, { details: { limit: maxSessions, planLabel } });
+      }
+      const oldestFirst = others.sort((a, b) => a.session.openedAt - b.session.openedAt);
+      for (const member of oldestFirst.slice(0, others.length - maxSessions + 1)) {
+        this.#end(member, new AtollError("session.taken_over"));
+      }
+    }
+    if (previous !== undefined) this.#end(previous, new AtollError("link.lost", "the tab connected again"));
+    return this.#add({
+      connection: options.connection,
+      workspaceId,
+      userId: claims.sub,
+      authSessionId: claims.authSessionId,
+      session: {
+        tabId: options.tabId,
+        // A reconnecting tab keeps its age, or a flaky network would make it the youngest.
+        openedAt: previous?.session.openedAt ?? this.#options.clock.monotonic(),
+      },
+    });
+  }
+
+  /** @throws AtollError session.revoked */
+  admitPreview(member: Omit<Member, "session">): () => void {
+    if (this.#revoked.has(member.authSessionId)) throw new AtollError("session.revoked");
+    return this.#add({ ...member });
+  }
+
+  notify(workspaceId: string, code: string): void {
+    for (const { connection, session } of this.#byWorkspace.get(workspaceId) ?? []) {
+      if (session !== undefined) connection.notify(code);
+    }
+  }
+
+  endWorkspace(workspaceId: string, error: AtollError): void {
+    for (const member of [...(this.#byWorkspace.get(workspaceId) ?? [])]) this.#end(member, error);
+  }
+
+  endAll(error: AtollError): void {
+    for (const workspaceId of [...this.#byWorkspace.keys()]) this.endWorkspace(workspaceId, error);
+  }
+
+  /** Ends what lives, sessions and previews, and refuses tickets signed until now. */
+  revoke(userId: string, authSessionId: string | undefined): number {
+    const now = this.#options.clock.now();
+    for (const [id, atMs] of this.#revoked) if (atMs + REVOCATION_MEMORY_MS < now) this.#revoked.delete(id);
+    this.#revoked.set(authSessionId ?? userId, now);
+    let endedCount = 0;
+    for (const members of [...this.#byWorkspace.values()]) {
+      for (const member of [...members]) {
+        if (member.userId !== userId) continue;
+        if (authSessionId !== undefined && member.authSessionId !== authSessionId) continue;
+        this.#end(member, new AtollError("session.revoked"));
+        endedCount += 1;
+      }
+    }
+    return endedCount;
+  }
+
+  #refuseRevoked(claims: SessionTicketClaims): void {
+    // A sign-in session never comes back; of a user's tickets only those signed before count.
+    if (this.#revoked.has(claims.authSessionId)) throw new AtollError("session.revoked");
+    const userRevokedAtMs = this.#revoked.get(claims.sub);
+    const signedAtMs = (claims.exp - SESSION_TICKET.lifetimeSeconds) * 1000;
+    if (userRevokedAtMs !== undefined && signedAtMs <= userRevokedAtMs)
+      throw new AtollError("session.revoked");
+  }
+
+  #sessions(workspaceId: string): Array<Member & { session: NonNullable<Member["session"]> }> {
+    return [...(this.#byWorkspace.get(workspaceId) ?? [])].filter(
+      (member): member is Member & { session: NonNullable<Member["session"]> } =>
+        member.session !== undefined,
+    );
+  }
+
+  #add(member: Member): () => void {
+    const members = this.#byWorkspace.get(member.workspaceId) ?? new Set();
+    this.#byWorkspace.set(member.workspaceId, members);
+    members.add(member);
+    this.#countChanged(member);
+    return () => this.#remove(member);
+  }
+
+  #end(member: Member, error: AtollError): void {
+    // Removed first: the place is free even if the peer takes its time to leave.
+    this.#remove(member);
+    member.connection.end(error);
+  }
+
+  #remove(member: Member): void {
+    const members = this.#byWorkspace.get(member.workspaceId);
+    if (members === undefined || !members.delete(member)) return;
+    if (members.size === 0) this.#byWorkspace.delete(member.workspaceId);
+    this.#countChanged(member);
+  }
+
+  #countChanged({ workspaceId, session }: Member): void {
+    if (session !== undefined) this.#options.onCountChange(workspaceId, this.sessionCount(workspaceId));
+  }
+}

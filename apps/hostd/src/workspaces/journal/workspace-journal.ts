@@ -1,0 +1,85 @@
+/**
+ * One file per workspace and per tombstone below `<data>/journal`. Each write replaces the whole file durably, so a
+ * crash leaves the old record or the new one. A file that does not parse is left alone and reported: it may be the only
+ * trace of somebody's disk.
+ */
+import { mkdir, readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { z } from "zod";
+import {
+  type TombstoneRecord,
+  tombstoneRecord,
+  type WorkspaceRecord,
+  workspaceRecord,
+} from "./workspace-record.ts";
+
+export interface WorkspaceJournalOptions {
+  directory: string;
+  /** Temporary file, fsync, rename, fsync of the directory. */
+  writeDurably: (path: string, bytes: Uint8Array) => Promise<void>;
+  onUnreadable: (path: string, error: unknown) => void;
+}
+
+export interface JournalContent {
+  workspaces: WorkspaceRecord[];
+  tombstones: TombstoneRecord[];
+  /** Ids of records that could not be read; their data must not be swept. */
+  unreadableCount: number;
+}
+
+const RECORD_NAME = /^[0-9a-f-]{36}\.json$/;
+
+export class WorkspaceJournal {
+  readonly #options: WorkspaceJournalOptions;
+  readonly #workspaces: string;
+  readonly #tombstones: string;
+
+  constructor(options: WorkspaceJournalOptions) {
+    this.#options = options;
+    this.#workspaces = join(options.directory, "workspaces");
+    this.#tombstones = join(options.directory, "tombstones");
+  }
+
+  async open(): Promise<JournalContent> {
+    await mkdir(this.#workspaces, { recursive: true, mode: 0o700 });
+    await mkdir(this.#tombstones, { recursive: true, mode: 0o700 });
+    const workspaces = await this.#readAll(this.#workspaces, workspaceRecord);
+    const tombstones = await this.#readAll(this.#tombstones, tombstoneRecord);
+    return {
+      workspaces: workspaces.records,
+      tombstones: tombstones.records,
+      unreadableCount: workspaces.unreadableCount + tombstones.unreadableCount,
+    };
+  }
+
+  writeWorkspace(record: WorkspaceRecord): Promise<void> {
+    return this.#write(join(this.#workspaces, `${record.workspaceId}.json`), workspaceRecord.parse(record));
+  }
+
+  writeTombstone(record: TombstoneRecord): Promise<void> {
+    return this.#write(join(this.#tombstones, `${record.id}.json`), tombstoneRecord.parse(record));
+  }
+
+  #write(path: string, record: unknown): Promise<void> {
+    return this.#options.writeDurably(path, Buffer.from(`${JSON.stringify(record)}\n`));
+  }
+
+  async #readAll<S extends z.ZodType>(
+    directory: string,
+    schema: S,
+  ): Promise<{ records: z.output<S>[]; unreadableCount: number }> {
+    const records: z.output<S>[] = [];
+    let unreadableCount = 0;
+    for (const name of await readdir(directory)) {
+      if (!RECORD_NAME.test(name)) continue;
+      const path = join(directory, name);
+      try {
+        records.push(schema.parse(JSON.parse(await readFile(path, "utf8"))));
+      } catch (error) {
+        unreadableCount += 1;
+        this.#options.onUnreadable(path, error);
+      }
+    }
+    return { records, unreadableCount };
+  }
+}

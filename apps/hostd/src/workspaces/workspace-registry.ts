@@ -1,0 +1,229 @@
+/** All workspaces of this host by id: creating, finding, erasing, starting over after a crash, draining. */
+import { randomBytes } from "node:crypto";
+import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
+import type { CreateWorkspace, Erasure } from "@atoll/protocol/hostd-api";
+import { LINK_TOKEN_BYTES } from "@atoll/protocol/limits";
+import type { JournalContent } from "./journal/workspace-journal.ts";
+import type { TombstoneRecord, WorkspaceRecord } from "./journal/workspace-record.ts";
+import { Workspace } from "./workspace.ts";
+import type { WorkspaceDependencies } from "./workspace-core.ts";
+
+export interface WorkspaceRegistryOptions extends Omit<WorkspaceDependencies, "isDraining"> {
+  /** Ends the sessions of a workspace being erased; resolves when none is left. */
+  endSessions: (workspaceId: string, error: AtollError) => void;
+  /** @throws AtollError image.unknown */
+  checkImage: (name: string) => void;
+}
+
+export interface OwnerErasure {
+  erasures: Erasure[];
+  ownerKeyCommitment: string | null;
+  ownerKeyDestroyedAtMs: number | null;
+}
+
+/** Pauses at once in a drain: sealing is bound by the cores. */
+const DRAIN_PARALLEL = 2;
+
+export class WorkspaceRegistry {
+  readonly #options: WorkspaceRegistryOptions;
+  readonly #workspaces = new Map<string, Workspace>();
+  readonly #tombstones = new Map<string, TombstoneRecord>();
+  #isDraining = false;
+
+  constructor(options: WorkspaceRegistryOptions) {
+    this.#options = options;
+  }
+
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
+  list(): Workspace[] {
+    return [...this.#workspaces.values()];
+  }
+
+  /** @throws AtollError workspace.not_found */
+  get(workspaceId: string): Workspace {
+    const workspace = this.#workspaces.get(workspaceId);
+    if (workspace === undefined) throw new AtollError("workspace.not_found");
+    return workspace;
+  }
+
+  find(workspaceId: string): Workspace | undefined {
+    return this.#workspaces.get(workspaceId);
+  }
+
+  /** Takes the journal's records; every workspace has recovered, or failed to with a log line, when it resolves. */
+  async recover(content: JournalContent): Promise<void> {
+    for (const tombstone of content.tombstones) this.#tombstones.set(tombstone.id, tombstone);
+    for (const record of content.workspaces) this.#add(record);
+    await Promise.all(
+      this.list().map((workspace) =>
+        workspace.recover().catch((cause: unknown) => {
+          const error = toAtollError(cause);
+          this.#options.logger.error(
+            { workspaceId: workspace.id, code: error.code, err: error },
+            "recovery failed",
+          );
+        }),
+      ),
+    );
+    if (content.unreadableCount > 0) {
+      this.#options.logger.error(
+        { count: content.unreadableCount },
+        "unreadable records: leftovers are not swept",
+      );
+      return;
+    }
+    const diskIds = this.list().flatMap(({ record }) =>
+      record.disk !== null && record.state !== "erased" ? [record.disk.diskId] : [],
+    );
+    await this.#options.source.sweep(new Set(diskIds));
+  }
+
+  /**
+   * Resolves when it runs. Repeating with the same body answers the same workspace, and starts it when the first try
+   * never got it running.
+   */
+  async create(workspaceId: string, body: CreateWorkspace): Promise<Workspace> {
+    if (this.#tombstones.has(workspaceId) || this.#tombstones.has(body.ownerId)) {
+      throw new AtollError("workspace.deleted");
+    }
+    const existing = this.#workspaces.get(workspaceId);
+    if (existing !== undefined) {
+      this.#checkSame(existing, body);
+      if (existing.record.startedBy === null) await existing.start("requested");
+      return existing;
+    }
+    if (this.#isDraining) throw new AtollError("host.draining");
+    this.#options.checkImage(body.image);
+    const { ownerId, slug, image, cpus, memoryMb, diskMb, egress, idlePauseSeconds } = body;
+    const record: WorkspaceRecord = {
+      format: 1,
+      workspaceId,
+      ownerId,
+      slug,
+      image,
+      size: { cpus, memoryMb, diskMb },
+      egress,
+      idlePauseSeconds,
+      state: "creating",
+      reason: "requested",
+      sinceMs: this.#options.clock.now(),
+      generation: 1,
+      errorCode: null,
+      startedBy: null,
+      disk: null,
+      snapshot: null,
+      machine: null,
+      linkToken: randomBytes(LINK_TOKEN_BYTES).toString("hex"),
+      keyCommitment: null,
+      tombstone: null,
+    };
+    // In the map before the first await: a second create of the same id meets this one.
+    const workspace = this.#add(record);
+    try {
+      await this.#options.journal.writeWorkspace(record);
+    } catch (error) {
+      this.#workspaces.delete(workspaceId);
+      throw error;
+    }
+    this.#options.onStatus(workspace.status);
+    await workspace.start("requested");
+    return workspace;
+  }
+
+  /** Repeatable; a workspace this host never had leaves a tombstone, so that a late create stays refused. */
+  async erase(workspaceId: string): Promise<Erasure[]> {
+    const workspace = this.#workspaces.get(workspaceId);
+    if (workspace === undefined) {
+      await this.#entomb("workspace", workspaceId, { ownerKeyCommitment: null, ownerKeyDestroyedAtMs: null });
+      return [];
+    }
+    await workspace.entomb();
+    this.#options.endSessions(workspaceId, new AtollError("workspace.deleted"));
+    const erasure = await workspace.erase();
+    return erasure === undefined ? [] : [erasure];
+  }
+
+  async eraseOwner(ownerId: string): Promise<OwnerErasure> {
+    // First the tombstone: no create may slip in while the workspaces are going.
+    const done = this.#tombstones.get(ownerId);
+    if (done === undefined) {
+      await this.#entomb("owner", ownerId, { ownerKeyCommitment: null, ownerKeyDestroyedAtMs: null });
+    }
+    const owned = this.list().filter(({ record }) => record.ownerId === ownerId);
+    const erasures = (await Promise.all(owned.map(({ id }) => this.erase(id)))).flat();
+    if (done !== undefined && done.ownerKeyDestroyedAtMs !== null) {
+      const { ownerKeyCommitment, ownerKeyDestroyedAtMs } = done;
+      return { erasures, ownerKeyCommitment, ownerKeyDestroyedAtMs };
+    }
+    const { commitment, destroyedAtMs } = await this.#options.source.destroyOwnerKey(ownerId);
+    const key = { ownerKeyCommitment: commitment, ownerKeyDestroyedAtMs: destroyedAtMs };
+    await this.#entomb("owner", ownerId, key);
+    return { erasures, ...key };
+  }
+
+  /** Refuses new starts, then pauses what runs. What cannot be paused goes on and is adopted at the next start. */
+  async drain(): Promise<{ pausedCount: number; leftCount: number }> {
+    this.#isDraining = true;
+    const running = this.list().filter(
+      ({ record }) => !["paused", "stopped", "failed", "archived", "erased"].includes(record.state),
+    );
+    const { logger } = this.#options;
+    let pausedCount = 0;
+    let leftCount = 0;
+    const waiting = [...running];
+    const work = async () => {
+      for (let workspace = waiting.shift(); workspace !== undefined; workspace = waiting.shift()) {
+        try {
+          await workspace.pause("host_shutdown");
+          pausedCount += 1;
+        } catch (cause) {
+          leftCount += 1;
+          const error = toAtollError(cause);
+          logger.error(
+            { workspaceId: workspace.id, code: error.code, err: error },
+            "not paused, left as it is",
+          );
+        }
+        logger.info({ pausedCount, leftCount, total: running.length }, "draining");
+      }
+    };
+    await Promise.all(Array.from({ length: DRAIN_PARALLEL }, work));
+    return { pausedCount, leftCount };
+  }
+
+  #add(record: WorkspaceRecord): Workspace {
+    const workspace = new Workspace(record, { ...this.#options, isDraining: () => this.#isDraining });
+    this.#workspaces.set(record.workspaceId, workspace);
+    return workspace;
+  }
+
+  async #entomb(
+    kind: TombstoneRecord["kind"],
+    id: string,
+    key: Pick<TombstoneRecord, "ownerKeyCommitment" | "ownerKeyDestroyedAtMs">,
+  ): Promise<void> {
+    const previous = this.#tombstones.get(id);
+    const requestedAtMs = previous?.requestedAtMs ?? this.#options.clock.now();
+    const record: TombstoneRecord = { format: 1, kind, id, requestedAtMs, ...key };
+    await this.#options.journal.writeTombstone(record);
+    this.#tombstones.set(id, record);
+  }
+
+  #checkSame({ record, isDeleted }: Workspace, body: CreateWorkspace): void {
+    if (isDeleted) throw new AtollError("workspace.deleted");
+    const isSame =
+      record.ownerId === body.ownerId &&
+      record.slug === body.slug &&
+      record.image === body.image &&
+      record.size.cpus === body.cpus &&
+      record.size.memoryMb === body.memoryMb &&
+      record.size.diskMb === body.diskMb;
+    if (!isSame)
+      throw new AtollError("request.invalid", "the id belongs to another workspace", {
+        details: { field: "id" },
+      });
+  }
+}

@@ -1,0 +1,71 @@
+/** The transition table of a workspace. An event that is not listed for a state is a fault of the caller. */
+import type { WorkspaceState } from "@atoll/protocol/workspace-status";
+
+export type WorkspaceEvent =
+  | "create_begun"
+  | "resume_begun"
+  | "agent_ready"
+  | "start_failed"
+  | "pause_begun"
+  | "pause_failed"
+  | "paused"
+  | "stop_begun"
+  | "stopped"
+  | "vm_lost"
+  | "found_running"
+  | "found_paused"
+  | "found_stopped"
+  | "delete_begun"
+  | "erased";
+
+type Transitions = Partial<Record<WorkspaceEvent, WorkspaceState>>;
+
+/** What a restarted hostd may find behind any state that had, or was about to have, a machine. */
+const found: Transitions = {
+  found_running: "running",
+  found_paused: "paused",
+  found_stopped: "stopped",
+  start_failed: "failed",
+};
+const restart: Transitions = { resume_begun: "resuming", delete_begun: "deleting" };
+
+const TRANSITIONS: Record<WorkspaceState, Transitions> = {
+  creating: { ...found, agent_ready: "running", vm_lost: "failed", delete_begun: "deleting" },
+  running: {
+    ...found,
+    pause_begun: "pausing",
+    stop_begun: "stopping",
+    stopped: "stopped",
+    vm_lost: "failed",
+    delete_begun: "deleting",
+  },
+  pausing: {
+    ...found,
+    pause_failed: "running",
+    paused: "paused",
+    stopped: "stopped",
+    vm_lost: "failed",
+    delete_begun: "deleting",
+  },
+  paused: { ...restart, stopped: "stopped" },
+  resuming: {
+    ...found,
+    agent_ready: "running",
+    stopped: "stopped",
+    vm_lost: "failed",
+    delete_begun: "deleting",
+  },
+  stopping: { ...found, stopped: "stopped", vm_lost: "failed", delete_begun: "deleting" },
+  stopped: { ...restart, create_begun: "creating" },
+  archived: { ...restart },
+  failed: { ...restart, create_begun: "creating", stopped: "stopped" },
+  deleting: { delete_begun: "deleting", erased: "erased" },
+  erased: {},
+};
+
+/** @throws TypeError naming both, when `event` is not legal in `state`. */
+export function nextState(state: WorkspaceState, event: WorkspaceEvent): WorkspaceState {
+  const next = TRANSITIONS[state][event];
+  if (next === undefined) throw new TypeError(`illegal transition: ${event} in state ${state}`);
+  return next;
+}
