@@ -472,6 +472,20 @@ export const ERRORS = {
     why: "The server in the workspace is not running, or still starting.",
     now: "Start it; this page tries again by itself.",
   },
+  "port.bad_answer": {
+    http: 502,
+    retry: "later",
+    what: "The server on this port did not answer properly.",
+    why: "It closed the connection, or sent something that is not HTTP.",
+    now: "Look at its output in the terminal, then reload.",
+  },
+  "preview.not_open": {
+    http: 401,
+    retry: "after_change",
+    what: "This preview is not open in this browser.",
+    why: "Previews are private: each browser opens them from the workspace.",
+    now: "Open it from the workspace. If this is inside a frame, open it in a tab of its own.",
+  },
   // Outbound
   "egress.denied": {
     http: 403,
