@@ -1,0 +1,44 @@
+import { readFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+
+/** A process told apart from a later one with the same pid. */
+export interface ProcessIdentity {
+  pid: number;
+  /** Field 22 of /proc/<pid>/stat: clock ticks between boot and start. */
+  startTicks: string;
+}
+
+export function hostBootId(): string {
+  return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+}
+
+/** Undefined when there is no such process, or only its zombie. */
+export function startTicksOf(pid: number): string | undefined {
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  } catch {
+    return undefined;
+  }
+  // The second field is the program's name in parentheses and may hold anything, so count from the last one.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
+}
+
+export function isAlive(process: ProcessIdentity): boolean {
+  return startTicksOf(process.pid) === process.startTicks;
+}
+
+/** SIGKILL to exactly that process, then waits until it is gone. */
+export async function killProcess(target: ProcessIdentity): Promise<void> {
+  for (let waitMs = 1; isAlive(target); waitMs = Math.min(waitMs * 2, 50)) {
+    try {
+      process.kill(target.pid, "SIGKILL");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+      return;
+    }
+    // Node has no pidfd; a killed QEMU needs milliseconds to give its memory back.
+    await delay(waitMs);
+  }
+}

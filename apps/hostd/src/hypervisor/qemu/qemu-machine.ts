@@ -1,0 +1,203 @@
+import { once } from "node:events";
+import { open, readFile, rm, writeFile } from "node:fs/promises";
+import { createConnection, type Socket } from "node:net";
+import { join } from "node:path";
+import type { Duplex } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import { systemClock } from "@atoll/base/clock";
+import { deferred } from "@atoll/base/deferred";
+import { withDeadline } from "@atoll/base/with-deadline";
+import { AtollError } from "@atoll/protocol/atoll-error";
+import { z } from "zod";
+import { syncDirectory } from "../../durable/replace-file.ts";
+import type { Machine, MachineExit, MachineRecord, MachineStart } from "../hypervisor.ts";
+import { GuestMemory } from "./guest-memory.ts";
+import { JAIL_RUN, jailPath } from "./jail.ts";
+import { isAlive, killProcess } from "./process-identity.ts";
+import { LINK_SOCKET } from "./qemu-arguments.ts";
+import type { QmpClient, QmpEvent } from "./qmp-client.ts";
+import { readSavedState, writeSavedState } from "./saved-state.ts";
+
+export const LOG_FILE = "qemu.log";
+/** Name of a template's device state in the jail. */
+export const TEMPLATE_STATE_NAME = "state";
+/** Device state on its way in or out; in the run directory, so memory-backed, and unlinked at once. */
+const DEVICES_FILE = "devices";
+
+const LOAD_TIMEOUT_MS = 60_000;
+const LINK_TIMEOUT_MS = 10_000;
+/** Stopping flushes the disk: on a busy one that takes a while. */
+const STOP_TIMEOUT_MS = 60_000;
+const LOG_TAIL_CHARACTERS = 500;
+
+export interface QemuMachineOptions {
+  record: MachineRecord;
+  qmp: QmpClient;
+  /** Undefined for an adopted machine: what it was launched from is long loaded. */
+  start: MachineStart | undefined;
+  /** Runs once, when the process is gone. */
+  onGone: () => Promise<void>;
+}
+
+export class QemuMachine implements Machine {
+  readonly record: MachineRecord;
+  readonly exited: Promise<MachineExit>;
+  readonly #qmp: QmpClient;
+  readonly #start: MachineStart | undefined;
+  readonly #onGone: () => Promise<void>;
+  #loading: Promise<void> | undefined;
+  #link: Socket | undefined;
+  #isKilled = false;
+  #shutdownReason: string | undefined;
+
+  constructor(options: QemuMachineOptions) {
+    this.record = options.record;
+    this.#qmp = options.qmp;
+    this.#start = options.start;
+    this.#onGone = options.onGone;
+    options.qmp.onEvent(({ event, data }) => {
+      if (event === "SHUTDOWN" && data.guest === true) this.#shutdownReason = String(data.reason ?? "guest");
+    });
+    this.exited = this.#watch();
+  }
+
+  load(signal?: AbortSignal): Promise<void> {
+    this.#loading ??= this.#load(signal);
+    return this.#loading;
+  }
+
+  async start(signal?: AbortSignal): Promise<void> {
+    await this.load(signal);
+    await this.#qmp.execute("cont", {}, z.unknown(), { signal });
+  }
+
+  async stop(signal?: AbortSignal): Promise<void> {
+    await this.#qmp.execute("stop", {}, z.unknown(), { signal, timeoutMs: STOP_TIMEOUT_MS });
+  }
+
+  async openLink(signal?: AbortSignal): Promise<Duplex> {
+    // QEMU serves one connection at a time and would leave the next one waiting.
+    this.#link?.destroy();
+    const socket = createConnection(join(this.record.runDirectory, LINK_SOCKET));
+    this.#link = socket;
+    try {
+      await withDeadline(once(socket, "connect"), {
+        timeoutMs: LINK_TIMEOUT_MS,
+        clock: systemClock,
+        signal,
+        onTimeout: () => new AtollError("link.lost", "the machine took no connection"),
+      });
+    } catch (cause) {
+      socket.on("error", () => {}).destroy();
+      if (signal?.aborted || cause instanceof AtollError) throw cause;
+      throw new AtollError("link.lost", "the machine took no connection", { cause });
+    }
+    return socket;
+  }
+
+  async *saveState(signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    const devices = await this.#saveDevices(signal);
+    await using memory = await GuestMemory.open(this.record.pid, this.record.baseRamPath);
+    for await (const chunk of writeSavedState(devices, memory)) {
+      signal?.throwIfAborted();
+      yield chunk;
+    }
+  }
+
+  async saveTemplate(deviceStatePath: string, signal?: AbortSignal): Promise<void> {
+    const devices = await this.#saveDevices(signal);
+    await using state = await open(deviceStatePath, "wx", 0o444);
+    await state.writeFile(devices);
+    await state.sync();
+    // The guest's RAM is a shared mapping of this file, so its dirty pages belong to the file.
+    await using ram = await open(this.record.baseRamPath, "r");
+    await ram.sync();
+    await syncDirectory(join(deviceStatePath, ".."));
+  }
+
+  async kill(): Promise<void> {
+    this.#isKilled = true;
+    this.#link?.destroy();
+    await killProcess(this.record);
+    await this.exited;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.kill();
+  }
+
+  async #load(signal?: AbortSignal): Promise<void> {
+    const start = this.#start;
+    if (start === undefined || start.kind === "boot") return;
+    if (start.kind === "template") return this.#loadDevices(jailPath(TEMPLATE_STATE_NAME), signal);
+    const path = join(this.record.runDirectory, DEVICES_FILE);
+    try {
+      await using memory = await GuestMemory.open(this.record.pid, this.record.baseRamPath);
+      await readSavedState(start.state, {
+        // Only root and this machine's uid can enter the directory.
+        onDevices: (bytes) => writeFile(path, bytes, { mode: 0o644, flag: "wx" }),
+        onPages: (first, bytes) => memory.write(first, bytes),
+      });
+      await this.#loadDevices(`${JAIL_RUN}/${DEVICES_FILE}`, signal);
+    } finally {
+      await rm(path, { force: true });
+    }
+  }
+
+  async #loadDevices(pathInJail: string, signal?: AbortSignal): Promise<void> {
+    const done = deferred<string>();
+    const stopListening = this.#qmp.onEvent(({ event, data }: QmpEvent) => {
+      if (event === "MIGRATION" && (data.status === "completed" || data.status === "failed"))
+        done.resolve(data.status);
+    });
+    void this.#qmp.closed.then(() => done.resolve("failed"));
+    try {
+      const capabilities = [{ capability: "events", state: true }];
+      await this.#qmp.execute("migrate-set-capabilities", { capabilities }, z.unknown(), { signal });
+      await this.#qmp.execute("migrate-incoming", { uri: `file:${pathInJail}` }, z.unknown(), { signal });
+      const status = await withDeadline(done.promise, {
+        timeoutMs: LOAD_TIMEOUT_MS,
+        clock: systemClock,
+        signal,
+        onTimeout: () => new AtollError("vm.start_failed", "the saved devices were not taken in time"),
+      });
+      if (status !== "completed") {
+        throw new AtollError("vm.start_failed", `the saved devices were refused: ${await this.#logTail()}`);
+      }
+    } finally {
+      stopListening();
+    }
+  }
+
+  async #saveDevices(signal?: AbortSignal): Promise<Buffer> {
+    const path = join(this.record.runDirectory, DEVICES_FILE);
+    try {
+      // Devices without RAM. `live` false leaves the disks as they are, so that the machine can go on if this fails.
+      const parameters = { filename: `${JAIL_RUN}/${DEVICES_FILE}`, live: false };
+      await this.#qmp.execute("xen-save-devices-state", parameters, z.unknown(), { signal });
+      return await readFile(path);
+    } finally {
+      await rm(path, { force: true });
+    }
+  }
+
+  async #watch(): Promise<MachineExit> {
+    await this.#qmp.closed;
+    // The monitor's socket closes with the process, a moment before it is gone. A process without a monitor is of no use.
+    for (let waits = 0; waits < 20 && isAlive(this.record); waits++) await delay(5);
+    await killProcess(this.record);
+    const detail = this.#shutdownReason ?? (await this.#logTail());
+    await this.#onGone();
+    if (this.#isKilled) return { reason: "killed", detail: "" };
+    return { reason: this.#shutdownReason === undefined ? "crashed" : "guest_halted", detail };
+  }
+
+  async #logTail(): Promise<string> {
+    try {
+      const text = await readFile(join(this.record.runDirectory, LOG_FILE), "utf8");
+      return text.trim().slice(-LOG_TAIL_CHARACTERS);
+    } catch {
+      return "";
+    }
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * The byte stream that stands for a stopped machine: records of `type u8, length u32` (big endian), first the devices as
+ * QEMU writes them, then changed pages, then an end mark. A pages record is `run count u32`, the runs as
+ * `first page u32, count u32`, and the pages themselves. Confidentiality and integrity are the caller's: what is read
+ * back here was authenticated, but a length is still checked before it is used.
+ */
+import { AtollError } from "@atoll/protocol/atoll-error";
+import { type GuestMemory, PAGE_BYTES, type PageRun } from "./guest-memory.ts";
+
+const RecordType = { devices: 1, pages: 2, end: 3 } as const;
+const HEADER_BYTES = 5;
+
+/** Pages of one record: about 1 MiB, so that reading, sealing and loading overlap. */
+const PAGES_PER_RECORD = 256;
+/** Devices of this machine take 250 KB. */
+const RECORD_MAX_BYTES = 16 * 1024 * 1024;
+
+export async function* writeSavedState(devices: Uint8Array, memory: GuestMemory): AsyncGenerator<Uint8Array> {
+  yield record(RecordType.devices, [devices]);
+  for (const runs of batches(await memory.changedRuns())) {
+    const table = Buffer.alloc(4 + runs.length * 8);
+    table.writeUInt32BE(runs.length, 0);
+    const pageCount = runs.reduce((sum, { count }) => sum + count, 0);
+    const bytes = Buffer.allocUnsafe(HEADER_BYTES + table.length + pageCount * PAGE_BYTES);
+    writeHeader(bytes, RecordType.pages, bytes.length - HEADER_BYTES);
+    let at = HEADER_BYTES + table.length;
+    for (const [index, { first, count }] of runs.entries()) {
+      table.writeUInt32BE(first, 4 + index * 8);
+      table.writeUInt32BE(count, 8 + index * 8);
+      await memory.read(first, bytes.subarray(at, at + count * PAGE_BYTES));
+      at += count * PAGE_BYTES;
+    }
+    table.copy(bytes, HEADER_BYTES);
+    yield bytes;
+  }
+  yield record(RecordType.end, []);
+}
+
+export interface SavedStateTarget {
+  /** Called once, before any page. */
+  onDevices(bytes: Uint8Array): Promise<void>;
+  onPages(first: number, bytes: Uint8Array): Promise<void>;
+}
+
+/** @throws AtollError snapshot.invalid when the stream is not one that `writeSavedState` made. */
+export async function readSavedState(
+  stream: AsyncIterable<Uint8Array>,
+  target: SavedStateTarget,
+): Promise<void> {
+  const reader = new RecordReader(stream);
+  let hasDevices = false;
+  for (;;) {
+    const { type, body } = await reader.next();
+    if (type === RecordType.end && hasDevices) return reader.expectEnd();
+    if (type === RecordType.devices && !hasDevices) {
+      hasDevices = true;
+      await target.onDevices(body);
+    } else if (type === RecordType.pages && hasDevices) await readPages(body, target);
+    else throw new AtollError("snapshot.invalid", `record of type ${type} in the wrong place`);
+  }
+}
+
+async function readPages(body: Buffer, target: SavedStateTarget): Promise<void> {
+  const runCount = body.length >= 4 ? body.readUInt32BE(0) : Number.NaN;
+  let at = 4 + runCount * 8;
+  if (!(at <= body.length)) throw new AtollError("snapshot.invalid", "pages without their table");
+  for (let index = 0; index < runCount; index++) {
+    const first = body.readUInt32BE(4 + index * 8);
+    const end = at + body.readUInt32BE(8 + index * 8) * PAGE_BYTES;
+    if (end > body.length) throw new AtollError("snapshot.invalid", "pages are missing");
+    await target.onPages(first, body.subarray(at, end));
+    at = end;
+  }
+  if (at !== body.length) throw new AtollError("snapshot.invalid", "pages without a place");
+}
+
+/** Splits runs into groups of at most PAGES_PER_RECORD pages. */
+function* batches(runs: readonly PageRun[]): Generator<PageRun[]> {
+  let batch: PageRun[] = [];
+  let room = PAGES_PER_RECORD;
+  for (const run of runs) {
+    for (let done = 0; done < run.count; ) {
+      const count = Math.min(room, run.count - done);
+      batch.push({ first: run.first + done, count });
+      done += count;
+      room -= count;
+      if (room > 0) continue;
+      yield batch;
+      batch = [];
+      room = PAGES_PER_RECORD;
+    }
+  }
+  if (batch.length > 0) yield batch;
+}
+
+function record(type: number, parts: Uint8Array[]): Buffer {
+  const body = Buffer.concat(parts);
+  const header = Buffer.alloc(HEADER_BYTES);
+  writeHeader(header, type, body.length);
+  return Buffer.concat([header, body]);
+}
+
+function writeHeader(target: Buffer, type: number, lengthBytes: number): void {
+  target.writeUInt8(type, 0);
+  target.writeUInt32BE(lengthBytes, 1);
+}
+
+/** Takes records out of a stream at any chunk boundary. Holds at most one record and one chunk. */
+class RecordReader {
+  readonly #source: AsyncIterator<Uint8Array>;
+  #held: Buffer = Buffer.alloc(0);
+
+  constructor(stream: AsyncIterable<Uint8Array>) {
+    this.#source = stream[Symbol.asyncIterator]();
+  }
+
+  async next(): Promise<{ type: number; body: Buffer }> {
+    const header = await this.#take(HEADER_BYTES);
+    const lengthBytes = header.readUInt32BE(1);
+    if (lengthBytes > RECORD_MAX_BYTES)
+      throw new AtollError("snapshot.invalid", `record of ${lengthBytes} bytes`);
+    return { type: header.readUInt8(0), body: await this.#take(lengthBytes) };
+  }
+
+  async expectEnd(): Promise<void> {
+    const { done } = await this.#source.next();
+    if (this.#held.length > 0 || !done) throw new AtollError("snapshot.invalid", "bytes behind the end");
+  }
+
+  async #take(count: number): Promise<Buffer> {
+    if (this.#held.length < count) {
+      const parts: Uint8Array[] = [this.#held];
+      for (let have = this.#held.length; have < count; ) {
+        const { done, value } = await this.#source.next();
+        if (done) throw new AtollError("snapshot.invalid", "the saved state ended early");
+        parts.push(value);
+        have += value.length;
+      }
+      this.#held = Buffer.concat(parts);
+    }
+    const taken = this.#held.subarray(0, count);
+    this.#held = this.#held.subarray(count);
+    return taken;
+  }
+}
