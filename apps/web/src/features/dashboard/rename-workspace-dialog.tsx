@@ -1,0 +1,62 @@
+"use client";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, useState } from "react";
+import type { WorkspaceView } from "#server/domain/workspace/workspace-view.ts";
+import { useTRPC } from "#trpc/client.tsx";
+import { Button } from "#ui/button.tsx";
+import { Dialog, DialogActions } from "#ui/dialog.tsx";
+import { toFailure } from "#ui/failure.ts";
+import { FailureNote } from "#ui/failure-note.tsx";
+import { Field } from "#ui/field.tsx";
+
+export interface WorkspaceDialogProps {
+  open: boolean;
+  onClose: () => void;
+  workspace: Pick<WorkspaceView, "id" | "name" | "slug">;
+}
+
+export function RenameWorkspaceDialog({ open, onClose, workspace }: WorkspaceDialogProps) {
+  return (
+    <Dialog open={open} onOpenChange={(next) => !next && onClose()} title="Rename workspace">
+      {open ? <RenameForm onClose={onClose} workspace={workspace} /> : null}
+    </Dialog>
+  );
+}
+
+function RenameForm({ onClose, workspace }: Omit<WorkspaceDialogProps, "open">) {
+  const trpc = useTRPC();
+  const queryClient = useQueryClient();
+  const [name, setName] = useState(workspace.name);
+  const rename = useMutation(
+    trpc.workspace.rename.mutationOptions({
+      onSuccess: async () => {
+        await queryClient.invalidateQueries(trpc.workspace.list.queryFilter());
+        onClose();
+      },
+    }),
+  );
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    rename.mutate({ id: workspace.id, name });
+  };
+  return (
+    <form onSubmit={submit} className="grid gap-5">
+      {rename.error ? <FailureNote failure={toFailure(rename.error)} /> : null}
+      <Field
+        label="Name"
+        value={name}
+        onChange={(event) => setName(event.target.value)}
+        required
+        maxLength={60}
+        autoComplete="off"
+        autoFocus
+      />
+      <DialogActions>
+        <Button onClick={onClose}>Cancel</Button>
+        <Button type="submit" tone="primary" disabled={rename.isPending}>
+          Rename
+        </Button>
+      </DialogActions>
+    </form>
+  );
+}

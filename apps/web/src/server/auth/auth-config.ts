@@ -1,0 +1,113 @@
+/** next-auth, kept behind this folder: the rest of the server sees `currentSession` and the form actions. */
+
+import { signInWithAccount } from "@atoll/db/accounts";
+import { appendAudit } from "@atoll/db/audit";
+import { createAuthSession } from "@atoll/db/auth-sessions";
+import { withTenant } from "@atoll/db/with-tenant";
+import { AtollError } from "@atoll/protocol/atoll-error";
+import NextAuth, { CredentialsSignin, type NextAuthConfig } from "next-auth";
+import Credentials from "next-auth/providers/credentials";
+import { env } from "#env.ts";
+import { verifySignIn } from "../domain/auth/verify-sign-in.ts";
+import { webProcess } from "../web-process.ts";
+import { clientAddress } from "./client-address.ts";
+import { signInInput } from "./credentials.schema.ts";
+import { safeCallbackPath } from "./safe-callback-path.ts";
+
+export const SIGN_IN_SECONDS = 30 * 24 * 3600;
+
+declare module "next-auth" {
+  interface Session {
+    userId?: string | undefined;
+    authSessionId?: string | undefined;
+  }
+}
+
+/** next-auth only lets its own class through; the table's code travels in `code`. */
+class RefusedSignIn extends CredentialsSignin {
+  constructor(error: AtollError) {
+    super(error.code);
+    this.code = error.code;
+  }
+}
+
+export const { handlers, auth, signIn, signOut } = NextAuth(() => authConfig());
+
+function authConfig(): NextAuthConfig {
+  const { authSecret, oidc, webUrl } = env();
+  return {
+    secret: authSecret,
+    trustHost: true,
+    useSecureCookies: webUrl.protocol === "https:",
+    session: { strategy: "jwt", maxAge: SIGN_IN_SECONDS },
+    pages: { signIn: "/signin", error: "/signin" },
+    logger: { error() {}, warn() {}, debug() {} },
+    providers: [
+      Credentials({
+        credentials: { email: {}, password: {} },
+        async authorize(credentials, request) {
+          const input = signInInput.safeParse(credentials);
+          if (!input.success) throw new RefusedSignIn(new AtollError("auth.invalid_credentials"));
+          const { db, limits } = webProcess();
+          try {
+            const address = clientAddress(request.headers);
+            const { id } = await verifySignIn({ db, ...limits, address }, input.data);
+            return { id };
+          } catch (error) {
+            if (error instanceof AtollError) throw new RefusedSignIn(error);
+            throw error;
+          }
+        },
+      }),
+      ...(oidc
+        ? [
+            {
+              id: "oidc",
+              name: oidc.name,
+              type: "oidc" as const,
+              issuer: oidc.issuer,
+              clientId: oidc.clientId,
+              clientSecret: oidc.clientSecret,
+              checks: ["pkce", "state", "nonce"] as Array<"pkce" | "state" | "nonce">,
+            },
+          ]
+        : []),
+    ],
+    callbacks: {
+      redirect: ({ url }) => {
+        const path = url.startsWith(webUrl.origin) ? url.slice(webUrl.origin.length) : url;
+        return webUrl.origin + safeCallbackPath(path);
+      },
+      async jwt({ token, user, account, profile }) {
+        if (!account) return token;
+        const { db } = webProcess();
+        const userId =
+          account.type === "oidc"
+            ? await signInWithAccount(db, {
+                provider: account.provider,
+                providerAccountId: account.providerAccountId,
+                email: String(profile?.email ?? ""),
+                name: String(profile?.name ?? profile?.email ?? ""),
+              })
+            : String(user.id);
+        const authSessionId = await startSession(userId);
+        return { sub: userId, authSessionId };
+      },
+      session({ session, token }) {
+        const authSessionId = typeof token.authSessionId === "string" ? token.authSessionId : undefined;
+        return { expires: session.expires, userId: token.sub, authSessionId };
+      },
+    },
+  };
+}
+
+async function startSession(userId: string): Promise<string> {
+  const { headers } = await import("next/headers");
+  const userAgent = (await headers()).get("user-agent");
+  const expiresAt = new Date(Date.now() + SIGN_IN_SECONDS * 1000);
+  return withTenant(webProcess().db, userId, async (tenant) => {
+    const session = await createAuthSession(tenant, { expiresAt, userAgent });
+    await appendAudit(tenant, { actor: `user:${userId}`, action: "auth.sign_in", outcome: "ok" });
+    return session.id;
+  });
+}

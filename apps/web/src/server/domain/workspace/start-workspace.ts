@@ -1,0 +1,67 @@
+import type { Workspace } from "@atoll/db/generated/client";
+import { AtollError } from "@atoll/protocol/atoll-error";
+import type { HostdClient } from "#server/hosts/hostd-client.ts";
+import type { StatusFeed } from "#server/hosts/status-feed.ts";
+
+export interface StartContext {
+  hostd: Pick<HostdClient, "create" | "lifecycle">;
+  statuses: Pick<StatusFeed, "waitFor">;
+  idlePauseSeconds: number;
+  /** Told of a start that failed after it was accepted; the state itself comes through the feed. */
+  onLateFailure: (error: unknown) => void;
+}
+
+/**
+ * Makes the machine of a row. Resolves as soon as hostd has accepted it (its progress then comes through the
+ * feed), rejects when hostd refuses. Repeating is safe: hostd answers the same workspace.
+ */
+export async function startWorkspace(context: StartContext, row: Workspace): Promise<void> {
+  await untilAccepted(context, row, () =>
+    context.hostd.create(row.id, {
+      ownerId: row.ownerId,
+      slug: row.slug,
+      image: row.image,
+      cpus: row.cpus,
+      memoryMb: row.memoryMb,
+      diskMb: row.diskMb,
+      egress: row.egress,
+      idlePauseSeconds: context.idlePauseSeconds,
+    }),
+  );
+}
+
+/** Resumes, or makes the machine when an earlier create never reached hostd. */
+export async function resumeWorkspace(context: StartContext, row: Workspace): Promise<void> {
+  try {
+    await untilAccepted(context, row, () => context.hostd.lifecycle(row.id, "resume"));
+  } catch (error) {
+    if (!(error instanceof AtollError) || error.code !== "workspace.not_found") throw error;
+    await startWorkspace(context, row);
+  }
+}
+
+const ON_THE_WAY = new Set(["creating", "resuming", "running"]);
+
+async function untilAccepted(
+  context: StartContext,
+  row: Workspace,
+  command: () => Promise<unknown>,
+): Promise<void> {
+  const stop = new AbortController();
+  let isAccepted = false;
+  const done = command().catch((error: unknown) => {
+    if (isAccepted) context.onLateFailure(error);
+    throw error;
+  });
+  done.catch(() => {});
+  const target = { ownerId: row.ownerId, workspaceId: row.id };
+  const seen = context.statuses
+    .waitFor(target, (status) => ON_THE_WAY.has(status.state), stop.signal)
+    .catch(() => new Promise<never>(() => {}));
+  try {
+    await Promise.race([done, seen]);
+    isAccepted = true;
+  } finally {
+    stop.abort();
+  }
+}

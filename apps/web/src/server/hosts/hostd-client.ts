@@ -1,0 +1,158 @@
+/** Calls hostd's HTTP API over its Unix socket. Answers are parsed; refusals become the AtollError they name. */
+import { request as httpRequest, type IncomingMessage } from "node:http";
+import { AtollError } from "@atoll/protocol/atoll-error";
+import {
+  type CreateWorkspace,
+  deleteAnswer,
+  hostHealth,
+  type revokeSessions,
+  workspaceList,
+} from "@atoll/protocol/hostd-api";
+import type { EgressPreset } from "@atoll/protocol/messages/egress";
+import { type WorkspaceStatus, workspaceStatus } from "@atoll/protocol/workspace-status";
+import { z } from "zod";
+
+/** An answer of hostd is small; a larger one is not an answer. */
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
+const COMMAND_TIMEOUT_MS = 180_000;
+const QUERY_TIMEOUT_MS = 10_000;
+
+export interface HostdClientOptions {
+  socketPath: string;
+}
+
+interface Call<S extends z.ZodType> {
+  method: string;
+  path: string;
+  body?: unknown;
+  timeoutMs: number;
+  answer: S;
+  signal?: AbortSignal | undefined;
+}
+
+export class HostdClient {
+  readonly #socketPath: string;
+
+  constructor(options: HostdClientOptions) {
+    this.#socketPath = options.socketPath;
+  }
+
+  health(): Promise<z.output<typeof hostHealth>> {
+    return this.#call({ method: "GET", path: "/healthz", timeoutMs: QUERY_TIMEOUT_MS, answer: hostHealth });
+  }
+
+  async list(): Promise<WorkspaceStatus[]> {
+    const call = {
+      method: "GET",
+      path: "/v1/workspaces",
+      timeoutMs: QUERY_TIMEOUT_MS,
+      answer: workspaceList,
+    };
+    return (await this.#call(call)).workspaces;
+  }
+
+  /** Creates and starts. Safe to repeat with the same body. */
+  create(workspaceId: string, body: CreateWorkspace): Promise<WorkspaceStatus> {
+    return this.#command("PUT", `/v1/workspaces/${workspaceId}`, body);
+  }
+
+  setEgress(workspaceId: string, egress: EgressPreset): Promise<WorkspaceStatus> {
+    return this.#command("PATCH", `/v1/workspaces/${workspaceId}`, { egress });
+  }
+
+  lifecycle(workspaceId: string, verb: "pause" | "resume" | "stop"): Promise<WorkspaceStatus> {
+    return this.#command("POST", `/v1/workspaces/${workspaceId}/${verb}`, {});
+  }
+
+  /** Destroys key and data. Repeating answers the same evidence. */
+  deleteWorkspace(workspaceId: string): Promise<z.output<typeof deleteAnswer>> {
+    return this.#delete(`/v1/workspaces/${workspaceId}`);
+  }
+
+  /** Destroys everything of an owner, their own key included. */
+  deleteOwner(ownerId: string): Promise<z.output<typeof deleteAnswer>> {
+    return this.#delete(`/v1/owners/${ownerId}`);
+  }
+
+  async revokeSessions(body: z.input<typeof revokeSessions>): Promise<void> {
+    await this.#call({
+      method: "POST",
+      path: "/v1/sessions/revoke",
+      body,
+      timeoutMs: QUERY_TIMEOUT_MS,
+      answer: z.unknown(),
+    });
+  }
+
+  /** The open stream of events; the caller reads lines and destroys it. */
+  events(signal: AbortSignal): Promise<IncomingMessage> {
+    return this.#open({ method: "GET", path: "/v1/events", timeoutMs: QUERY_TIMEOUT_MS, signal });
+  }
+
+  #command(method: string, path: string, body: unknown): Promise<WorkspaceStatus> {
+    return this.#call({ method, path, body, timeoutMs: COMMAND_TIMEOUT_MS, answer: workspaceStatus });
+  }
+
+  #delete(path: string): Promise<z.output<typeof deleteAnswer>> {
+    return this.#call({ method: "DELETE", path, timeoutMs: COMMAND_TIMEOUT_MS, answer: deleteAnswer });
+  }
+
+  async #call<S extends z.ZodType>(call: Call<S>): Promise<z.output<S>> {
+    const signal = AbortSignal.timeout(call.timeoutMs);
+    const response = await this.#open({ ...call, signal });
+    const value = await readJson(response, signal);
+    if ((response.statusCode ?? 500) >= 400) throw AtollError.fromWire(errorOf(value));
+    const parsed = call.answer.safeParse(value);
+    if (parsed.success) return parsed.data;
+    throw new AtollError("internal", `hostd answered ${call.path} out of shape`, { cause: parsed.error });
+  }
+
+  /** Resolves with the head of the answer. */
+  #open(call: Omit<Call<z.ZodType>, "answer">): Promise<IncomingMessage> {
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+    const body = call.body === undefined ? undefined : JSON.stringify(call.body);
+    const outgoing = httpRequest(
+      {
+        socketPath: this.#socketPath,
+        method: call.method,
+        path: call.path,
+        headers: body === undefined ? {} : { "content-type": "application/json" },
+        ...(call.signal ? { signal: call.signal } : {}),
+      },
+      resolve,
+    );
+    outgoing.on("error", (cause) => reject(unreachable(cause, call.signal)));
+    outgoing.end(body);
+    return promise;
+  }
+}
+
+function unreachable(cause: unknown, signal: AbortSignal | undefined): AtollError {
+  const isLate = signal?.aborted && signal.reason instanceof Error && signal.reason.name === "TimeoutError";
+  return new AtollError(isLate ? "request.timeout" : "host.unreachable", undefined, { cause });
+}
+
+async function readJson(response: IncomingMessage, signal: AbortSignal): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  try {
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      sizeBytes += chunk.length;
+      if (sizeBytes > MAX_ANSWER_BYTES) throw new AtollError("internal", "hostd's answer is too large");
+      chunks.push(chunk);
+    }
+  } catch (cause) {
+    throw cause instanceof AtollError ? cause : unreachable(cause, signal);
+  }
+  const text = Buffer.concat(chunks).toString("utf8");
+  try {
+    return text === "" ? {} : JSON.parse(text);
+  } catch (cause) {
+    throw new AtollError("internal", "hostd's answer is not JSON", { cause });
+  }
+}
+
+/** The wire error stands alone or under `error`. */
+function errorOf(value: unknown): unknown {
+  return typeof value === "object" && value !== null && "error" in value ? value.error : value;
+}

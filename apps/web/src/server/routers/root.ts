@@ -1,0 +1,14 @@
+import { createCallerFactory, router } from "../trpc/trpc.ts";
+import { accountRouter } from "./account/router.ts";
+import { previewRouter } from "./preview/router.ts";
+import { sessionRouter } from "./session/router.ts";
+import { workspaceRouter } from "./workspace/router.ts";
+
+export const rootRouter = router({
+  workspace: workspaceRouter,
+  session: sessionRouter,
+  preview: previewRouter,
+  account: accountRouter,
+});
+export type RootRouter = typeof rootRouter;
+export const createCaller = createCallerFactory(rootRouter);

@@ -1,0 +1,30 @@
+import { toAtollError } from "@atoll/protocol/atoll-error";
+import { uuid } from "@atoll/protocol/ids";
+import { egressPreset } from "@atoll/protocol/messages/egress";
+import { z } from "zod";
+import { createWorkspace } from "#server/domain/workspace/create-workspace.ts";
+import { workspaceName } from "#server/domain/workspace/workspace-name.ts";
+import { workspaceView } from "#server/domain/workspace/workspace-view.ts";
+import { procedure } from "#server/trpc/trpc.ts";
+import { startContext } from "./start-context.ts";
+
+export const create = procedure
+  .input(
+    z.object({
+      id: uuid,
+      name: workspaceName,
+      cpus: z.number().int().min(1).max(64),
+      memoryMb: z.number().int().min(512).max(262_144),
+      diskMb: z.number().int().min(1024).max(1_048_576),
+      egress: egressPreset,
+    }),
+  )
+  .mutation(async ({ ctx, input }) => {
+    const { db, statuses } = ctx.process;
+    const outcome = await createWorkspace({ ...startContext(ctx), db }, ctx.userId, input);
+    const { workspace, startError } = outcome;
+    return {
+      workspace: workspaceView(workspace, statuses.latest(workspace.id), statuses.isHostReachable),
+      startErrorCode: startError === undefined ? undefined : toAtollError(startError).code,
+    };
+  });

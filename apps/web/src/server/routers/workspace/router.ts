@@ -1,0 +1,24 @@
+import { router } from "#server/trpc/trpc.ts";
+import { create } from "./create.ts";
+import { remove } from "./delete.ts";
+import { get } from "./get.ts";
+import { list } from "./list.ts";
+import { pause } from "./pause.ts";
+import { rename } from "./rename.ts";
+import { resume } from "./resume.ts";
+import { setEgress } from "./set-egress.ts";
+import { stop } from "./stop.ts";
+import { watch } from "./watch.ts";
+
+export const workspaceRouter = router({
+  list,
+  get,
+  create,
+  pause,
+  resume,
+  stop,
+  delete: remove,
+  rename,
+  setEgress,
+  watch,
+});
