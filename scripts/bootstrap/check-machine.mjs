@@ -66,7 +66,7 @@ export function checkMachine(repository) {
  * pass through every directory above; a checkout in root's home is closed to them, and the default moves out.
  * @param {string} repository
  */
-function chooseDataDirectory(repository) {
+export function chooseDataDirectory(repository) {
   const wanted = process.env.ATOLL_DATA;
   const inCheckout = join(repository, ".data");
   const chosen = wanted ? resolve(wanted) : isClosed(repository) ? outsideOf(repository) : inCheckout;

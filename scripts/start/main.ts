@@ -25,7 +25,7 @@ try {
   progress.note(`
 Atoll is ready (${seconds} s):  ${stack.webUrl}
 
-  First account   open ${stack.webUrl}/sign-up and choose an e-mail address and a password
+  First account   open ${stack.webUrl}/signup and choose an e-mail address and a password
   Isolation       ${isolation === "hardware" ? "hardware (KVM)" : "emulated (no KVM here): slower, and no security boundary; for yourself on localhost"}
   Template        ${template === "ready" ? "ready" : `${template}: the first workspace may take a minute`}
   Data            ${layout.data}

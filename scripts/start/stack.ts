@@ -1,3 +1,4 @@
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Scope } from "@atoll/base/scope";
 import { hostHealth } from "@atoll/protocol/hostd-api";
@@ -90,6 +91,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       });
       scope.defer(() => progress.step("Stop the database", () => database.stop()));
       databaseUrls = database;
+      // For operators' commands on this machine; gone when Atoll is not running.
+      const urlFile = join(layout.run, "database-owner-url");
+      writeFileSync(urlFile, database.ownerUrl, { mode: 0o600 });
+      scope.defer(() => rmSync(urlFile, { force: true }));
       return database.migrated > 0 ? `${database.migrated} migrations applied` : "up to date";
     });
 

@@ -19,7 +19,7 @@ export const CHECKS: Record<string, readonly [string, ...string[]]> = {
   "lint and format": [bin("biome"), "check", "."],
   "import directions and file shapes": [process.execPath, local("scripts/check-imports.ts")],
   "paths in documents": [process.execPath, local("scripts/check-docs.ts")],
-  "types of packages and apps": [bin("turbo"), "run", "typecheck", "--output-logs=errors-only"],
+  "types of packages and apps": [bin("turbo"), "run", "typecheck", "--continue", "--output-logs=errors-only"],
   "types of scripts": [bin("tsc"), "-p", local("scripts/tsconfig.json"), "--noEmit"],
 };
 
