@@ -4,17 +4,21 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { buildAgentLayer } from "./build/agent-layer.ts";
 import { type BuildOptions, buildBase } from "./build/base-image.ts";
+import { pointCurrent } from "./build/current-pointer.ts";
 import { imageDeclaration } from "./build/image-declaration.ts";
 import type { GuestImage } from "./build/image-manifest.ts";
 
 export interface BuildImageOptions extends BuildOptions {
   /** A folder of `vm-images/` with an `image.json`. */
   name: string;
-  /** Another program to start in place of the agent; tests use it. */
+  /** Another program to start in place of the agent, for tests; such an image never becomes the current one. */
   agentEntry?: string;
 }
 
-/** Builds what is missing of an image and returns where it lies. Needs root and the Debian packages of this folder. */
+/**
+ * Builds what is missing of an image, makes it the current one (`<cache>/current/image-<name>.json`) and returns where
+ * it lies. Needs root and the Debian packages listed in this folder.
+ */
 export async function buildImage(options: BuildImageOptions): Promise<GuestImage> {
   if (process.arch !== "x64")
     throw new Error(`guest images are built for x64 only, this machine is ${process.arch}`);
@@ -29,7 +33,7 @@ export async function buildImage(options: BuildImageOptions): Promise<GuestImage
     entry: options.agentEntry,
   });
   const { manifest } = base;
-  return {
+  const image: GuestImage = {
     name: declaration.name,
     key: createHash("sha256").update(`${manifest.key} ${agent.key}`).digest("hex").slice(0, 32),
     basePath: join(base.path, manifest.base.file),
@@ -38,6 +42,9 @@ export async function buildImage(options: BuildImageOptions): Promise<GuestImage
     initramfsPath: join(base.path, manifest.initramfs.file),
     manifest,
   };
+  if (options.agentEntry === undefined)
+    await pointCurrent(options.cacheDir, `image-${declaration.name}`, image);
+  return image;
 }
 
 if (import.meta.main) {

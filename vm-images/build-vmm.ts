@@ -5,6 +5,7 @@ import { z } from "zod";
 import { provideArtifact } from "./build/artifact-store.ts";
 import type { BuildOptions } from "./build/base-image.ts";
 import { contentKey } from "./build/content-key.ts";
+import { pointCurrent } from "./build/current-pointer.ts";
 import { debianSources } from "./build/guest-configuration.ts";
 import { readMachineSources } from "./build/machine-sources.ts";
 import { runCommand } from "./build/run-command.ts";
@@ -32,7 +33,10 @@ export interface Vmm {
 /** Raise when the code below changes what the root holds. */
 const BUILD_GENERATION = 1;
 
-/** Debian 12's QEMU 7.2 corrupts guests under TCG, so the VMM comes from a newer Debian, unpacked but not installed. */
+/**
+ * Debian 12's QEMU 7.2 corrupts guests under TCG, so the VMM comes from a newer Debian, unpacked but not installed.
+ * Recorded as the current one in `<cache>/current/vmm.json`.
+ */
 export async function buildVmm(options: BuildOptions): Promise<Vmm> {
   const { signal } = options;
   if (process.arch !== "x64")
@@ -70,7 +74,9 @@ export async function buildVmm(options: BuildOptions): Promise<Vmm> {
     },
   });
   const version = await readFile(join(folder, "version"), "utf8");
-  return vmmAt(join(folder, "root"), version, key);
+  const vmm = vmmAt(join(folder, "root"), version, key);
+  await pointCurrent(options.cacheDir, "vmm", vmm);
+  return vmm;
 }
 
 function vmmAt(root: string, version: string, key: string): Vmm {

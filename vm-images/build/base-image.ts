@@ -23,7 +23,7 @@ export interface BuildOptions {
 const SOURCE_DATE_EPOCH = "1767225600";
 
 /** Raise when the code of this folder changes what an image holds. */
-const BUILD_GENERATION = 1;
+const BUILD_GENERATION = 2;
 
 const NATIVE_SOURCES = join(import.meta.dirname, "../../packages/agent/native");
 
@@ -93,6 +93,7 @@ async function makeBase(
       "mmdebstrap",
       "--mode=root",
       "--variant=minbase",
+      "--skip=cleanup/apt",
       `--include=${declaration.packages.join(",")}`,
       ...["Acquire::Languages none", "APT::Install-Recommends false"].map((option) => `--aptopt=${option}`),
       ...sources.apt.options.map((option) => `--aptopt=${option}`),
@@ -152,6 +153,7 @@ async function makeBase(
     kernelRelease,
     nodeVersion: declaration.node.version,
     kernelArguments: declaration.kernelArguments,
+    emulatedKernelArguments: declaration.emulatedKernelArguments,
     packageSources: packageSourceHosts(sources, pipDefaults),
     base: await fileFacts(join(result, "base.erofs")),
     kernel: await fileFacts(join(result, "vmlinuz")),

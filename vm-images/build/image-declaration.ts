@@ -12,6 +12,7 @@ export const imageDeclaration = z.strictObject({
   /** Module names, without path and ending; what they depend on is found by itself. */
   initramfsModules: z.array(z.string()),
   kernelArguments: z.array(z.string()),
+  emulatedKernelArguments: z.array(z.string()),
   node: npmPackagePin,
   npm: npmPackagePin,
   /** Native packages of the agent; everything else is bundled into its one file. */

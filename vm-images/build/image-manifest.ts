@@ -13,8 +13,10 @@ export const baseManifest = z.strictObject({
   key: z.string(),
   kernelRelease: z.string(),
   nodeVersion: z.string(),
-  /** Complete kernel command line but for `atoll.link=…`; the console is off. */
+  /** Kernel command line. Appended where wanted: `atoll.link=vsock`, `console=ttyS0`. */
   kernelArguments: z.array(z.string()),
+  /** Added where the processor is emulated. */
+  emulatedKernelArguments: z.array(z.string()),
   /** Hosts that the image's own apt, npm and pip configuration names: the preset "package sources". */
   packageSources: z.array(z.string()),
   base: imageFile,
