@@ -14,7 +14,7 @@ export const QMP_SOCKET = "qmp.sock";
 export const LINK_SOCKET = "link.sock";
 export const KEY_FILE = "disk-key";
 /** The guest finds its port by this name. */
-export const LINK_PORT_NAME = "atoll.link";
+export const LINK_PORT_NAME = "org.atoll.link";
 
 /** Names of the files in the jail; see `jailPath`. */
 export const FILE_NAMES = {

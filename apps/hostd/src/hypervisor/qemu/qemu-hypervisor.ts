@@ -11,10 +11,10 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { join } from "node:path";
+import { wipeFile } from "@atoll/keys/wipe-file";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { Isolation } from "@atoll/protocol/workspace-status";
 import { z } from "zod";
-import { wipeFile } from "../../durable/wipe-file.ts";
 import type { Hypervisor, LaunchSpec, Machine, MachineRecord } from "../hypervisor.ts";
 import { connectWhenReady } from "./connect-when-ready.ts";
 import { hexText } from "./hex-text.ts";

@@ -1,0 +1,195 @@
+/**
+ * Keys in files of one directory: `root` (32 bytes), `owners/<id>.json`, `workspaces/<id>.json`. A destruction is written
+ * down first (`<id>.destroyed.json`), which already refuses the key, then the key's file is overwritten and unlinked; one
+ * that was interrupted is finished when it is repeated or when the store is opened.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdir, readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Clock, systemClock } from "@atoll/base/clock";
+import { AtollError } from "@atoll/protocol/atoll-error";
+import { uuid } from "@atoll/protocol/ids";
+import { z } from "zod";
+import { keyCommitment } from "./key-commitment.ts";
+import { type DestroyedKey, KEY_BYTES, type KeyStore, type WorkspaceKeyIds } from "./key-store.ts";
+import { replaceFile, syncDirectory } from "./replace-file.ts";
+import { wipeFile } from "./wipe-file.ts";
+import { unwrapKey, wrapKey, wrappedKey } from "./wrap-key.ts";
+
+const keyRecord = z.strictObject({ wrapped: wrappedKey, commitment: z.string().length(64) });
+const destruction = z.strictObject({
+  destroyedAtMs: z.number(),
+  commitment: z.string().length(64).nullable(),
+});
+type KeyRecord = z.infer<typeof keyRecord>;
+
+const DESTROYED = ".destroyed.json";
+
+export class LocalKeyStore implements KeyStore {
+  readonly #directory: string;
+  readonly #clock: Clock;
+  readonly #root: Uint8Array;
+  /** One operation on a file at a time. */
+  readonly #turns = new Map<string, Promise<unknown>>();
+
+  private constructor(directory: string, root: Uint8Array, clock: Clock) {
+    this.#directory = directory;
+    this.#root = root;
+    this.#clock = clock;
+  }
+
+  /** Makes the directory and the root key when they are not there yet. One process at a time. */
+  static async open(options: { directory: string; clock?: Clock }): Promise<LocalKeyStore> {
+    const { directory } = options;
+    for (const path of [directory, join(directory, "owners"), join(directory, "workspaces")]) {
+      await mkdir(path, { recursive: true, mode: 0o700 });
+    }
+    const path = join(directory, "root");
+    let root = await readIfThere(path);
+    if (root === undefined) {
+      root = randomBytes(KEY_BYTES);
+      await replaceFile(path, root);
+    }
+    if (root.length !== KEY_BYTES) throw new AtollError("key.unavailable", "the root key file is damaged");
+    await syncDirectory(join(directory, ".."));
+    const store = new LocalKeyStore(directory, root, options.clock ?? systemClock);
+    await store.#finishDestructions();
+    return store;
+  }
+
+  putWorkspaceKey(ids: WorkspaceKeyIds, key: Uint8Array): Promise<{ commitment: string }> {
+    const commitment = keyCommitment(key);
+    const path = this.#workspacePath(ids.workspaceId);
+    return this.#inTurn(path, async () => {
+      const existing = await readRecord(path);
+      if (existing !== undefined && existing.commitment !== commitment) {
+        throw new AtollError("key.not_found", "this workspace's key is another one");
+      }
+      const ownerKey = await this.#ownerKey(ids.ownerId);
+      try {
+        if (existing === undefined) {
+          const wrapped = wrapKey(ownerKey, key, workspaceContext(ids));
+          await replaceFile(path, JSON.stringify({ wrapped, commitment } satisfies KeyRecord));
+        }
+      } finally {
+        ownerKey.fill(0);
+      }
+      return { commitment };
+    });
+  }
+
+  async unwrapWorkspaceKey(ids: WorkspaceKeyIds): Promise<Uint8Array> {
+    const ownerPath = this.#ownerPath(ids.ownerId);
+    const [record, owner] = await Promise.all([
+      readRecord(this.#workspacePath(ids.workspaceId)),
+      readRecord(ownerPath),
+    ]);
+    if (record === undefined || owner === undefined) throw new AtollError("key.not_found");
+    const ownerKey = unwrapKey(this.#root, owner.wrapped, ownerContext(ids.ownerId));
+    try {
+      return unwrapKey(ownerKey, record.wrapped, workspaceContext(ids));
+    } finally {
+      ownerKey.fill(0);
+    }
+  }
+
+  destroyWorkspaceKey(ids: WorkspaceKeyIds): Promise<DestroyedKey> {
+    return this.#destroy(this.#workspacePath(ids.workspaceId));
+  }
+
+  destroyOwnerKey(ownerId: string): Promise<DestroyedKey> {
+    return this.#destroy(this.#ownerPath(ownerId));
+  }
+
+  /** The owner's key, made when there is none yet. The caller wipes it. */
+  #ownerKey(ownerId: string): Promise<Uint8Array> {
+    const path = this.#ownerPath(ownerId);
+    return this.#inTurn(path, async () => {
+      const record = await readRecord(path);
+      if (record !== undefined) return unwrapKey(this.#root, record.wrapped, ownerContext(ownerId));
+      const key = new Uint8Array(randomBytes(KEY_BYTES));
+      const wrapped = wrapKey(this.#root, key, ownerContext(ownerId));
+      await replaceFile(
+        path,
+        JSON.stringify({ wrapped, commitment: keyCommitment(key) } satisfies KeyRecord),
+      );
+      return key;
+    });
+  }
+
+  #destroy(path: string): Promise<DestroyedKey> {
+    return this.#inTurn(path, async () => {
+      const notePath = path.replace(/\.json$/, DESTROYED);
+      const known = await readIfThere(notePath);
+      const destroyed = known === undefined ? await this.#newDestruction(path) : parse(destruction, known);
+      if (known === undefined) await replaceFile(notePath, JSON.stringify(destroyed));
+      await wipeFile(path);
+      return destroyed;
+    });
+  }
+
+  async #newDestruction(path: string): Promise<DestroyedKey> {
+    // A damaged record must not keep its key from being destroyed; only its commitment is lost.
+    const record = await readRecord(path).catch(() => undefined);
+    return { destroyedAtMs: this.#clock.now(), commitment: record?.commitment ?? null };
+  }
+
+  async #finishDestructions(): Promise<void> {
+    for (const kind of ["owners", "workspaces"]) {
+      const directory = join(this.#directory, kind);
+      const names = new Set(await readdir(directory));
+      for (const name of names) {
+        const keyName = name.replace(DESTROYED, ".json");
+        if (keyName !== name && names.has(keyName)) await wipeFile(join(directory, keyName));
+      }
+    }
+  }
+
+  #workspacePath(workspaceId: string): string {
+    return join(this.#directory, "workspaces", `${uuid.parse(workspaceId)}.json`);
+  }
+
+  #ownerPath(ownerId: string): string {
+    return join(this.#directory, "owners", `${uuid.parse(ownerId)}.json`);
+  }
+
+  #inTurn<T>(path: string, run: () => Promise<T>): Promise<T> {
+    const turn = (this.#turns.get(path) ?? Promise.resolve()).then(run, run);
+    this.#turns.set(path, turn);
+    const forget = () => {
+      if (this.#turns.get(path) === turn) this.#turns.delete(path);
+    };
+    turn.then(forget, forget);
+    return turn;
+  }
+}
+
+const ownerContext = (ownerId: string) => `atoll owner key 1 ${ownerId}`;
+const workspaceContext = ({ ownerId, workspaceId }: WorkspaceKeyIds) =>
+  `atoll workspace key 1 ${ownerId} ${workspaceId}`;
+
+/** Undefined when there is none. @throws AtollError key.not_found when it was destroyed, key.unavailable when damaged */
+async function readRecord(path: string): Promise<KeyRecord | undefined> {
+  if ((await readIfThere(path.replace(/\.json$/, DESTROYED))) !== undefined) {
+    throw new AtollError("key.not_found", "this key was destroyed");
+  }
+  const bytes = await readIfThere(path);
+  return bytes === undefined ? undefined : parse(keyRecord, bytes);
+}
+
+function parse<S extends z.ZodType>(schema: S, bytes: Buffer): z.output<S> {
+  try {
+    return schema.parse(JSON.parse(bytes.toString("utf8")));
+  } catch (cause) {
+    throw new AtollError("key.unavailable", "a key file is damaged", { cause });
+  }
+}
+
+async function readIfThere(path: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new AtollError("key.unavailable", "a key file cannot be read", { cause: error });
+  }
+}
