@@ -1,0 +1,102 @@
+import { type FSWatcher, watch } from "node:fs";
+import { lstat } from "node:fs/promises";
+import { findFolder, TEMPORARY_PREFIX } from "./guest-folder.ts";
+import { decodeName } from "./list-folder.ts";
+
+export interface FileChange {
+  path: string;
+  kind: "created" | "changed" | "deleted";
+}
+
+export interface FolderWatchOptions {
+  path: string;
+  /** An entry of the folder changed; `take` says which when asked. */
+  onDirty: () => void;
+  onRawEvent: () => void;
+}
+
+/** More names than this between two looks count as "too many to tell". */
+const DIRTY_NAMES_MAX = 1000;
+
+/** One watched directory: collects names, and says what became of them when asked. */
+export class FolderWatch {
+  readonly path: string;
+  readonly #watcher: FSWatcher;
+  readonly #identity: string;
+  #dirty = new Map<string, { isRenamed: boolean }>();
+  #isOverflown = false;
+
+  private constructor(watcher: FSWatcher, identity: string, options: FolderWatchOptions) {
+    this.path = options.path;
+    this.#watcher = watcher;
+    this.#identity = identity;
+    watcher.on("change", (type, name) => {
+      options.onRawEvent();
+      if (this.#note(type, name)) options.onDirty();
+    });
+    // The kernel took the watch away, with its folder or its file system; `take` finds out.
+    watcher.on("error", () => {
+      this.#isOverflown = true;
+      options.onDirty();
+    });
+  }
+
+  /** @throws system call errors: ENOSPC when the kernel has no watch to give. */
+  static async start(options: FolderWatchOptions): Promise<FolderWatch> {
+    await using folder = await findFolder(options.path);
+    const { dev, ino } = await folder.handle.stat();
+    // The kernel watches the directory that is open here, whatever the path leads to by now.
+    const watcher = watch(folder.path, { encoding: "buffer" }, () => {});
+    return new FolderWatch(watcher, `${dev}:${ino}`, options);
+  }
+
+  close(): void {
+    this.#watcher.close();
+  }
+
+  get isDirty(): boolean {
+    return this.#isOverflown || this.#dirty.size > 0;
+  }
+
+  forget(): void {
+    this.#dirty.clear();
+    this.#isOverflown = false;
+  }
+
+  /** The changes since last time; "overflow" when they were too many. @throws when the folder is no longer there. */
+  async take(): Promise<FileChange[] | "overflow"> {
+    const dirty = this.#dirty;
+    const isOverflown = this.#isOverflown;
+    this.#dirty = new Map();
+    this.#isOverflown = false;
+    await using folder = await findFolder(this.path);
+    const { dev, ino } = await folder.handle.stat();
+    if (`${dev}:${ino}` !== this.#identity) throw new FolderReplaced();
+    if (isOverflown) return "overflow";
+    const prefix = this.path.endsWith("/") ? this.path : `${this.path}/`;
+    return Promise.all(
+      Array.from(dirty, async ([name, { isRenamed }]): Promise<FileChange> => {
+        const isThere = await lstat(folder.entry(name)).then(
+          () => true,
+          () => false,
+        );
+        const kind = !isThere ? "deleted" : isRenamed ? "created" : "changed";
+        return { path: `${prefix}${name}`, kind };
+      }),
+    );
+  }
+
+  /** Returns whether it is worth telling. */
+  #note(type: string, name: Buffer | string | null): boolean {
+    const text = name === null ? undefined : typeof name === "string" ? name : decodeName(name);
+    if (text === undefined || text.startsWith(TEMPORARY_PREFIX)) return false;
+    if (this.#dirty.size >= DIRTY_NAMES_MAX) this.#isOverflown = true;
+    else this.#dirty.set(text, { isRenamed: type === "rename" || this.#dirty.get(text)?.isRenamed === true });
+    return true;
+  }
+}
+
+/** Another directory is at the watched path now: the caller should look there anew. */
+export class FolderReplaced extends Error {
+  override readonly name = "FolderReplaced";
+}

@@ -1,0 +1,67 @@
+import { indexOfBytes } from "./index-of-bytes.ts";
+
+export interface ScanResult {
+  /** Bytes that certainly are no part of the token, in order. */
+  passed: Uint8Array;
+  /** What follows the token, when it was found: everything before it is over. */
+  rest: Uint8Array | undefined;
+}
+
+/**
+ * Finds the link token in a byte stream cut anywhere. The end of a chunk that may be the token's beginning is held
+ * back; `release` lets it go on without forgetting it, so that the token is still found when its rest follows.
+ */
+export class TokenScanner {
+  readonly #token: Uint8Array;
+  #tail: Uint8Array = new Uint8Array(0);
+  /** How much of the tail was released already. */
+  #releasedBytes = 0;
+
+  constructor(token: Uint8Array) {
+    this.#token = token;
+  }
+
+  get heldBytes(): number {
+    return this.#tail.length - this.#releasedBytes;
+  }
+
+  scan(chunk: Uint8Array): ScanResult {
+    const bytes = this.#tail.length === 0 ? chunk : Buffer.concat([this.#tail, chunk]);
+    const released = this.#releasedBytes;
+    const at = indexOfBytes(bytes, this.#token);
+    if (at >= 0) {
+      this.#keep(bytes, bytes.length, 0);
+      return {
+        passed: bytes.subarray(Math.min(released, at), at),
+        rest: bytes.subarray(at + this.#token.length),
+      };
+    }
+    const tailAt = this.#tailStart(bytes);
+    this.#keep(bytes, tailAt, Math.max(0, released - tailAt));
+    return { passed: bytes.subarray(Math.min(released, tailAt), tailAt), rest: undefined };
+  }
+
+  /** The held bytes, which the caller passes on now. */
+  release(): Uint8Array {
+    const held = this.#tail.subarray(this.#releasedBytes);
+    this.#releasedBytes = this.#tail.length;
+    return held;
+  }
+
+  #keep(bytes: Uint8Array, tailAt: number, releasedBytes: number): void {
+    this.#tail = tailAt === bytes.length ? new Uint8Array(0) : bytes.slice(tailAt);
+    this.#releasedBytes = releasedBytes;
+  }
+
+  /** Where the longest end of `bytes` starts that is a beginning of the token. */
+  #tailStart(bytes: Uint8Array): number {
+    const first = this.#token[0] as number;
+    let at = bytes.indexOf(first, Math.max(0, bytes.length - this.#token.length + 1));
+    while (at >= 0) {
+      if (this.#token.subarray(0, bytes.length - at).every((byte, index) => byte === bytes[at + index]))
+        return at;
+      at = bytes.indexOf(first, at + 1);
+    }
+    return bytes.length;
+  }
+}

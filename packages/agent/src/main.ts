@@ -1,0 +1,63 @@
+/** The guest agent: composition only. Started by the image's supervisor as root, restarted when it ends. */
+
+import { readFileSync } from "node:fs";
+import { systemClock } from "@atoll/base/clock";
+import { loadGuestNative } from "../native/guest-native.ts";
+import packageFacts from "../package.json" with { type: "json" };
+import { EgressDialer } from "./egress/egress-dialer.ts";
+import { HttpProxy } from "./egress/http-proxy.ts";
+import { readEnv } from "./env.ts";
+import { AgentLink } from "./link/agent-link.ts";
+import { PortPipe } from "./link/port-pipe.ts";
+import { listenForPipes } from "./link/socket-pipe.ts";
+import { takeIdentity } from "./link/take-identity.ts";
+import { createLog } from "./log.ts";
+import { serveGuest } from "./serve-guest.ts";
+import { surviveFaults } from "./survive-faults.ts";
+import { NativeGuestSystem } from "./system/native-guest-system.ts";
+import { protectFromOutOfMemory } from "./system/oom-score.ts";
+import { readUserAccount } from "./system/user-account.ts";
+import { writeNames } from "./system/write-names.ts";
+
+const clock = systemClock;
+const log = createLog((text) => void process.stderr.write(text));
+surviveFaults({ process, clock, log });
+
+const env = readEnv();
+const native = loadGuestNative(env.ATOLL_NATIVE);
+const system = new NativeGuestSystem({ native, diskPath: env.ATOLL_DISK });
+protectFromOutOfMemory();
+// Programs inherit groups: of root's none.
+process.setgroups?.([]);
+
+const dispatcher = serveGuest({
+  system,
+  clock,
+  log,
+  readAccount: () => readUserAccount(env.ATOLL_USER_ID),
+  defaultFolder: env.ATOLL_FOLDER,
+  reservedPorts: new Set([env.ATOLL_PROXY_PORT]),
+  inotifyQueueLength: Number(readFileSync("/proc/sys/fs/inotify/max_queued_events", "latin1")),
+});
+
+const link = new AgentLink({
+  clock,
+  log,
+  greet: (hello) =>
+    takeIdentity(hello, {
+      system,
+      clock,
+      agentVersion: packageFacts.version,
+      writeNames: (identity) => writeNames("/etc", identity),
+      log,
+    }),
+  // The host lets only callers through that a message is declared for; to the guest they are all the host.
+  onOpen: (incoming) => dispatcher.dispatch(incoming, "host"),
+});
+
+const dialer = new EgressDialer(() => link.mux);
+const proxy = new HttpProxy({ dial: (target, signal) => dialer.dial(target, signal) });
+// The link first: a machine whose loopback is in the way can still be talked to.
+if (env.ATOLL_LINK.startsWith("unix:")) listenForPipes(env.ATOLL_LINK.slice("unix:".length), link.listen);
+else new PortPipe(native, env.ATOLL_LINK, link.listen);
+proxy.listen(env.ATOLL_PROXY_PORT).catch((cause: unknown) => log(`proxy: ${String(cause)}`));

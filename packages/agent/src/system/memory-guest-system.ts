@@ -1,0 +1,41 @@
+import type { GuestSystem } from "./guest-system.ts";
+
+/** Remembers what was asked of it, in order. For tests on a machine that must not be changed. */
+export class MemoryGuestSystem implements GuestSystem {
+  readonly bootId = "00000000-0000-4000-8000-000000000000";
+  readonly diskPath: string;
+  readonly calls: string[] = [];
+  isFrozen = false;
+  canReseed = true;
+
+  constructor(diskPath: string) {
+    this.diskPath = diskPath;
+  }
+
+  reseed(entropy: Uint8Array): void {
+    if (!this.canReseed) throw new Error("no generator");
+    this.calls.push(`reseed ${entropy.length}`);
+  }
+
+  setClock(unixMs: number): void {
+    this.calls.push(`clock ${unixMs}`);
+  }
+
+  setHostname(name: string): void {
+    this.calls.push(`hostname ${name}`);
+  }
+
+  freezeDisk(): void {
+    this.isFrozen = true;
+    this.calls.push("freeze");
+  }
+
+  thawDisk(): void {
+    this.isFrozen = false;
+    this.calls.push("thaw");
+  }
+
+  powerOff(): void {
+    this.calls.push("power off");
+  }
+}

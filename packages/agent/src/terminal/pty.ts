@@ -1,0 +1,179 @@
+import { writeSync } from "node:fs";
+import { constants } from "node:os";
+import { ReadStream } from "node:tty";
+import type { Clock } from "@atoll/base/clock";
+import { hasErrno } from "../system/has-errno.ts";
+import { ptyBinding } from "./pty-binding.ts";
+
+/** A background program may keep the terminal open after its shell ended; what it still says in this time is kept. */
+const AFTER_EXIT_MS = 250;
+/** Input a program does not read is offered again at these growing intervals, and whenever it writes something. */
+const INPUT_RETRY_MIN_MS = 5;
+const INPUT_RETRY_MAX_MS = 500;
+
+export interface PtyExit {
+  exitCode: number | null;
+  signal: string | null;
+}
+
+export interface PtyOptions {
+  argv: readonly string[];
+  env: Record<string, string>;
+  cwd: string;
+  cols: number;
+  rows: number;
+  uid: number;
+  gid: number;
+  clock: Clock;
+  onOutput: (bytes: Uint8Array) => void;
+  /** Once, after the last output. */
+  onExit: (exit: PtyExit) => void;
+}
+
+/** One program on a pseudo terminal of its own, bytes as they are. */
+export class Pty {
+  readonly pid: number;
+  readonly #fd: number;
+  readonly #clock: Clock;
+  readonly #onExit: (exit: PtyExit) => void;
+  readonly #output: ReadStream;
+  #exit: PtyExit | undefined;
+  #cancelDrain: (() => void) | undefined;
+  #pending: { bytes: Uint8Array; done: () => void } | undefined;
+  #retryMs = INPUT_RETRY_MIN_MS;
+  #cancelRetry: (() => void) | undefined;
+
+  /** @throws Error when the kernel has no terminal or process to give. A program that cannot be run exits at once. */
+  constructor(options: PtyOptions) {
+    const [file = "", ...args] = options.argv;
+    const env = Object.entries({ ...options.env, PWD: options.cwd }).map(([key, value]) => `${key}=${value}`);
+    const { cwd, cols, rows, uid, gid } = options;
+    const child = ptyBinding().fork(
+      file,
+      args,
+      env,
+      cwd,
+      cols,
+      rows,
+      uid,
+      gid,
+      true,
+      "",
+      (exitCode, signal) => this.#onChildExit(exitCode, signal),
+    );
+    this.pid = child.pid;
+    this.#fd = child.fd;
+    this.#clock = options.clock;
+    this.#onExit = options.onExit;
+    this.#output = new ReadStream(child.fd);
+    this.#output.on("data", (chunk: Buffer) => {
+      options.onOutput(chunk);
+      if (this.#pending) this.#offerInput();
+      if (this.#exit) this.#awaitDrain();
+    });
+    // EIO is how Linux says that the last program closed the terminal.
+    this.#output.on("error", () => this.#output.destroy());
+    this.#output.on("end", () => this.#output.destroy());
+    this.#output.on("close", () => this.#onOutputClosed());
+  }
+
+  /** Resolves when the terminal took all of it; one write at a time. Input to an ended program is dropped. */
+  write(bytes: Uint8Array): Promise<void> {
+    if (this.#output.destroyed || bytes.length === 0) return Promise.resolve();
+    return new Promise((done) => {
+      this.#pending = { bytes, done };
+      this.#retryMs = INPUT_RETRY_MIN_MS;
+      this.#offerInput();
+    });
+  }
+
+  resize(cols: number, rows: number): void {
+    if (!this.#output.destroyed) ptyBinding().resize(this.#fd, cols, rows);
+  }
+
+  pause(): void {
+    if (this.#exit === undefined) this.#output.pause();
+  }
+
+  resume(): void {
+    this.#output.resume();
+  }
+
+  /** Hangs up: the programs get SIGHUP from the kernel, the shell's group gets SIGKILL when it did not go. */
+  close(): void {
+    this.#signalGroup("SIGHUP");
+    this.#output.destroy();
+    const cancel = this.#clock.schedule(2000, () => {
+      if (this.#exit === undefined) this.#signalGroup("SIGKILL");
+    });
+    if (this.#exit !== undefined) cancel();
+  }
+
+  #signalGroup(signal: NodeJS.Signals): void {
+    if (this.#exit !== undefined) return;
+    try {
+      process.kill(-this.pid, signal);
+    } catch {
+      // The last of the group went by itself.
+    }
+  }
+
+  #offerInput(): void {
+    this.#cancelRetry?.();
+    this.#cancelRetry = undefined;
+    const pending = this.#pending;
+    if (pending === undefined) return;
+    while (!this.#output.destroyed && pending.bytes.length > 0) {
+      const count = this.#writeSome(pending.bytes);
+      if (count === 0) {
+        this.#cancelRetry = this.#clock.schedule(this.#retryMs, () => this.#offerInput());
+        this.#retryMs = Math.min(this.#retryMs * 2, INPUT_RETRY_MAX_MS);
+        return;
+      }
+      pending.bytes = pending.bytes.subarray(count);
+      this.#retryMs = INPUT_RETRY_MIN_MS;
+    }
+    this.#pending = undefined;
+    pending.done();
+  }
+
+  /**
+   * Straight to the non-blocking descriptor: libuv would spin on a terminal whose program reads nothing. Only while
+   * the stream lives: afterwards the number may be another file's.
+   */
+  #writeSome(bytes: Uint8Array): number {
+    try {
+      return writeSync(this.#fd, bytes);
+    } catch (cause) {
+      if (hasErrno(cause, "EAGAIN")) return 0;
+      return bytes.length;
+    }
+  }
+
+  #onChildExit(exitCode: number, signal: number): void {
+    const name = Object.entries(constants.signals).find(([, number]) => number === signal)?.[0];
+    this.#exit = { exitCode: signal === 0 ? exitCode : null, signal: name ?? null };
+    if (this.#output.closed) this.#finish();
+    else {
+      // Whatever the viewers do, the rest of the output is read now: it is at most the kernel's buffer.
+      this.#output.resume();
+      this.#awaitDrain();
+    }
+  }
+
+  #awaitDrain(): void {
+    this.#cancelDrain?.();
+    this.#cancelDrain = this.#clock.schedule(AFTER_EXIT_MS, () => this.#output.destroy());
+  }
+
+  #onOutputClosed(): void {
+    this.#cancelDrain?.();
+    this.#cancelRetry?.();
+    this.#offerInput();
+    if (this.#exit) this.#finish();
+  }
+
+  #finish(): void {
+    this.#onExit(this.#exit as PtyExit);
+  }
+}
