@@ -1,20 +1,18 @@
+import { appendFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildImage } from "../../vm-images/build-image.ts";
 import { buildVmm } from "../../vm-images/build-vmm.ts";
-import type { Progress } from "../bootstrap/progress.mjs";
+import { type Progress, StepFailure } from "../bootstrap/progress.mjs";
 import { runLogged, tailOf } from "../bootstrap/run-logged.mjs";
 import { generateClient } from "./generate-client.ts";
 import { repository } from "./layout.ts";
 import { quietEnv } from "./quiet-env.ts";
 
-export interface BuildPartsOptions {
+export interface PrepareOptions {
   cacheDirectory: string;
+  logs: string;
   progress: Progress;
   signal: AbortSignal;
-}
-
-export interface PrepareOptions extends BuildPartsOptions {
-  logs: string;
 }
 
 const IMAGE = "base";
@@ -30,18 +28,45 @@ export async function prepare(options: PrepareOptions): Promise<void> {
 /** What virtual machines are made of: into the cache, by content. */
 export async function buildMachineParts({
   cacheDirectory,
+  logs,
   progress,
   signal,
-}: BuildPartsOptions): Promise<void> {
+}: PrepareOptions): Promise<void> {
   const build = { cacheDir: cacheDirectory, signal };
-  await progress.step("QEMU in a root of its own", async (report) => {
-    const { version } = await buildVmm({ ...build, onProgress: report });
-    return `QEMU ${version}`;
-  });
-  await progress.step("Guest image", async (report) => {
-    const { key } = await buildImage({ ...build, name: IMAGE, onProgress: report });
-    return `${IMAGE} ${key.slice(0, 12)}`;
-  });
+  await progress.step("QEMU in a root of its own", (report) =>
+    withBuildLog(join(logs, "build-vmm.log"), report, async (onProgress) => {
+      const { version } = await buildVmm({ ...build, onProgress });
+      return `QEMU ${version}`;
+    }),
+  );
+  await progress.step("Guest image", (report) =>
+    withBuildLog(join(logs, `build-image-${IMAGE}.log`), report, async (onProgress) => {
+      const { key } = await buildImage({ ...build, name: IMAGE, onProgress });
+      return `${IMAGE} ${key.slice(0, 12)}`;
+    }),
+  );
+}
+
+/** Keeps what a build says in a log of its own; a failure shows the end of it. */
+async function withBuildLog(
+  log: string,
+  report: (detail: string) => void,
+  build: (onProgress: (line: string) => void) => Promise<string>,
+): Promise<string> {
+  writeFileSync(log, "", { mode: 0o600 });
+  try {
+    return await build((line) => {
+      appendFileSync(log, `${line}\n`);
+      report(line);
+    });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new StepFailure(reason, {
+      cause,
+      logTail: tailOf(log),
+      remedy: `If a download failed, check that apt-get update and npm ping work, then run the same command again: what is built is kept. (${log})`,
+    });
+  }
 }
 
 /** Turbo compares the inputs and answers from its cache when nothing changed. */

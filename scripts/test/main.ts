@@ -47,7 +47,7 @@ try {
     for (const [title, argv] of Object.entries(CHECKS)) await part(title, () => runCheck(argv, options));
     await part("unit and contract tests", () => runVitest("unit", options));
   }
-  if (wanted("vm") || wanted("e2e")) await buildMachineParts({ cacheDirectory, progress, signal });
+  if (wanted("vm") || wanted("e2e")) await buildMachineParts({ cacheDirectory, logs, progress, signal });
   if (wanted("vm")) await part("tests on real virtual machines", () => runVitest("vm", options));
   if (wanted("e2e")) {
     await progress.step("Web app", (report) => buildWeb(logs, signal, report));
