@@ -18,6 +18,9 @@ import { CONNECTIONS_MAX } from "./sessions/session-limits.ts";
 import { attachSocketServer, type SocketServerOptions } from "./sessions/socket-server.ts";
 import type { TicketVerifier } from "./tickets/ticket-verifier.ts";
 
+/** At the end, for a client to take what is on its way. One that reads nothing must not hold up the stop. */
+const LAST_WORDS_MS = 1_000;
+
 export interface StartGatewayOptions {
   gatewayPort: number;
   previewPort: number;
@@ -55,7 +58,7 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
     });
     const previewPort = await listenLoopback(preview.http, options.previewPort, scope);
     scope.defer(() => preview.closeConnections());
-    const sockets = sessionListener();
+    const sockets = sessionListener(clock);
     const gatewayPort = await listenLoopback(sockets.http, options.gatewayPort, scope);
     scope.defer(() => sockets.closeConnections());
     attachSocketServer({
@@ -77,7 +80,7 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
 }
 
 /** Serves health and, once attached, Socket.IO; nothing else lives here. */
-function sessionListener(): { http: Server; closeConnections: () => void } {
+function sessionListener(clock: Clock): { http: Server; closeConnections: () => void } {
   const open = new Set<Socket>();
   const http = createServer({ headersTimeout: 15_000, requestTimeout: 30_000 }, (request, response) => {
     if (isHealthCheck(request)) return answerHealth(response);
@@ -92,7 +95,11 @@ function sessionListener(): { http: Server; closeConnections: () => void } {
   return {
     http,
     closeConnections: () => {
-      for (const socket of open) socket.destroySoon();
+      for (const socket of open) {
+        socket.destroySoon();
+        const cancel = clock.schedule(LAST_WORDS_MS, () => socket.destroy());
+        socket.once("close", cancel);
+      }
     },
   };
 }

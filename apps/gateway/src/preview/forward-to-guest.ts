@@ -3,6 +3,7 @@ import {
   type ClientRequest,
   request as httpRequest,
   type IncomingMessage,
+  type RequestOptions,
   type ServerResponse,
 } from "node:http";
 import type { Socket } from "node:net";

@@ -3,15 +3,20 @@ import type { Socket } from "node:net";
 import type { Clock } from "@atoll/base/clock";
 import { deferred } from "@atoll/base/deferred";
 import { withDeadline } from "@atoll/base/with-deadline";
-import { AtollError } from "@atoll/protocol/atoll-error";
+import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import { openChannel } from "@atoll/protocol/call";
-import { STREAMS_PER_SESSION } from "@atoll/protocol/limits";
 import { portsConnect } from "@atoll/protocol/messages/ports";
 import { Mux } from "@atoll/protocol/mux";
 import { sessionEvent } from "@atoll/protocol/session-hello";
 import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import { PortSocket } from "./port-socket.ts";
-import { HOSTD_ANSWER_TIMEOUT_MS, HOSTD_IDLE_MS, WAKE_HOLD_MS } from "./preview-limits.ts";
+import {
+  GUEST_CONNECT_TIMEOUT_MS,
+  HOSTD_ANSWER_TIMEOUT_MS,
+  HOSTD_IDLE_MS,
+  STREAMS_PER_VIEWER,
+  WAKE_HOLD_MS,
+} from "./preview-limits.ts";
 
 export interface PreviewConnectionOptions {
   /** Connected, hello sent; owned from here on. */
@@ -25,9 +30,10 @@ export class PreviewConnection {
   readonly #clock: Clock;
   readonly #mux: Mux;
   readonly #onOver: () => void;
-  #status: WorkspaceStatus | undefined;
-  /** Resolves at the next status, or at the end. */
-  #changed = deferred<void>();
+  readonly #accepted = deferred<WorkspaceStatus>();
+  /** Running when hostd accepted, or woken through this connection since; its streams keep it so. */
+  #isAwake = false;
+  #wasConnected = false;
   #endedBy: AtollError | undefined;
   #users = 0;
   #cancelIdle: (() => void) | undefined;
@@ -39,7 +45,7 @@ export class PreviewConnection {
     this.#onOver = options.onOver;
     this.#mux = new Mux({
       side: "client",
-      maxStreams: STREAMS_PER_SESSION,
+      maxStreams: STREAMS_PER_VIEWER,
       send: (bytes) => this.#send(bytes),
       onOpen: (open) => open.refuse(new AtollError("request.unknown")),
       onConnectionMessage: (message) => this.#onMessage(message),
@@ -70,48 +76,42 @@ export class PreviewConnection {
   }
 
   /**
-   * Waits for a running workspace, for a while.
+   * Waits for hostd's word that the viewer may enter. A resting workspace is woken by the first stream to it.
    * @param canWake false for background requests of a page left open: they must not keep a workspace from resting
    * @throws AtollError workspace.not_running with its `state`, workspace.failed, workspace.deleted, or why hostd refused
    */
-  async running(options: { canWake: boolean; signal: AbortSignal }): Promise<void> {
-    const { canWake, signal } = options;
-    const startedAt = this.#clock.monotonic();
-    for (;;) {
-      if (this.#endedBy) throw this.#endedBy;
-      const status = this.#status;
-      if (status?.state === "running") return;
-      if (status !== undefined) {
-        const isResting = status.state === "paused" || status.state === "stopped";
-        if (isFinal(status) || (isResting && !canWake)) throw notRunning(status);
-        if (isResting) this.#mux.sendConnectionEvent({ type: "wake" });
-      }
-      const holdMs = status === undefined ? HOSTD_ANSWER_TIMEOUT_MS : WAKE_HOLD_MS;
-      await withDeadline(this.#changed.promise, {
-        timeoutMs: Math.max(0, startedAt + holdMs - this.#clock.monotonic()),
-        clock: this.#clock,
-        signal,
-        onTimeout: () =>
-          status === undefined ? new AtollError("host.unreachable", "no answer") : notRunning(status),
-      });
-    }
+  async admitted(options: { canWake: boolean; signal: AbortSignal }): Promise<void> {
+    const status = await withDeadline(this.#accepted.promise, {
+      timeoutMs: HOSTD_ANSWER_TIMEOUT_MS,
+      clock: this.#clock,
+      signal: options.signal,
+      onTimeout: () => new AtollError("host.unreachable", "no answer to the hello"),
+    });
+    if (this.#isAwake) return;
+    if (isFinal(status) || !options.canWake) throw notRunning(status);
+    this.#isAwake = true;
   }
 
-  /** @throws AtollError port.nothing_listening, port.invalid, and those of a lost link */
-  async openPort(port: number, signal?: AbortSignal): Promise<PortSocket> {
+  /**
+   * Holds on while the workspace wakes, for a while.
+   * @throws AtollError port.nothing_listening, port.invalid, workspace.not_running, and those of a lost link
+   */
+  async openPort(port: number): Promise<PortSocket> {
     const letGo = this.hold();
     try {
       const channel = await openChannel(
         this.#mux,
         portsConnect,
         { port },
-        { timeoutMs: HOSTD_ANSWER_TIMEOUT_MS, clock: this.#clock, signal },
+        { timeoutMs: this.#wasConnected ? GUEST_CONNECT_TIMEOUT_MS : WAKE_HOLD_MS, clock: this.#clock },
       );
+      this.#wasConnected = true;
       void channel.stream.closed.then(letGo);
       return new PortSocket(channel.stream);
-    } catch (error) {
+    } catch (cause) {
       letGo();
-      throw error;
+      const isStillWaking = !this.#wasConnected && toAtollError(cause).code === "request.timeout";
+      throw isStillWaking ? new AtollError("workspace.not_running", undefined, { cause }) : cause;
     }
   }
 
@@ -122,14 +122,9 @@ export class PreviewConnection {
   #onMessage(message: unknown): void {
     const event = sessionEvent.safeParse(message);
     if (!event.success || event.data.type === "notice") return;
-    this.#status = event.data.status;
-    this.#announceChange();
-  }
-
-  #announceChange(): void {
-    const changed = this.#changed;
-    this.#changed = deferred();
-    changed.resolve();
+    const { status } = event.data;
+    if (isAwake(status)) this.#isAwake = true;
+    this.#accepted.resolve(status);
   }
 
   #send(bytes: Uint8Array): boolean {
@@ -151,11 +146,15 @@ export class PreviewConnection {
     if (this.#endedBy) return;
     this.#endedBy = error;
     this.#cancelIdle?.();
-    this.#announceChange();
+    this.#accepted.reject(error);
     this.#mux.lost(error);
     this.#socket.destroySoon();
     this.#onOver();
   }
+}
+
+function isAwake({ state }: WorkspaceStatus): boolean {
+  return state === "running" || state === "creating" || state === "resuming";
 }
 
 function isFinal(status: WorkspaceStatus): boolean {

@@ -21,8 +21,13 @@ export const GUEST_IDLE_SOCKETS_MAX = 16;
 /** Connections to one guest port for reads; further ones wait. Below the session's streams, so writes and sockets still get one. */
 export const GUEST_READ_SOCKETS_MAX = 64;
 
-/** For hostd to answer the hello, and for the guest to answer a connect. */
+/** Streams of one viewer of one workspace: requests in flight, open sockets and kept connections over all its ports. */
+export const STREAMS_PER_VIEWER = 512;
+
+/** For hostd to answer the hello. */
 export const HOSTD_ANSWER_TIMEOUT_MS = 10_000;
+/** For a guest on its loopback; a full backlog is all there is to wait for. */
+export const GUEST_CONNECT_TIMEOUT_MS = 15_000;
 /** A request to a workspace that is waking is held this long, then the waiting page takes over. A resume takes about one second. */
 export const WAKE_HOLD_MS = 8_000;
 /** A connection to hostd without a stream is closed: it must not keep a workspace awake. */

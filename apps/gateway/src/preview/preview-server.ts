@@ -126,7 +126,7 @@ export class PreviewServer {
     try {
       const mode = request.headers["sec-fetch-mode"];
       const canWake = upgrade === undefined && (mode === undefined || mode === "navigate");
-      await connection.running({ canWake, signal: gone.signal });
+      await connection.admitted({ canWake, signal: gone.signal });
       const view = guestView(host, request.headers.origin, peer);
       await forwardToGuest({ request, response, view, agents, ...(upgrade && { upgrade }) });
     } finally {

@@ -59,7 +59,6 @@ export class SessionBridge {
     });
     // "ready" follows the kernel's taking of the last message, so at most one of ours waits inside the transport.
     transport.on("ready", () => this.#outbox.flush());
-    browser.on("bytes", (chunk: unknown) => this.#fromBrowser(chunk));
     browser.on("disconnect", () => this.#onBrowserGone());
     hostd.on("data", (chunk) => this.#outbox.push(chunk));
     hostd.on("drain", () => this.#input.open("hostd"));
@@ -76,11 +75,9 @@ export class SessionBridge {
     this.#onBrowserGone();
   }
 
-  #fromBrowser(chunk: unknown): void {
+  /** A binary message of the browser. */
+  receive(chunk: Buffer): void {
     if (this.#isOver) return;
-    if (!(chunk instanceof Uint8Array)) {
-      return this.refuse(new AtollError("request.invalid", "bytes event without bytes"));
-    }
     const waitMs = Math.max(this.#bytes.take(chunk.length), this.#messages.take(1));
     if (waitMs > 0 && !this.#input.isClosedFor("rate")) {
       this.#input.close("rate");

@@ -1,5 +1,6 @@
 /** Socket.IO of the session sockets: who gets in, and a bridge to hostd for each that does. */
 import type { Server as HttpServer, IncomingMessage } from "node:http";
+import type { Socket as NetSocket } from "node:net";
 import type { Clock } from "@atoll/base/clock";
 import type { Scope } from "@atoll/base/scope";
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
@@ -41,13 +42,23 @@ export interface SocketServerOptions {
 
 type EngineSocket = BrowserSocket["conn"];
 
+/**
+ * Binary messages go from Engine.IO straight to the bridge: Socket.IO would hand each on two ticks later, and drop
+ * those that a disconnect follows within the same read.
+ */
+class TextDecoder extends socketParser.Decoder {
+  override add(chunk: unknown): void {
+    if (typeof chunk === "string") super.add(chunk);
+  }
+}
+
 export function attachSocketServer(options: SocketServerOptions): SocketCensus {
   const { gate, log, scope } = options;
   const census = new SocketCensus(options.limits ?? { total: SOCKETS_MAX, perUser: SOCKETS_PER_USER });
   const io = new Server<ClientToServer, ServerToClient>({
     path: GATEWAY_PATH,
     transports: ["websocket"],
-    parser: socketParser,
+    parser: { ...socketParser, Decoder: TextDecoder },
     serveClient: false,
     perMessageDeflate: false,
     httpCompression: false,
@@ -64,11 +75,19 @@ export function attachSocketServer(options: SocketServerOptions): SocketCensus {
   io.attach(options.http);
   scope.defer(() => closeAll(io));
   const tried = new WeakSet<EngineSocket>();
-  const bridges = new WeakMap<EngineSocket, (browser: BrowserSocket) => SessionBridge>();
+  const admitted = new WeakMap<EngineSocket, NetSocket>();
+  const bridges = new WeakMap<EngineSocket, SessionBridge>();
 
   io.engine.on("connection", (engine: EngineSocket) => {
     engine.on("packet", () => options.lastResort.suspect(() => engine.close(true)));
     engine.on("error", () => {});
+    engine.on("data", (data: unknown) => {
+      if (!Buffer.isBuffer(data)) return;
+      const bridge = bridges.get(engine);
+      // Bytes before the connect was answered: not a client of ours.
+      if (bridge === undefined) engine.close(true);
+      else bridge.receive(data);
+    });
   });
   io.use(async (browser, next) => {
     const engine = browser.conn;
@@ -76,7 +95,7 @@ export function attachSocketServer(options: SocketServerOptions): SocketCensus {
       // One attempt for each WebSocket: a wrong ticket costs its sender a new connection.
       if (tried.has(engine)) throw new AtollError("request.invalid", "second connect on one socket");
       tried.add(engine);
-      bridges.set(engine, await admit(browser, options, census));
+      admitted.set(engine, await admit(browser, options, census));
       next();
     } catch (cause) {
       const error = toAtollError(cause);
@@ -88,12 +107,13 @@ export function attachSocketServer(options: SocketServerOptions): SocketCensus {
     }
   });
   io.on("connection", (browser) => {
-    const bridge = bridges.get(browser.conn)?.(browser);
-    bridges.delete(browser.conn);
-    browser.use(([name], next) => {
-      if (name === "bytes") next();
-      else bridge?.refuse(new AtollError("request.invalid", "unknown event"));
-    });
+    const engine = browser.conn;
+    const hostd = admitted.get(engine);
+    if (hostd === undefined) return engine.close(true);
+    const bridge = new SessionBridge({ browser, hostd, clock: options.clock });
+    bridges.set(engine, bridge);
+    // Browsers send bytes only.
+    browser.use(() => bridge.refuse(new AtollError("request.invalid", "event")));
   });
   return census;
 }
@@ -103,7 +123,7 @@ async function admit(
   browser: BrowserSocket,
   options: SocketServerOptions,
   census: SocketCensus,
-): Promise<(browser: BrowserSocket) => SessionBridge> {
+): Promise<NetSocket> {
   const auth = socketAuth.safeParse(browser.handshake.auth);
   if (!auth.success) throw new AtollError("request.invalid", "handshake", { cause: auth.error });
   const { ticket, tabId, takeOver } = auth.data;
@@ -121,7 +141,7 @@ async function admit(
   // The WebSocket may close before Socket.IO announces the connection and a bridge takes over.
   hostd.on("error", () => {});
   engine.once("close", () => hostd.destroySoon());
-  return (announced) => new SessionBridge({ browser: announced, hostd, clock: options.clock });
+  return hostd;
 }
 
 /** Browsers see a lost transport, not a refusal, and reconnect by themselves. */
