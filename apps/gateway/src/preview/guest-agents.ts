@@ -24,7 +24,10 @@ class GuestAgent extends Agent {
   }
 }
 
-/** Connections to the ports of one guest: kept and used again for reads, fresh for everything else. */
+/**
+ * Connections to the ports of one guest: kept and used again for reads, fresh for everything else. Kept ones end
+ * with their streams when the connection to hostd does.
+ */
 export class GuestAgents {
   readonly #connection: PreviewConnection;
   readonly #byPort = new Map<number, GuestAgent>();
@@ -49,10 +52,5 @@ export class GuestAgents {
       // Node ignores the second argument beside an error, but declares it.
       (error: Error) => done(error, undefined as never),
     );
-  }
-
-  close(): void {
-    for (const agent of this.#byPort.values()) agent.destroy();
-    this.#byPort.clear();
   }
 }

@@ -51,12 +51,13 @@ export class PortSocket extends Duplex {
     done(error);
   }
 
-  /** As `net.Socket`: "timeout" after that long without a byte; 0 for never. */
+  /** As `net.Socket`: "timeout" after that long without a byte; 0 for never, which takes `onTimeout` away again. */
   setTimeout(timeoutMs: number, onTimeout?: () => void): this {
     this.#idleTimeoutMs = timeoutMs;
     clearTimeout(this.#idleTimer);
     this.#idleTimer = undefined;
-    if (onTimeout) this.once("timeout", onTimeout);
+    if (onTimeout && timeoutMs > 0) this.once("timeout", onTimeout);
+    else if (onTimeout) this.removeListener("timeout", onTimeout);
     this.#restartIdleTimer();
     return this;
   }

@@ -49,16 +49,8 @@ export class PreviewConnections {
       signal: scope.signal,
       clock,
     }).then((socket) => {
-      const connection = new PreviewConnection({
-        socket,
-        clock,
-        onOver: () => {
-          forget();
-          agents.close();
-        },
-      });
-      const agents = new GuestAgents(connection);
-      return { connection, agents };
+      const connection = new PreviewConnection({ socket, clock, onOver: forget });
+      return { connection, agents: new GuestAgents(connection) };
     });
     this.#viewers.set(key, viewer);
     viewer.catch(forget);
