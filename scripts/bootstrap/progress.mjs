@@ -33,6 +33,8 @@ export class Progress {
   /** @param {NodeJS.WriteStream} [out] */
   constructor(out = process.stdout) {
     this.#out = out;
+    // The terminal may go away; what has begun, stopping above all, must still be finished.
+    out.on("error", () => {});
     this.#isTerminal = out.isTTY === true && process.env.TERM !== "dumb";
   }
 
@@ -100,7 +102,7 @@ export class Progress {
     if (this.#isTerminal) {
       const line = `  ... ${step.title} ${elapsed(step.startedMs)}${detail}`;
       this.#clear();
-      this.#out.write(clip(line, this.#out.columns ?? 80));
+      this.#out.write(clip(line, this.#out.columns || 80));
     } else {
       this.#out.write(
         `  ... ${step.title}${step.detail ? `: ${step.detail}` : ""} ${elapsed(step.startedMs)}\n`,

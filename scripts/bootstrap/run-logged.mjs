@@ -1,7 +1,7 @@
 /** Runs a program with its output in a log file; a failure carries the end of that log. */
 import { spawn } from "node:child_process";
 import { closeSync, fstatSync, mkdirSync, openSync, readSync } from "node:fs";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { StepFailure } from "./progress.mjs";
 
 const TAIL_BYTES = 4_000;
@@ -33,7 +33,8 @@ export async function runLogged(argv, { log, cwd, env, remedy, signal, report })
     );
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new StepFailure(`${argv.slice(0, 3).join(" ")} ${reason} (log: ${log})`, {
+    const words = [basename(program), ...rest.filter((word) => /^[a-z]+$/.test(word))].slice(0, 3).join(" ");
+    throw new StepFailure(`${words} ${reason} (log: ${log})`, {
       cause,
       logTail: tailOf(log),
       ...(remedy ? { remedy } : {}),
