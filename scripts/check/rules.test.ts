@@ -66,6 +66,8 @@ describe("shape", () => {
       shape("apps/web/src/a.ts", `/** A table.\n * Length: one row per escape. */\n${lines(400)}`),
     ).toEqual([]);
     expect(shape("apps/web/src/a.ts", `/** Length: long. */\n${lines(500)}`)).toHaveLength(1);
+    expect(shape("apps/web/src/a.test.ts", lines(800))).toEqual([]);
+    expect(shape("apps/web/src/a.test.ts", lines(801))).toHaveLength(1);
   });
 
   it("refuses names that name nothing", () => {

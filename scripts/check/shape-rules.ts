@@ -4,6 +4,8 @@ import type { Source } from "./sources.ts";
 
 const LONGEST_LINES = 500;
 const LONG_LINES = 300;
+/** Tests are lists of cases: long ones are read one case at a time. */
+const LONGEST_TEST_LINES = 800;
 /** Tables that are longer than any program should be: one row per entry, no logic. */
 const TABLES = new Set(["packages/protocol/src/errors.ts"]);
 /** Where a long file gives its reason. */
