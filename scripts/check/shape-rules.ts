@@ -25,13 +25,12 @@ export function shapeFaults({ path, text }: Source): string[] {
   if (vague) faults.push(`${path}: "${vague}" names no concept; name it after the one thing it exports`);
 
   const lines = text.trimEnd().split("\n");
-  if (lines.length > LONGEST_LINES && !TABLES.has(path)) {
-    faults.push(`${path}: ${lines.length} lines; split it, ${LONGEST_LINES} is the most`);
-  } else if (
-    lines.length > LONG_LINES &&
-    !TABLES.has(path) &&
-    !REASON.test(lines.slice(0, HEADER_LINES).join("\n"))
-  ) {
+  const isTable = TABLES.has(path);
+  const longest = isTest(path) ? LONGEST_TEST_LINES : LONGEST_LINES;
+  const needsReason = !isTest(path) && !REASON.test(lines.slice(0, HEADER_LINES).join("\n"));
+  if (!isTable && lines.length > longest) {
+    faults.push(`${path}: ${lines.length} lines; split it, ${longest} is the most`);
+  } else if (!isTable && lines.length > LONG_LINES && needsReason) {
     faults.push(
       `${path}: ${lines.length} lines; split it, or say why in its header comment on a line "Length: <reason>"`,
     );
