@@ -5,8 +5,8 @@
  */
 export interface KeyStore {
   /**
-   * Keeps a workspace's key, wrapped under its owner's (made now if the owner has none). Repeating it with the same key
-   * is fine. `key` stays the caller's to wipe.
+   * Keeps a workspace's key, wrapped under its owner's (made now if the owner has none). It replaces one that is already
+   * there: a create that was cut short left it, with nothing under it. `key` stays the caller's to wipe.
    * @throws AtollError key.not_found when the owner or the workspace was destroyed before
    */
   putWorkspaceKey(ids: WorkspaceKeyIds, key: Uint8Array): Promise<{ commitment: string }>;

@@ -61,16 +61,12 @@ export class LocalKeyStore implements KeyStore {
     const commitment = keyCommitment(key);
     const path = this.#workspacePath(ids.workspaceId);
     return this.#inTurn(path, async () => {
-      const existing = await readRecord(path);
-      if (existing !== undefined && existing.commitment !== commitment) {
-        throw new AtollError("key.not_found", "this workspace's key is another one");
-      }
+      // Refuses a destroyed workspace.
+      await readRecord(path);
       const ownerKey = await this.#ownerKey(ids.ownerId);
       try {
-        if (existing === undefined) {
-          const wrapped = wrapKey(ownerKey, key, workspaceContext(ids));
-          await replaceFile(path, JSON.stringify({ wrapped, commitment } satisfies KeyRecord));
-        }
+        const wrapped = wrapKey(ownerKey, key, workspaceContext(ids));
+        await replaceFile(path, JSON.stringify({ wrapped, commitment } satisfies KeyRecord));
       } finally {
         ownerKey.fill(0);
       }

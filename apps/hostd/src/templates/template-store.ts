@@ -1,0 +1,177 @@
+/**
+ * Templates: machines baked once to agent-ready and frozen, one per image, size and hypervisor. `<directory>/<id>/` holds
+ * `disk.raw` (backing file of every clone's disk), `ram`, `state` and `manifest.json`, complete or absent: a bake works in
+ * a folder beside it and is renamed when everything is durable. Nothing in a template is anyone's.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { chmod, chown, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { replaceFile, syncDirectory } from "@atoll/keys/replace-file";
+import { AtollError } from "@atoll/protocol/atoll-error";
+import type { MachineSize } from "@atoll/protocol/plans";
+import { z } from "zod";
+import { formatDisk } from "../disks/format-disk.ts";
+import type { Hypervisor, ImageFiles, Machine, TemplateFiles } from "../hypervisor/hypervisor.ts";
+
+/** Raise when the way templates are made changes what is in them. */
+const BAKE_GENERATION = 1;
+
+const TEMPLATE_ID = /^[0-9a-f]{32}$/;
+const STAGING = ".baking-";
+
+const templateManifest = z.strictObject({
+  format: z.literal(1),
+  templateId: z.string().regex(TEMPLATE_ID),
+  imageKey: z.string(),
+  fingerprint: z.string(),
+  size: z.strictObject({
+    cpus: z.number().int().positive(),
+    memoryMb: z.number().int().positive(),
+    diskMb: z.number().int().positive(),
+  }),
+  /** What the agent of a clone expects at its first handshake. */
+  linkToken: z.string(),
+});
+
+export interface Template extends TemplateFiles {
+  imageKey: string;
+  fingerprint: string;
+  size: MachineSize;
+  diskPath: string;
+  linkToken: string;
+}
+
+/**
+ * Starts a launched machine and brings its guest to agent-ready and quiesced, its link closed. Answers the token that
+ * the agent expects next.
+ */
+export type PrepareGuest = (
+  machine: Machine,
+  options: { signal?: AbortSignal },
+) => Promise<{ linkToken: string }>;
+
+export interface TemplateStoreOptions {
+  directory: string;
+  hypervisor: Hypervisor;
+  prepareGuest: PrepareGuest;
+}
+
+export class TemplateStore {
+  readonly #options: TemplateStoreOptions;
+  readonly #bakes = new Map<string, Promise<Template>>();
+  readonly #known = new Map<string, Template>();
+
+  constructor(options: TemplateStoreOptions) {
+    this.#options = options;
+  }
+
+  /** The template of this image and size, baked now if there is none. Callers at the same time share one bake. */
+  provide(image: ImageFiles, size: MachineSize): Promise<Template> {
+    const templateId = this.idOf(image, size);
+    let bake = this.#bakes.get(templateId);
+    if (bake === undefined) {
+      bake = this.#provide(templateId, image, size).finally(() => this.#bakes.delete(templateId));
+      this.#bakes.set(templateId, bake);
+    }
+    return bake;
+  }
+
+  /** Also one of an older image or hypervisor: its disk is needed as long as a clone lives. */
+  async find(templateId: string): Promise<Template | undefined> {
+    const known = this.#known.get(templateId);
+    if (known !== undefined) return known;
+    if (!TEMPLATE_ID.test(templateId)) return undefined;
+    const directory = join(this.#options.directory, templateId);
+    let text: string;
+    try {
+      text = await readFile(join(directory, "manifest.json"), "utf8");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw error;
+    }
+    const { format: _format, ...manifest } = templateManifest.parse(JSON.parse(text));
+    const template: Template = { ...manifest, ...filesIn(directory) };
+    this.#known.set(templateId, template);
+    return template;
+  }
+
+  idOf(image: ImageFiles, size: MachineSize): string {
+    const { cpus, memoryMb, diskMb } = size;
+    const facts = [
+      ...[BAKE_GENERATION, image.key, image.kernelArguments, this.#options.hypervisor.fingerprint],
+      ...[cpus, memoryMb, diskMb],
+    ];
+    return createHash("sha256").update(JSON.stringify(facts)).digest("hex").slice(0, 32);
+  }
+
+  /** Removes what interrupted bakes of an earlier life left. Call it before the first bake. */
+  async sweep(): Promise<void> {
+    await mkdir(this.#options.directory, { recursive: true, mode: 0o700 });
+    for (const name of await readdir(this.#options.directory)) {
+      if (name.startsWith(STAGING))
+        await rm(join(this.#options.directory, name), { recursive: true, force: true });
+    }
+  }
+
+  async #provide(templateId: string, image: ImageFiles, size: MachineSize): Promise<Template> {
+    const existing = await this.find(templateId);
+    if (existing !== undefined) return existing;
+    const staging = join(
+      this.#options.directory,
+      `${STAGING}${templateId}-${randomBytes(4).toString("hex")}`,
+    );
+    await mkdir(staging, { recursive: true, mode: 0o700 });
+    try {
+      await this.#bake(staging, templateId, image, size);
+      await rename(staging, join(this.#options.directory, templateId));
+      await syncDirectory(this.#options.directory);
+    } catch (cause) {
+      await rm(staging, { recursive: true, force: true });
+      throw new AtollError("template.unavailable", "the template could not be baked", { cause });
+    }
+    const template = await this.find(templateId);
+    if (template === undefined) throw new AtollError("template.unavailable", "the template vanished");
+    return template;
+  }
+
+  async #bake(directory: string, templateId: string, image: ImageFiles, size: MachineSize): Promise<void> {
+    const { hypervisor, prepareGuest } = this.#options;
+    const { diskPath, ramPath, deviceStatePath } = filesIn(directory);
+    await formatDisk(diskPath, size.diskMb);
+    await using machine = await hypervisor.launch({
+      machineId: `bake-${templateId.slice(0, 8)}-${randomBytes(4).toString("hex")}`,
+      image,
+      size,
+      disk: { kind: "raw", path: diskPath },
+      start: { kind: "boot", templateRamPath: ramPath },
+    });
+    const { linkToken } = await prepareGuest(machine, {});
+    await machine.stop();
+    await machine.saveTemplate(deviceStatePath);
+    await machine.kill();
+    for (const path of [diskPath, ramPath, deviceStatePath]) {
+      await chown(path, 0, 0);
+      // Every machine's own uid reads them through a bind mount; the directory above keeps everyone else out.
+      await chmod(path, 0o444);
+      await using file = await open(path, "r");
+      await file.sync();
+    }
+    const manifest: z.infer<typeof templateManifest> = {
+      format: 1,
+      templateId,
+      imageKey: image.key,
+      fingerprint: hypervisor.fingerprint,
+      size: { cpus: size.cpus, memoryMb: size.memoryMb, diskMb: size.diskMb },
+      linkToken,
+    };
+    await replaceFile(join(directory, "manifest.json"), JSON.stringify(templateManifest.parse(manifest)));
+  }
+}
+
+function filesIn(directory: string): Pick<Template, "diskPath" | "ramPath" | "deviceStatePath"> {
+  return {
+    diskPath: join(directory, "disk.raw"),
+    ramPath: join(directory, "ram"),
+    deviceStatePath: join(directory, "state"),
+  };
+}
