@@ -1,0 +1,40 @@
+import { expect, type Locator, type Page } from "@playwright/test";
+
+export class Dashboard {
+  readonly #page: Page;
+  readonly #webUrl: string;
+
+  constructor(page: Page, webUrl: string) {
+    this.#page = page;
+    this.#webUrl = webUrl;
+  }
+
+  async open(): Promise<void> {
+    await this.#page.goto(`${this.#webUrl}/`);
+    await expect(this.#page.getByRole("heading", { name: "Workspaces" })).toBeVisible();
+  }
+
+  /** Ends on the workspace's page; returns its slug. */
+  async createWorkspace(name: string, network?: "Off" | "Package sources" | "Open"): Promise<string> {
+    await this.#page.getByRole("button", { name: "New workspace" }).click();
+    const dialog = this.#page.getByRole("dialog", { name: "New workspace" });
+    await dialog.getByLabel("Name").fill(name);
+    if (network) await dialog.getByRole("radio", { name: network }).click();
+    await dialog.getByRole("button", { name: "Create workspace" }).click();
+    await this.#page.waitForURL(/\/w\/[a-z0-9-]+$/);
+    return new URL(this.#page.url()).pathname.slice("/w/".length);
+  }
+
+  row(name: string): Locator {
+    return this.#page.getByRole("listitem", { name, exact: true });
+  }
+
+  async expectState(name: string, state: string, timeoutMs = 60_000): Promise<void> {
+    await expect(this.row(name).getByText(state, { exact: true })).toBeVisible({ timeout: timeoutMs });
+  }
+
+  async choose(name: string, action: string): Promise<void> {
+    await this.#page.getByRole("button", { name: `Actions for ${name}` }).click();
+    await this.#page.getByRole("menuitem", { name: action }).click();
+  }
+}
