@@ -5,6 +5,7 @@
 import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { hostBootId, isAlive, startTicksOf } from "./hypervisor/qemu/process-identity.ts";
 
 const holder = z.object({ pid: z.number().int().positive(), startTicks: z.string(), hostBootId: z.string() });
 type Holder = z.infer<typeof holder>;
@@ -13,8 +14,9 @@ type Holder = z.infer<typeof holder>;
 export async function lockDataDirectory(directory: string): Promise<AsyncDisposable> {
   await mkdir(directory, { recursive: true, mode: 0o711 });
   const path = join(directory, "hostd.lock");
-  const self = await identify(process.pid);
-  if (self === undefined) throw new Error("this process is not in /proc");
+  const startTicks = startTicksOf(process.pid);
+  if (startTicks === undefined) throw new Error("this process is not in /proc");
+  const self: Holder = { pid: process.pid, startTicks, hostBootId: hostBootId() };
   const mine = `${path}.${process.pid}`;
   await writeFile(mine, JSON.stringify(self), { mode: 0o600 });
   try {
@@ -27,7 +29,7 @@ export async function lockDataDirectory(directory: string): Promise<AsyncDisposa
         if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
       }
       const other = await readHolder(path);
-      if (other !== undefined && (await isAlive(other))) {
+      if (other !== undefined && isHeld(other)) {
         throw new Error(`hostd ${other.pid} already runs on ${directory}`);
       }
       await takeAway(path, `${mine}.stale`);
@@ -53,7 +55,7 @@ async function takeAway(path: string, aside: string): Promise<void> {
     return;
   }
   const moved = await readHolder(aside);
-  if (moved !== undefined && (await isAlive(moved))) {
+  if (moved !== undefined && isHeld(moved)) {
     await link(aside, path);
     await rm(aside);
     throw new Error(`hostd ${moved.pid} already runs here`);
@@ -70,16 +72,6 @@ async function readHolder(path: string): Promise<Holder | undefined> {
   }
 }
 
-async function isAlive(other: Holder): Promise<boolean> {
-  const now = await identify(other.pid);
-  return now !== undefined && now.startTicks === other.startTicks && now.hostBootId === other.hostBootId;
-}
-
-async function identify(pid: number): Promise<Holder | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
-  if (stat === undefined) return undefined;
-  // The command in parentheses may hold spaces; the start time is the 20th field behind it (proc(5): 22nd in all).
-  const startTicks = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
-  const hostBootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
-  return startTicks === undefined ? undefined : { pid, startTicks, hostBootId };
+function isHeld(other: Holder): boolean {
+  return other.hostBootId === hostBootId() && isAlive(other);
 }

@@ -11,8 +11,8 @@ export interface DialPublicOptions {
   resolve: (host: string) => Promise<LookupAddress[]>;
   clock: Clock;
   signal: AbortSignal;
-  /** The judgement; a parameter so that tests may dial loopback. */
-  isPublic?: (address: string) => boolean;
+  /** Opens the connection to an address that was judged. */
+  connect?: (address: string, port: number) => Socket;
 }
 
 const RESOLVE_TIMEOUT_MS = 10_000;
@@ -26,14 +26,14 @@ const ADDRESSES_MAX = 4;
  * @throws AtollError egress.private_address, egress.unreachable
  */
 export async function dialPublic(target: EgressTarget, options: DialPublicOptions): Promise<Socket> {
-  const { clock, signal, isPublic = isPublicAddress } = options;
+  const { clock, signal, connect: open = connectTcp } = options;
   const addresses = target.isAddress ? [target.host] : await resolveAll(target.host, options);
   if (addresses.length === 0) throw new AtollError("egress.unreachable", "the name has no address");
-  if (!addresses.every(isPublic)) throw new AtollError("egress.private_address");
+  if (!addresses.every(isPublicAddress)) throw new AtollError("egress.private_address");
   let lastCause: unknown;
   for (const address of addresses.slice(0, ADDRESSES_MAX)) {
     signal.throwIfAborted();
-    const socket = connect({ host: address, port: target.port, allowHalfOpen: true, noDelay: true });
+    const socket = open(address, target.port);
     try {
       await withDeadline(connected(socket), {
         timeoutMs: CONNECT_TIMEOUT_MS,
@@ -64,6 +64,10 @@ async function resolveAll(host: string, { resolve, clock, signal }: DialPublicOp
     signal.throwIfAborted();
     throw new AtollError("egress.unreachable", "the name was not found", { cause });
   }
+}
+
+function connectTcp(address: string, port: number): Socket {
+  return connect({ host: address, port, allowHalfOpen: true, noDelay: true });
 }
 
 function connected(socket: Socket): Promise<void> {

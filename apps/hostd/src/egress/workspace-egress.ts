@@ -9,7 +9,7 @@ import type { IncomingOpen } from "@atoll/protocol/mux";
 import type { MuxStream } from "@atoll/protocol/mux-stream";
 import type { Logger } from "pino";
 import type { GuestOutbound } from "../workspaces/workspace-core.ts";
-import { dialPublic } from "./dial-public.ts";
+import { type DialPublicOptions, dialPublic } from "./dial-public.ts";
 import { type EgressTarget, isAllowedByPreset, parseTarget } from "./egress-policy.ts";
 import { type ByteCounters, joinStream } from "./join-stream.ts";
 
@@ -21,7 +21,7 @@ export interface WorkspaceEgressOptions {
   resolve: (host: string) => Promise<LookupAddress[]>;
   clock: Clock;
   logger: Logger;
-  isPublic?: (address: string) => boolean;
+  connect?: DialPublicOptions["connect"];
 }
 
 export class WorkspaceEgress implements GuestOutbound {
@@ -68,12 +68,12 @@ export class WorkspaceEgress implements GuestOutbound {
       if (error !== undefined) abort.abort(error);
     });
     try {
-      const { resolve, clock, isPublic } = this.#options;
+      const { resolve, clock, connect } = this.#options;
       const socket = await dialPublic(target, {
         resolve,
         clock,
         signal: abort.signal,
-        ...(isPublic === undefined ? {} : { isPublic }),
+        ...(connect === undefined ? {} : { connect }),
       });
       const cut = () => {
         stream.reset(toAtollError(abort.signal.reason));

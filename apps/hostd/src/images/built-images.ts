@@ -1,31 +1,35 @@
 /**
- * What `npm start` built: `<cache>/current/image-<name>.json` names the image new workspaces get. hostd only reads; it
- * builds nothing.
+ * What `npm start` built: `<cache>/current/image-<name>.json` names the image new workspaces get, and
+ * `<cache>/images/by-key/<key>.json` those that older disks were made with. hostd only reads; it builds nothing.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AtollError } from "@atoll/protocol/atoll-error";
+import type { Isolation } from "@atoll/protocol/workspace-status";
 import { z } from "zod";
+import type { ImageFiles } from "../hypervisor/hypervisor.ts";
 
 const IMAGE_NAME = /^[a-z0-9-]{1,32}$/;
+const IMAGE_KEY = /^[0-9a-f]{16,64}$/;
 
 /** The part of an image's manifest that hostd needs; the builder may write more. */
-export const builtImage = z.object({
+const builtImage = z.object({
   name: z.string().regex(IMAGE_NAME),
-  key: z.string().regex(/^[0-9a-f]{16,64}$/),
+  key: z.string().regex(IMAGE_KEY),
   basePath: z.string(),
   agentPath: z.string(),
   kernelPath: z.string(),
   initramfsPath: z.string(),
   manifest: z.object({
     kernelArguments: z.array(z.string()),
+    emulatedKernelArguments: z.array(z.string()),
     packageSources: z.array(z.string().min(1).max(253)),
   }),
 });
-export type BuiltImage = z.infer<typeof builtImage>;
+type BuiltImage = z.infer<typeof builtImage>;
 
 /** QEMU's root, as built. */
-export const builtVmm = z.object({
+const builtVmm = z.object({
   root: z.string(),
   qemuPath: z.string(),
   qemuImgCommand: z.array(z.string()).min(1),
@@ -34,10 +38,65 @@ export const builtVmm = z.object({
 });
 export type BuiltVmm = z.infer<typeof builtVmm>;
 
-/** @throws AtollError image.unknown */
-export async function readBuiltImage(cacheDirectory: string, name: string): Promise<BuiltImage> {
-  if (!IMAGE_NAME.test(name)) throw new AtollError("image.unknown");
-  return builtImage.parse(await readJson(join(cacheDirectory, "current", `image-${name}.json`)));
+export class BuiltImages {
+  readonly #cacheDirectory: string;
+  readonly #isolation: Isolation;
+  readonly #current: ReadonlyMap<string, BuiltImage>;
+
+  private constructor(options: { cacheDirectory: string; isolation: Isolation }, current: BuiltImage[]) {
+    this.#cacheDirectory = options.cacheDirectory;
+    this.#isolation = options.isolation;
+    this.#current = new Map(current.map((image) => [image.name, image]));
+  }
+
+  /** @throws AtollError image.unknown when one of `names` was not built. */
+  static async open(options: {
+    cacheDirectory: string;
+    isolation: Isolation;
+    names: string[];
+  }): Promise<BuiltImages> {
+    const path = (name: string) => join(options.cacheDirectory, "current", `image-${name}.json`);
+    const images = options.names.map(async (name) => builtImage.parse(await readJson(path(name))));
+    return new BuiltImages(options, await Promise.all(images));
+  }
+
+  /** @throws AtollError image.unknown */
+  require(name: string): BuiltImage {
+    const image = this.#current.get(name);
+    if (image === undefined) throw new AtollError("image.unknown");
+    return image;
+  }
+
+  async byName(name: string): Promise<ImageFiles> {
+    return this.#files(this.require(name));
+  }
+
+  async byKey(key: string): Promise<ImageFiles> {
+    const current = [...this.#current.values()].find((image) => image.key === key);
+    if (current !== undefined) return this.#files(current);
+    if (!IMAGE_KEY.test(key)) throw new AtollError("image.unknown");
+    return this.#files(
+      builtImage.parse(await readJson(join(this.#cacheDirectory, "images/by-key", `${key}.json`))),
+    );
+  }
+
+  /** Hosts of the preset "package sources", lower case. Of the current image: its configuration is what a guest reads. */
+  packageHosts(name: string): ReadonlySet<string> {
+    const sources = this.#current.get(name)?.manifest.packageSources ?? [];
+    return new Set(sources.map((host) => host.toLowerCase()));
+  }
+
+  #files(image: BuiltImage): ImageFiles {
+    const { kernelArguments, emulatedKernelArguments } = image.manifest;
+    const extra = this.#isolation === "emulated" ? emulatedKernelArguments : [];
+    return {
+      key: image.key,
+      kernelPath: image.kernelPath,
+      initramfsPath: image.initramfsPath,
+      layerPaths: [image.basePath, image.agentPath],
+      kernelArguments: [...kernelArguments, ...extra].join(" "),
+    };
+  }
 }
 
 export async function readBuiltVmm(cacheDirectory: string): Promise<BuiltVmm> {

@@ -22,7 +22,11 @@ export async function pauseWorkspace(
   const { source, clock } = core.dependencies;
   const { machine, link, record } = core;
   const mux = link?.mux;
-  if (machine === undefined || mux === undefined) throw new AtollError("link.lost", "no agent to quiesce");
+  if (machine === undefined || mux === undefined) {
+    // A countdown that led here starts over.
+    core.idle.arm();
+    throw new AtollError("link.lost", "no agent to quiesce");
+  }
   const previousReason = record.reason;
   core.idle.disarm();
   let snapshot: SnapshotRef;

@@ -1,4 +1,4 @@
-import { AtollError } from "@atoll/protocol/atoll-error";
+import type { WorkspaceState } from "@atoll/protocol/workspace-status";
 import { eraseWorkspace } from "./erase-workspace.ts";
 import type { WorkspaceCore } from "./workspace-core.ts";
 
@@ -15,7 +15,12 @@ export async function recoverWorkspace(core: WorkspaceCore): Promise<void> {
     await machine?.kill();
     return eraseWorkspace(core);
   }
-  if (machine !== undefined && (record.state === "running" || record.state === "pausing")) {
+  // Killed between the commit of a pause and its note here, or before a resume consumed its snapshot.
+  const snapshot =
+    record.disk !== null && (record.state === "pausing" || record.state === "resuming")
+      ? await source.findSnapshot(record.workspaceId, record.disk)
+      : undefined;
+  if (machine !== undefined && isTakenBack(record.state) && snapshot === undefined) {
     const link = core.attach(machine);
     admission.hold(record.workspaceId, record.size.memoryMb);
     // Interrupted while pausing: vCPUs may stand still and the disk be frozen. The handshake thaws it.
@@ -28,7 +33,8 @@ export async function recoverWorkspace(core: WorkspaceCore): Promise<void> {
     logger.info({ workspaceId: record.workspaceId, pid: machine.record.pid }, "machine adopted");
     return;
   }
-  // A start nobody waits for any more, or a stop half-way: the disk is what counts.
+  // A sealed pause to finish, a start nobody waits for any more, or a stop half-way. With a committed snapshot the
+  // machine must not run on: its disk would leave the snapshot behind.
   await machine?.kill();
   switch (record.state) {
     case "paused":
@@ -41,14 +47,14 @@ export async function recoverWorkspace(core: WorkspaceCore): Promise<void> {
     default:
   }
   if (record.disk === null) {
-    const { code } = new AtollError("vm.start_failed");
-    return core.transition("start_failed", "host_restarted", { machine: null, errorCode: code });
+    return core.transition("start_failed", "host_restarted", { machine: null, errorCode: "vm.start_failed" });
   }
-  if (record.state !== "stopping") {
-    // Killed between the commit of a pause and its note here: the sealed memory is found by the disk.
-    const snapshot = (await source.findSnapshot(record.workspaceId, record.disk)) ?? null;
-    if (snapshot !== null)
-      return core.transition("found_paused", "host_restarted", { machine: null, snapshot });
+  if (snapshot !== undefined) {
+    return core.transition("found_paused", "host_restarted", { machine: null, snapshot });
   }
   return core.transition("found_stopped", "host_restarted", { machine: null, snapshot: null });
+}
+
+function isTakenBack(state: WorkspaceState): boolean {
+  return state === "running" || state === "pausing";
 }

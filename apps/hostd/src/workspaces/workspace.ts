@@ -18,12 +18,17 @@ import { WorkspaceCore, type WorkspaceDependencies } from "./workspace-core.ts";
 
 /** Operations waiting for their turn. A caller that repeats itself faster than this is refused. */
 const QUEUE_MAX = 32;
+/** How the hypervisor names a guest that rebooted; it ends the process all the same. */
+const GUEST_RESET = "guest-reset";
+const REBOOTS_MAX = 3;
+const REBOOT_WINDOW_MS = 10 * 60_000;
 
 export class Workspace {
   readonly #core: WorkspaceCore;
   #queue: Promise<unknown> = Promise.resolve();
   #queued = 0;
   #abort = new AbortController();
+  #rebootsAt: number[] = [];
 
   constructor(record: WorkspaceRecord, dependencies: WorkspaceDependencies) {
     this.#core = new WorkspaceCore(record, dependencies, {
@@ -164,9 +169,22 @@ export class Workspace {
     const exit = await machine.exited;
     this.#core.detach(new AtollError("vm.gone"));
     this.#core.dependencies.logger.warn({ workspaceId: this.id, ...exit }, "machine exited");
-    if (exit.reason === "guest_halted")
-      await this.#core.transition("stopped", "guest_halted", { machine: null });
-    else await this.#core.transition("vm_lost", "vm_exited", { machine: null, errorCode: "vm.gone" });
+    if (exit.reason !== "guest_halted") {
+      return this.#core.transition("vm_lost", "vm_exited", { machine: null, errorCode: "vm.gone" });
+    }
+    await this.#core.transition("stopped", "guest_halted", { machine: null });
+    if (exit.detail === GUEST_RESET && this.#mayReboot()) {
+      this.start("guest_halted").catch(this.#logFault);
+    }
+  }
+
+  /** A guest that panics at every boot must not keep the host booting. */
+  #mayReboot(): boolean {
+    const now = this.#core.dependencies.clock.monotonic();
+    this.#rebootsAt = this.#rebootsAt.filter((at) => now - at < REBOOT_WINDOW_MS);
+    if (this.#rebootsAt.length >= REBOOTS_MAX) return false;
+    this.#rebootsAt.push(now);
+    return true;
   }
 
   async #abandoned(link: GuestLink, error: AtollError): Promise<void> {

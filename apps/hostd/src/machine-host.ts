@@ -1,0 +1,78 @@
+import { createHash } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Scope } from "@atoll/base/scope";
+import { LocalKeyStore } from "@atoll/keys/local-key-store";
+import { AtollError } from "@atoll/protocol/atoll-error";
+import { PLANS } from "@atoll/protocol/plans";
+import type { Logger } from "pino";
+import type { HostdEnv } from "./env.ts";
+import type { Hypervisor } from "./hypervisor/hypervisor.ts";
+import { QemuHypervisor } from "./hypervisor/qemu/qemu-hypervisor.ts";
+import { BuiltImages, readBuiltVmm } from "./images/built-images.ts";
+import { prepareGuest } from "./link/prepare-guest.ts";
+import { LocalMachineSource } from "./machines/local-machine-source.ts";
+
+/** User ids that machines run under; the driver skips any that a process of this host has. */
+const MACHINE_UIDS = { first: 210_000, count: 4096 };
+
+export interface MachineHost {
+  hypervisor: Hypervisor;
+  images: BuiltImages;
+  source: LocalMachineSource;
+  /** For people: monitor and version. */
+  vmm: string;
+}
+
+/** Everything that makes machines on this host. @throws AtollError host.emulation_refused, image.unknown */
+export async function openMachineHost(env: HostdEnv, logger: Logger, scope: Scope): Promise<MachineHost> {
+  const vmm = await readBuiltVmm(env.ATOLL_CACHE);
+  // Paths of Unix sockets are at most 107 bytes long, so not below the data directory.
+  const place = createHash("sha256").update(env.ATOLL_DATA).digest("hex").slice(0, 12);
+  const runRoot = join("/dev/shm", `atoll-${place}`);
+  const scratchDirectory = join(runRoot, "scratch");
+  const emptyRamDirectory = join(env.ATOLL_DATA, "empty-ram");
+  // Jailed machines reach their own directory through these.
+  await mkdir(runRoot, { recursive: true, mode: 0o711 });
+  await mkdir(scratchDirectory, { recursive: true, mode: 0o700 });
+  await mkdir(emptyRamDirectory, { recursive: true, mode: 0o711 });
+  const hypervisor = new QemuHypervisor({
+    vmmRoot: vmm.root,
+    qemuPath: vmm.qemuPath,
+    vmmKey: vmm.key,
+    accelerator: "tcg",
+    runRoot,
+    emptyRamDirectory,
+    uids: MACHINE_UIDS,
+  });
+  const { isolation } = hypervisor;
+  const webHost = new URL(env.ATOLL_WEB_URL).hostname;
+  if (isolation === "emulated") {
+    const isLocal = ["localhost", "127.0.0.1", "[::1]"].includes(webHost) || webHost.endsWith(".localhost");
+    if (!isLocal && !env.ATOLL_ALLOW_EMULATED) throw new AtollError("host.emulation_refused");
+    logger.warn(
+      { isolation },
+      "machines are emulated: no security boundary between this host and its guests",
+    );
+  }
+  const images = await BuiltImages.open({
+    cacheDirectory: env.ATOLL_CACHE,
+    isolation,
+    names: env.ATOLL_IMAGES,
+  });
+  const source = scope.own(
+    new LocalMachineSource({
+      dataDirectory: env.ATOLL_DATA,
+      hypervisor,
+      keys: await LocalKeyStore.open({ directory: join(env.ATOLL_DATA, "keys") }),
+      images,
+      qemuImgCommand: vmm.qemuImgCommand,
+      scratchDirectory,
+      prepareGuest,
+      warm: { image: env.ATOLL_IMAGES[0] ?? "base", size: PLANS.free },
+      poolSize: env.ATOLL_POOL_SIZE,
+      onFault: (error) => logger.error({ err: error }, "background work on machines failed"),
+    }),
+  );
+  return { hypervisor, images, source, vmm: `QEMU ${vmm.version}` };
+}

@@ -1,0 +1,34 @@
+import { destination, pino } from "pino";
+import { readEnv } from "./env.ts";
+import { startHostd } from "./hostd.ts";
+
+const env = readEnv();
+// Written at once: what was logged before a kill must be there. Never the content of a guest or a body of a request.
+const logger = pino({ level: env.ATOLL_LOG_LEVEL, base: { process: "hostd" } }, destination({ sync: true }));
+
+const stopRequested = Promise.withResolvers<void>();
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  process.on(signal, () => {
+    logger.info({ signal }, "asked to stop");
+    stopRequested.resolve();
+  });
+}
+process.on("uncaughtException", (error) => {
+  // Crash-only: machines go on, the next start adopts them.
+  logger.fatal({ err: error }, "unexpected fault");
+  process.exit(70);
+});
+process.on("unhandledRejection", (error) => {
+  logger.fatal({ err: error }, "unhandled rejection");
+  process.exit(70);
+});
+
+try {
+  const hostd = await startHostd(env, logger);
+  await stopRequested.promise;
+  await hostd.drain();
+  process.exit(0);
+} catch (error) {
+  logger.fatal({ err: error }, "hostd cannot go on");
+  process.exit(1);
+}
