@@ -70,7 +70,7 @@ function attempt(options: ForwardOptions, isReusing: boolean): Promise<void> {
   );
   const abort = () => outgoing.destroy(new AtollError("request.aborted"));
   response.once("close", abort);
-  outgoing.once("error", (cause) => {
+  outgoing.on("error", (cause) => {
     if (outgoing.reusedSocket && !response.headersSent && isReset(cause)) {
       response.removeListener("close", abort);
       reject(new StaleConnection(undefined, { cause }));
@@ -78,12 +78,18 @@ function attempt(options: ForwardOptions, isReusing: boolean): Promise<void> {
   });
   outgoing.once("close", () => {
     clearTimeout(headTimer);
-    reject(new AtollError("link.lost", "connection ended without a response"));
+    reject(new AtollError("port.bad_answer", "connection ended without a response"));
   });
   outgoing.once("response", (incoming) => {
     clearTimeout(headTimer);
-    sendResponse(incoming, response, view);
-    resolve();
+    try {
+      sendResponse(incoming, response, view);
+      resolve();
+    } catch (cause) {
+      // A status or a phrase that cannot be said in HTTP again.
+      outgoing.destroy();
+      reject(new AtollError("port.bad_answer", undefined, { cause }));
+    }
   });
   if (upgrade) {
     outgoing.once("upgrade", (incoming, guest, guestHead) => {
@@ -100,8 +106,10 @@ function attempt(options: ForwardOptions, isReusing: boolean): Promise<void> {
 }
 
 function sendBody(request: IncomingMessage, outgoing: ClientRequest): void {
-  if (hasBody(request)) request.pipe(outgoing);
-  else outgoing.end();
+  if (!hasBody(request)) return void outgoing.end();
+  request.pipe(outgoing);
+  // A guest that answered without reading it all: the rest goes, or the browser's connection would stand still.
+  outgoing.once("close", () => request.resume());
 }
 
 function sendResponse(incoming: IncomingMessage, response: ServerResponse, view: GuestView): void {
@@ -141,10 +149,10 @@ function isReset(cause: unknown): boolean {
 
 /** Faults of the guest's server as a code that says so. */
 function toGuestError(cause: unknown): AtollError {
-  if (cause instanceof AtollError) return cause;
+  if (cause instanceof AtollError && cause.code !== "stream.reset") return cause;
   const code = (cause as NodeJS.ErrnoException).code ?? "";
   if (code.startsWith("HPE_")) return new AtollError("port.bad_answer", undefined, { cause });
-  if (code === "ECONNRESET" || code === "EPIPE") {
+  if (isReset(cause)) {
     return new AtollError("port.bad_answer", "guest closed without a response", { cause });
   }
   return toAtollError(cause);

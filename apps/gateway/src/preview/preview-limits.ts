@@ -1,7 +1,10 @@
 /** Bounds of the preview proxy, each with its reason. Milliseconds and bytes as named. */
 
-/** TCP connections to the listener. A page with HMR uses some six; browsers share them per host. */
-export const PREVIEW_CONNECTIONS_MAX = 4096;
+/**
+ * TCP connections to the listener. A page with HMR uses some six. One that reads nothing holds a stream's window
+ * and node's buffers, 0.3 MiB: 600 MiB if all did.
+ */
+export const PREVIEW_CONNECTIONS_MAX = 2048;
 
 /** Of a request's head. Node answers 431 above it. */
 export const REQUEST_HEAD_MAX_BYTES = 32 * 1024;
@@ -22,7 +25,7 @@ export const GUEST_IDLE_SOCKETS_MAX = 16;
 export const GUEST_READ_SOCKETS_MAX = 64;
 
 /** Streams of one viewer of one workspace: requests in flight, open sockets and kept connections over all its ports. */
-export const STREAMS_PER_VIEWER = 512;
+export const STREAMS_PER_VIEWER = 256;
 
 /** For hostd to answer the hello. */
 export const HOSTD_ANSWER_TIMEOUT_MS = 10_000;

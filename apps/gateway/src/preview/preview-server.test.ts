@@ -572,6 +572,34 @@ describe("when there is nothing to show", () => {
     server.close();
   });
 
+  test("any number of informational answers before the real one is read over", async () => {
+    await using fixture = await testGateway();
+    const server = createTcpServer((socket) => {
+      socket.on("error", () => {});
+      const hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(20_000);
+      socket.once("data", () => socket.end(`${hints}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nreal`));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as { port: number };
+    const visitor = new PreviewVisitor(fixture, port);
+    await visitor.enter();
+    expect((await visitor.get("/")).body).toBe("real");
+    server.close();
+  });
+
+  test("an answer before the end of an upload reaches the browser", async () => {
+    await using fixture = await testGateway();
+    await using guest = await guestServer((request, response) => {
+      if (request.method === "POST") response.writeHead(413).end("enough");
+      else response.end("fine");
+    });
+    const visitor = new PreviewVisitor(fixture, guest.port);
+    await visitor.enter();
+    const answer = await visitor.get("/", { method: "POST", body: Buffer.alloc(4 * 1024 * 1024) });
+    expect([answer.status, answer.body]).toEqual([413, "enough"]);
+    expect((await visitor.get("/")).body).toBe("fine");
+  });
+
   test("a response cut short in the guest is cut short for the browser", async () => {
     await using fixture = await testGateway();
     await using guest = await guestServer((request, response) => {

@@ -47,6 +47,9 @@ export class PreviewServer {
         requestTimeout: 0,
         keepAliveTimeout: 30_000,
         insecureHTTPParser: false,
+        // Finds browsers that vanished behind an idle WebSocket.
+        keepAlive: true,
+        keepAliveInitialDelay: 60_000,
         shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === "websocket",
       },
       (request, response) => void this.#serve(request, response),

@@ -13,7 +13,6 @@ const RETRIED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "host.full",
   "template.unavailable",
   "link.lost",
-  "stream.reset",
 ]);
 
 const FIRST_RETRY_MS = 1_200;

@@ -8,8 +8,9 @@ export class ReadGate<Reason extends string> {
   }
 
   close(reason: Reason): void {
+    const wasOpen = this.#reasons.size === 0;
     this.#reasons.add(reason);
-    if (this.#reasons.size === 1) this.#source.pause();
+    if (wasOpen) this.#source.pause();
   }
 
   open(reason: Reason): void {

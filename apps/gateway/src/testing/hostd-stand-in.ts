@@ -121,8 +121,10 @@ export class HostdStandIn implements AsyncDisposable {
     this.dialled.push(port);
     if (this.state !== "running") await this.wake();
     const server = createConnection({ port, host: "127.0.0.1", allowHalfOpen: true });
-    server.once("error", () => open.refuse(new AtollError("port.nothing_listening")));
+    const refuse = () => open.refuse(new AtollError("port.nothing_listening"));
+    server.once("error", refuse);
     server.once("connect", () => {
+      server.removeListener("error", refuse);
       server.on("error", () => stream.reset());
       const stream = open.accept();
       stream.sendReply({});
