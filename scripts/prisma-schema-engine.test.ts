@@ -3,8 +3,12 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { createDb } from "@atoll/db/create-db";
 import { pendingMigrations } from "@atoll/db/pending-migrations";
+import { setPlan } from "@atoll/db/set-plan";
 import { type TemporaryDatabase, temporaryDatabase } from "@atoll/db/testing/temporary-database";
+import { createUser, getUser } from "@atoll/db/users";
+import { withTenant } from "@atoll/db/with-tenant";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
@@ -66,6 +70,28 @@ const tablesOf = async (database: string) => {
 };
 
 describe("the schema engine stand-in", () => {
+  it("deploys for an owner that is no superuser, as on a hosted Postgres, who can then change plans", async () => {
+    const client = new pg.Client({ connectionString: server.ownerUrl });
+    await client.connect();
+    await client.query("CREATE ROLE hosted LOGIN CREATEROLE PASSWORD 'hosted'");
+    // The roles exist on this server already; a hosted owner made them, or was made their administrator.
+    await client.query("GRANT atoll_app, atoll_auth TO hosted WITH ADMIN OPTION");
+    await client.query("CREATE DATABASE hosted OWNER hosted");
+    await client.end();
+    const url = new URL(urlOf("hosted"));
+    url.username = "hosted";
+    url.password = "hosted";
+    expect(await prisma(url.toString(), "migrate", "deploy")).toMatchObject({ code: 0 });
+
+    const appUrl = new URL(server.appUrl);
+    appUrl.pathname = "/hosted";
+    const db = createDb({ url: appUrl.toString() });
+    const { id } = await createUser(db, { email: "ada@example.test", name: "Ada", passwordHash: null });
+    expect(await setPlan(url.toString(), "ada@example.test", "team")).toBe(true);
+    expect(await withTenant(db, id, getUser)).toMatchObject({ plan: "team" });
+    await db.$disconnect();
+  }, 120_000);
+
   it("creates the database, deploys every migration once, and then has nothing to do", async () => {
     const url = urlOf("deployed");
     expect(await pendingMigrations(url, migrations)).not.toEqual([]);

@@ -16,6 +16,8 @@ const EXIT_BY_SIGNAL = 128 + 15;
  * @returns {Promise<{ dataDirectory: string }>}
  */
 export async function bootstrap({ repository, progress, packageLists }) {
+  // Directories for other users state their own mode; a strict umask would close them.
+  process.umask(0o022);
   let dataDirectory = "";
   await progress.step("Check the machine", () => {
     const found = checkMachine(repository);

@@ -70,12 +70,13 @@ export function chooseDataDirectory(repository) {
   const wanted = process.env.ATOLL_DATA;
   const inCheckout = join(repository, ".data");
   const chosen = wanted ? resolve(wanted) : isClosed(repository) ? outsideOf(repository) : inCheckout;
-  const closed = closedParent(chosen);
+  const cache = process.env.ATOLL_CACHE;
+  const closed = closedParent(chosen) ?? (cache ? closedParent(resolve(cache)) : undefined);
   if (closed) {
     throw new StepFailure(
       `other users may not pass through ${closed}, so no virtual machine could open its disk`,
       {
-        remedy: `Set ATOLL_DATA to a directory outside of it, such as ${SYSTEM_STATE_DIRECTORY}, or run: chmod o+x ${closed}`,
+        remedy: `Set ATOLL_DATA (and ATOLL_CACHE) to a directory outside of it, such as ${SYSTEM_STATE_DIRECTORY}, or run: chmod o+x ${closed}`,
       },
     );
   }
