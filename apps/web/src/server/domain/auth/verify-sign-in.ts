@@ -33,7 +33,9 @@ export async function verifySignIn(
   const candidate = await findUserByEmail(db, email);
   const isRight = await verifyPassword(candidate?.passwordHash ?? null, password);
   if (!candidate || !isRight) {
-    await appendSystemAudit(db, { actor: email, action: "auth.sign_in", outcome: "denied" });
+    // The log outlives accounts, so an address is never written into it.
+    const actor = candidate ? `user:${candidate.id}` : "unknown";
+    await appendSystemAudit(db, { actor, action: "auth.sign_in", outcome: "denied" });
     throw new AtollError("auth.invalid_credentials");
   }
   accountFailures.forget(email);

@@ -1,0 +1,43 @@
+import { AtollError } from "@atoll/protocol/atoll-error";
+import { TRPCError } from "@trpc/server";
+import type { Metadata } from "next";
+import { notFound, redirect } from "next/navigation";
+import { env } from "#env.ts";
+import { WorkbenchPage } from "#features/workbench/workbench-page.tsx";
+import { currentSession } from "#server/auth/current-session.ts";
+import type { WorkspaceView } from "#server/domain/workspace/workspace-view.ts";
+import { serverCaller } from "#trpc/server.ts";
+
+export async function generateMetadata({ params }: PageProps<"/w/[slug]">): Promise<Metadata> {
+  const session = await currentSession();
+  const workspace = session ? await findWorkspace((await params).slug) : undefined;
+  return { title: workspace?.name ?? "Workspace" };
+}
+
+export default async function Page({ params }: PageProps<"/w/[slug]">) {
+  const { slug } = await params;
+  if (!(await currentSession())) redirect(`/signin?callbackUrl=${encodeURIComponent(`/w/${slug}`)}`);
+  const workspace = await findWorkspace(slug);
+  if (!workspace) notFound();
+  const { gatewayUrl, previewDomain, previewPort, idlePauseSeconds } = env();
+  return (
+    <WorkbenchPage
+      workspace={workspace}
+      gatewayUrl={gatewayUrl.origin}
+      previewHost={`${previewDomain}:${previewPort}`}
+      idlePauseSeconds={idlePauseSeconds}
+    />
+  );
+}
+
+/** Somebody else's and none at all look the same. */
+async function findWorkspace(slug: string): Promise<WorkspaceView | undefined> {
+  const caller = await serverCaller();
+  try {
+    return await caller.workspace.get({ slug });
+  } catch (error) {
+    const cause = error instanceof TRPCError ? error.cause : error;
+    if (cause instanceof AtollError && cause.code === "workspace.not_found") return undefined;
+    throw error;
+  }
+}

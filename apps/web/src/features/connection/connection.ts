@@ -1,0 +1,239 @@
+/**
+ * One tab's way to its workspace: gets a ticket, keeps a socket, and offers a `link` while the machine runs.
+ * Whatever lives in the machine attaches through `onLink` and is attached again by itself after every loss.
+ */
+import type { Clock } from "@atoll/base/clock";
+import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
+import type { SocketAuth } from "@atoll/protocol/gateway-events";
+import { STREAMS_PER_SESSION } from "@atoll/protocol/limits";
+import { Mux } from "@atoll/protocol/mux";
+import { type SessionCommand, sessionEvent } from "@atoll/protocol/session-hello";
+import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
+import { ModelState } from "../model-state.ts";
+import { canRetry, retryDelayMs } from "./reconnect-policy.ts";
+import type { OpenTransport, SessionTransport } from "./session-transport.ts";
+
+export type ConnectionPhase =
+  | { name: "connecting"; attempt: number }
+  | { name: "connected" }
+  | { name: "waiting"; error: AtollError; retryAtMs: number; attempt: number }
+  /** Trying again does not help; the person chooses. */
+  | { name: "refused"; error: AtollError };
+
+export interface ConnectionState {
+  phase: ConnectionPhase;
+  /** Last word of hostd; kept while disconnected. */
+  status: WorkspaceStatus | undefined;
+  /** A link was up at least once: from then on a loss is a reconnect, not a start. */
+  wasLinked: boolean;
+}
+
+export interface Link {
+  readonly mux: Mux;
+  /** Aborts when the machine pauses or the connection is lost. */
+  readonly signal: AbortSignal;
+}
+
+export interface ConnectionOptions {
+  openTransport: OpenTransport;
+  fetchTicket: () => Promise<string>;
+  /** Kept over reloads of the tab, so that it never counts twice. */
+  tabId: string;
+  clock: Clock;
+  random?: () => number;
+}
+
+/** Hostd answers the hello or refuses it; silence is a loss. */
+const ACCEPT_TIMEOUT_MS = 15_000;
+/** A stream reset while the machine runs: its agent or link is coming back. */
+const REATTACH_DELAY_MS = 300;
+const REATTACH_DELAY_MAX_MS = 5_000;
+
+export class Connection {
+  readonly state = new ModelState<ConnectionState>({
+    phase: { name: "connecting", attempt: 0 },
+    status: undefined,
+    wasLinked: false,
+  });
+  readonly #options: ConnectionOptions;
+  readonly #runs = new Set<(link: Link) => Promise<void>>();
+  #transport: SessionTransport | undefined;
+  #mux: Mux | undefined;
+  #link: (Link & { abort: AbortController }) | undefined;
+  #attempt = 0;
+  #shouldTakeOver = false;
+  #shouldWake = true;
+  #cancelTimer: () => void = () => {};
+  #isClosed = false;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+  }
+
+  /** @throws AtollError link.lost when there is none right now. */
+  get link(): Link {
+    if (this.#link) return this.#link;
+    throw new AtollError("link.lost", "no link to the machine right now");
+  }
+
+  get hasLink(): boolean {
+    return this.#link !== undefined;
+  }
+
+  start(): void {
+    this.#connect();
+  }
+
+  /** Skips the countdown. */
+  reconnectNow(): void {
+    const { phase } = this.state.get();
+    if (phase.name === "waiting" || phase.name === "refused") this.#connect();
+  }
+
+  /** Ends the oldest other tab of this workspace and takes its place. */
+  takeOver(): void {
+    this.#shouldTakeOver = true;
+    this.#connect();
+  }
+
+  /** Resumes a paused or stopped workspace. */
+  wake(): void {
+    const command: SessionCommand = { type: "wake" };
+    if (this.#mux && this.state.get().phase.name === "connected") this.#mux.sendConnectionEvent(command);
+    else this.#shouldWake = true;
+  }
+
+  /**
+   * Runs `attach` on the present link and on every later one; it should last as long as what it serves. When
+   * it fails although the link is up, it is run again after a while. The returned function ends it.
+   */
+  onLink(attach: (link: Link) => Promise<void>): () => void {
+    const stop = new AbortController();
+    const run = async ({ mux, signal }: Link) => {
+      const link = { mux, signal: AbortSignal.any([signal, stop.signal]) };
+      for (let attempt = 0; !link.signal.aborted; attempt += 1) {
+        try {
+          return await attach(link);
+        } catch (cause) {
+          if (link.signal.aborted || !canRetry(toAtollError(cause))) return;
+        }
+        await this.#pause(Math.min(REATTACH_DELAY_MS * 2 ** attempt, REATTACH_DELAY_MAX_MS), link.signal);
+      }
+    };
+    this.#runs.add(run);
+    if (this.#link) void run(this.#link);
+    return () => {
+      this.#runs.delete(run);
+      stop.abort(new AtollError("request.aborted"));
+    };
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#drop(new AtollError("request.aborted", "page left"));
+  }
+
+  #connect(): void {
+    if (this.#isClosed) return;
+    this.#drop(new AtollError("link.lost"));
+    this.state.update({ phase: { name: "connecting", attempt: this.#attempt } });
+    const transport = this.#options.openTransport(() => this.#auth(), {
+      onOpen: () => {},
+      onBytes: (chunk) => mux.receive(chunk),
+      onDrain: () => mux.drained(),
+      onClosed: (error) => this.#lost(error),
+    });
+    const mux = new Mux({
+      side: "client",
+      send: (bytes) => transport.send(bytes),
+      maxStreams: STREAMS_PER_SESSION,
+      onOpen: (open) => open.refuse(new AtollError("request.unknown")),
+      onConnectionMessage: (message) => this.#onMessage(message),
+      onFatal: (error) => this.#lost(error),
+    });
+    this.#transport = transport;
+    this.#mux = mux;
+    this.#cancelTimer = this.#options.clock.schedule(ACCEPT_TIMEOUT_MS, () =>
+      this.#lost(new AtollError("request.timeout", "no answer to the hello")),
+    );
+  }
+
+  async #auth(): Promise<SocketAuth> {
+    const ticket = await this.#options.fetchTicket();
+    return { ticket, tabId: this.#options.tabId, takeOver: this.#shouldTakeOver };
+  }
+
+  #onMessage(message: unknown): void {
+    const parsed = sessionEvent.safeParse(message);
+    // A newer host may say more; what we do not know is not for us.
+    if (!parsed.success || parsed.data.type === "notice") return;
+    const { status } = parsed.data;
+    if (parsed.data.type === "accepted") {
+      this.#cancelTimer();
+      this.#attempt = 0;
+      this.#shouldTakeOver = false;
+      this.state.update({ phase: { name: "connected" }, status });
+      if (this.#shouldWake && status.state !== "running") this.wake();
+      this.#shouldWake = false;
+    } else {
+      this.state.update({ status });
+    }
+    if (status.state === "running") this.#raiseLink();
+    else this.#dropLink(new AtollError("workspace.not_running"));
+  }
+
+  #raiseLink(): void {
+    if (this.#link || !this.#mux) return;
+    const abort = new AbortController();
+    this.#link = { mux: this.#mux, signal: abort.signal, abort };
+    this.state.update({ wasLinked: true });
+    for (const run of [...this.#runs]) void run(this.#link);
+  }
+
+  #dropLink(error: AtollError): void {
+    const link = this.#link;
+    this.#link = undefined;
+    link?.abort.abort(error);
+  }
+
+  #lost(error: AtollError): void {
+    if (this.#isClosed) return;
+    this.#drop(error);
+    this.#shouldTakeOver = false;
+    if (!canRetry(error)) {
+      this.state.update({ phase: { name: "refused", error } });
+      return;
+    }
+    const { clock, random = Math.random } = this.#options;
+    const delayMs = retryDelayMs(this.#attempt, random);
+    const retryAtMs = clock.now() + delayMs;
+    this.state.update({ phase: { name: "waiting", error, retryAtMs, attempt: this.#attempt } });
+    this.#attempt += 1;
+    this.#cancelTimer = clock.schedule(delayMs, () => this.#connect());
+  }
+
+  /** Ends the present attempt and everything on it. */
+  #drop(error: AtollError): void {
+    this.#cancelTimer();
+    this.#dropLink(error);
+    const [mux, transport] = [this.#mux, this.#transport];
+    this.#mux = undefined;
+    this.#transport = undefined;
+    mux?.lost(error);
+    transport?.close();
+  }
+
+  #pause(delayMs: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#options.clock.schedule(delayMs, resolve);
+      signal.addEventListener(
+        "abort",
+        () => {
+          cancel();
+          resolve();
+        },
+        { once: true },
+      );
+    });
+  }
+}

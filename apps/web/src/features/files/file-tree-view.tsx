@@ -1,0 +1,161 @@
+"use client";
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useEffect, useRef } from "react";
+import { failureOf } from "#ui/failure.ts";
+import { useModelState } from "../use-model-state.ts";
+import { useModels } from "../workbench/models-context.tsx";
+import type { TreeEdit, TreeRow } from "./file-tree-model.ts";
+import { baseName } from "./guest-path.ts";
+import { TreeInput } from "./tree-input.tsx";
+import { handleTreeKey } from "./tree-keyboard.ts";
+import { TREE_ROW_PX, TreeMenuItem, TreeRowView, treeRowId } from "./tree-row-view.tsx";
+
+type Item = { type: "row"; row: TreeRow } | { type: "edit"; edit: TreeEdit; depth: number; key: string };
+
+export interface FileTreeViewProps {
+  onDelete: (row: TreeRow) => void;
+  onCopyPath: (path: string) => void;
+}
+
+/** Thousands of rows cost as much as the few that are in sight. */
+export function FileTreeView({ onDelete, onCopyPath }: FileTreeViewProps) {
+  const { tree, editor } = useModels();
+  const state = useModelState(tree.state);
+  const scroller = useRef<HTMLDivElement>(null);
+  const items = withEdit(state.rows, state.edit, tree.root);
+  const virtualizer = useVirtualizer({
+    count: items.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => TREE_ROW_PX,
+    overscan: 12,
+    getItemKey: (index) => keyOf(items[index]),
+  });
+  const selectedIndex = items.findIndex((item) => item.type === "row" && item.row.path === state.selected);
+  useEffect(() => {
+    if (selectedIndex >= 0) virtualizer.scrollToIndex(selectedIndex, { align: "auto" });
+  }, [selectedIndex, virtualizer]);
+  const open = (path: string) => editor.open(path);
+  const finishEdit = async (name: string) => {
+    const { edit } = state;
+    const path = await tree.finishEdit(name);
+    if (path === undefined || !edit) return;
+    if (edit.kind === "file") editor.open(path);
+    if (edit.kind === "rename") await editor.follow(edit.path, path);
+    scroller.current?.focus();
+  };
+  const activate = (row: TreeRow) => {
+    tree.select(row.path);
+    if (row.isFolder) tree.toggle(row.path);
+    else open(row.path);
+  };
+  const menuFor = (row: TreeRow) => (
+    <>
+      {row.isFolder ? (
+        <>
+          <TreeMenuItem onSelect={() => tree.beginEdit({ kind: "file", path: row.path })}>
+            New file…
+          </TreeMenuItem>
+          <TreeMenuItem onSelect={() => tree.beginEdit({ kind: "directory", path: row.path })}>
+            New folder…
+          </TreeMenuItem>
+        </>
+      ) : (
+        <TreeMenuItem onSelect={() => open(row.path)}>Open</TreeMenuItem>
+      )}
+      <TreeMenuItem onSelect={() => onCopyPath(row.path)}>Copy path</TreeMenuItem>
+      <TreeMenuItem onSelect={() => tree.beginEdit({ kind: "rename", path: row.path })}>Rename…</TreeMenuItem>
+      <TreeMenuItem isDanger onSelect={() => onDelete(row)}>
+        Delete…
+      </TreeMenuItem>
+    </>
+  );
+  return (
+    <div
+      ref={scroller}
+      role="tree"
+      aria-label="Files"
+      tabIndex={0}
+      aria-activedescendant={state.selected === undefined ? undefined : treeRowId(state.selected)}
+      className="min-h-0 flex-1 overflow-y-auto pb-8 outline-offset-[-2px]"
+      onKeyDown={(event) => {
+        if (event.ctrlKey || event.metaKey || event.altKey) return;
+        const isUsed = handleTreeKey(event.key, tree, {
+          open,
+          rename: (path) => tree.beginEdit({ kind: "rename", path }),
+          remove: onDelete,
+        });
+        if (isUsed) event.preventDefault();
+      }}
+    >
+      {state.error ? (
+        <p role="alert" className="px-4 py-3 text-danger text-xs">
+          {failureOf(state.error.code).what}
+        </p>
+      ) : null}
+      {state.isReady && items.length === 0 ? (
+        <p className="px-4 py-3 text-ink-faint text-xs">
+          This folder is empty. Make a file, or clone a repository in the terminal.
+        </p>
+      ) : null}
+      <div style={{ height: virtualizer.getTotalSize(), position: "relative" }}>
+        {virtualizer.getVirtualItems().map((virtual) => {
+          const item = items[virtual.index];
+          if (!item) return null;
+          return (
+            <div
+              key={virtual.key}
+              className="absolute inset-x-0 top-0"
+              style={{ transform: `translateY(${virtual.start}px)`, zIndex: item.type === "edit" ? 1 : 0 }}
+            >
+              {item.type === "edit" ? (
+                <TreeInput
+                  label={
+                    item.edit.kind === "rename"
+                      ? "New name"
+                      : item.edit.kind === "file"
+                        ? "File name"
+                        : "Folder name"
+                  }
+                  initial={item.edit.kind === "rename" ? baseName(item.edit.path) : ""}
+                  depth={item.depth}
+                  onSubmit={finishEdit}
+                  onCancel={() => {
+                    tree.cancelEdit();
+                    scroller.current?.focus();
+                  }}
+                />
+              ) : (
+                <TreeRowView
+                  row={item.row}
+                  isSelected={item.row.path === state.selected}
+                  onSelect={() => tree.select(item.row.path)}
+                  onActivate={() => activate(item.row)}
+                  menu={menuFor(item.row)}
+                />
+              )}
+            </div>
+          );
+        })}
+      </div>
+    </div>
+  );
+}
+
+/** The rows with the input in its place: first in its folder, or instead of the row that is renamed. */
+function withEdit(rows: TreeRow[], edit: TreeEdit | undefined, root: string): Item[] {
+  const items: Item[] = rows.map((row) => ({ type: "row", row }));
+  if (!edit) return items;
+  const at = rows.findIndex(({ path }) => path === edit.path);
+  const depth = rows[at]?.depth ?? -1;
+  if (edit.kind === "rename") {
+    if (at >= 0) items[at] = { type: "edit", edit, depth, key: "edit" };
+  } else if (at >= 0 || edit.path === root) {
+    items.splice(at + 1, 0, { type: "edit", edit, depth: depth + 1, key: "edit" });
+  }
+  return items;
+}
+
+function keyOf(item: Item | undefined): string {
+  if (!item) return "";
+  return item.type === "row" ? item.row.path : item.key;
+}

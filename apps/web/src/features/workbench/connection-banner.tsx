@@ -1,0 +1,43 @@
+"use client";
+import { CloudOff } from "lucide-react";
+import { Button } from "#ui/button.tsx";
+import { failureOf } from "#ui/failure.ts";
+import { Spinner } from "#ui/spinner.tsx";
+import { useNow } from "#ui/use-now.ts";
+import { useModelState } from "../use-model-state.ts";
+import { useModels } from "./models-context.tsx";
+
+/** A thin line while a workbench that was there has lost its connection. Nothing is blocked by it. */
+export function ConnectionBanner() {
+  const { connection } = useModels();
+  const { phase, wasLinked } = useModelState(connection.state);
+  const now = useNow(500);
+  if (!wasLinked || phase.name === "connected" || phase.name === "refused") return null;
+  const seconds =
+    phase.name === "waiting" ? Math.max(0, Math.ceil((phase.retryAtMs - (now ?? 0)) / 1000)) : 0;
+  return (
+    <div
+      role="status"
+      aria-label="Connection"
+      className="flex min-h-9 shrink-0 flex-wrap items-center gap-x-3 gap-y-1 border-line border-b bg-warn-soft px-4 py-1 text-sm"
+    >
+      <CloudOff aria-hidden className="size-4 text-warn" />
+      <p className="flex-1">
+        {phase.name === "waiting" ? failureOf(phase.error.code).what : "The connection was lost."} You can go
+        on editing; changes are kept here until they can be saved.
+      </p>
+      {phase.name === "waiting" ? (
+        <>
+          <span className="text-ink-soft tabular-nums">Reconnecting in {seconds} s</span>
+          <Button size="sm" onClick={() => connection.reconnectNow()}>
+            Reconnect now
+          </Button>
+        </>
+      ) : (
+        <span className="flex items-center gap-2 text-ink-soft">
+          <Spinner className="size-3.5" /> Reconnecting…
+        </span>
+      )}
+    </div>
+  );
+}

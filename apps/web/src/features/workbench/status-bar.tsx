@@ -1,0 +1,97 @@
+"use client";
+import type { ReactNode } from "react";
+import { classNames } from "#ui/class-names.ts";
+import { Tooltip } from "#ui/tooltip.tsx";
+import { EGRESS_WORDS } from "../dashboard/egress-words.ts";
+import { StateShapeIcon } from "../dashboard/state-pill.tsx";
+import { STATE_WORDS } from "../dashboard/state-words.ts";
+import type { CursorPosition } from "../editor/code-editor.tsx";
+import { useModelState } from "../use-model-state.ts";
+import { useModels } from "./models-context.tsx";
+import { SaveState } from "./save-state.tsx";
+
+export interface StatusBarProps {
+  cursor: CursorPosition | undefined;
+  idlePauseSeconds: number;
+}
+
+export function StatusBar({ cursor, idlePauseSeconds }: StatusBarProps) {
+  const { connection } = useModels();
+  const { status } = useModelState(connection.state);
+  return (
+    <footer
+      aria-label="Status"
+      className="flex h-7 shrink-0 items-center gap-0.5 overflow-hidden border-line border-t bg-canvas px-2 text-2xs text-ink-soft"
+    >
+      <ConnectionItem />
+      {status ? (
+        <>
+          <Item hint="State of the machine">
+            <StateShapeIcon shape={STATE_WORDS[status.state].shape} />
+            {STATE_WORDS[status.state].label}
+          </Item>
+          {status.isolation === "emulated" ? (
+            <Item hint="Emulated — not a security boundary. This host has no hardware virtualisation; the machine is complete, but slower.">
+              Emulated
+            </Item>
+          ) : null}
+          <Item hint={EGRESS_WORDS[status.egress].hint}>Network: {EGRESS_WORDS[status.egress].label}</Item>
+          <Item hint={`Pauses ${duration(idlePauseSeconds)} after the last tab is closed. Memory is kept.`}>
+            {status.sessionCount === 1 ? "1 tab" : `${status.sessionCount} tabs`} · pauses{" "}
+            {duration(idlePauseSeconds)} after the last
+          </Item>
+        </>
+      ) : null}
+      <span className="flex-1" />
+      <SaveState />
+      {cursor ? (
+        <>
+          <span className="px-1.5 tabular-nums">
+            Ln {cursor.line}, Col {cursor.column}
+          </span>
+          <span className="px-1.5">{cursor.language}</span>
+        </>
+      ) : null}
+    </footer>
+  );
+}
+
+function ConnectionItem() {
+  const { connection, latency } = useModels();
+  const { phase, status } = useModelState(connection.state);
+  const { latencyMs } = useModelState(latency.state);
+  const isUp = phase.name === "connected";
+  const isLinked = isUp && status?.state === "running";
+  const text = isUp ? "Connected" : phase.name === "refused" ? "Not connected" : "Reconnecting";
+  return (
+    <Item hint={isLinked ? "Round trip to the machine and back" : "Connection to the machine"}>
+      <span
+        aria-hidden
+        className={classNames(
+          "size-2 rounded-full border",
+          isUp ? "border-ok bg-ok" : "border-warn bg-transparent",
+        )}
+      />
+      {text}
+      {latencyMs === undefined ? null : <span className="tabular-nums"> · {Math.round(latencyMs)} ms</span>}
+    </Item>
+  );
+}
+
+function Item({ hint, children }: { hint: string; children: ReactNode }) {
+  return (
+    <Tooltip content={hint} side="top">
+      <button
+        type="button"
+        className="flex h-5 shrink-0 cursor-default items-center gap-1.5 rounded-sm px-1.5 hover:bg-hover"
+      >
+        {children}
+      </button>
+    </Tooltip>
+  );
+}
+
+function duration(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`;
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}

@@ -1,0 +1,52 @@
+"use client";
+import { ChevronLeft, Command, Ellipsis } from "lucide-react";
+import Link from "next/link";
+import { Button } from "#ui/button.tsx";
+import type { CommandItem } from "#ui/command-list.tsx";
+import { Kbd } from "#ui/kbd.tsx";
+import { LogoMark } from "#ui/logo.tsx";
+import { Menu, MenuItem, MenuSeparator } from "#ui/menu.tsx";
+import { ThemeMenu } from "#ui/theme-menu.tsx";
+
+export interface TopBarProps {
+  name: string;
+  onPalette: () => void;
+  /** Commands about the workspace itself. */
+  commands: CommandItem[];
+}
+
+export function TopBar({ name, onPalette, commands }: TopBarProps) {
+  return (
+    <header className="flex h-11 shrink-0 items-center gap-2 border-line border-b bg-canvas px-2">
+      <Button asChild tone="ghost" size="sm" className="gap-1 px-1.5">
+        <Link href="/" aria-label="Your workspaces">
+          <ChevronLeft aria-hidden className="size-3.5!" />
+          <LogoMark className="size-5! text-accent" />
+        </Link>
+      </Button>
+      <h1 className="truncate font-semibold text-sm">{name}</h1>
+      <div className="flex-1" />
+      <Button size="sm" onClick={onPalette} aria-label="Command palette" className="text-ink-faint">
+        <Command aria-hidden className="size-3.5!" /> Commands <Kbd>F1</Kbd>
+      </Button>
+      <ThemeMenu />
+      <Menu
+        trigger={
+          <Button tone="ghost" size="icon" aria-label="Workspace actions">
+            <Ellipsis aria-hidden />
+          </Button>
+        }
+      >
+        {commands.map((command, index) => (
+          <div key={command.id}>
+            {command.id === "workspace.delete" && index > 0 ? <MenuSeparator /> : null}
+            <MenuItem isDanger={command.id === "workspace.delete"} onSelect={command.run}>
+              {command.icon}
+              {command.title}
+            </MenuItem>
+          </div>
+        ))}
+      </Menu>
+    </header>
+  );
+}

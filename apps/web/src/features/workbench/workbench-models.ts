@@ -1,0 +1,77 @@
+/** Makes everything one workbench page needs, and ends it all again. No React in here. */
+import { systemClock } from "@atoll/base/clock";
+import { Connection } from "../connection/connection.ts";
+import { LatencyProbe } from "../connection/latency-probe.ts";
+import { socketTransport } from "../connection/socket-transport.ts";
+import { browserDraftStore, type DraftStore } from "../editor/draft-store.ts";
+import { EditorModel } from "../editor/editor-model.ts";
+import { FileClient } from "../files/file-client.ts";
+import { FileTreeModel } from "../files/file-tree-model.ts";
+import { FolderWatch } from "../files/folder-watch.ts";
+import { WORKSPACE_ROOT } from "../files/guest-path.ts";
+import { PortsModel } from "../preview/ports-model.ts";
+import { TerminalList } from "../terminal/terminal-list.ts";
+
+export interface WorkbenchModels {
+  connection: Connection;
+  latency: LatencyProbe;
+  files: FileClient;
+  tree: FileTreeModel;
+  editor: EditorModel;
+  drafts: DraftStore;
+  terminals: TerminalList;
+  ports: PortsModel;
+  close: () => void;
+}
+
+export interface WorkbenchModelsOptions {
+  workspaceId: string;
+  gatewayUrl: string;
+  tabId: string;
+  fetchTicket: () => Promise<string>;
+}
+
+export function createWorkbenchModels(options: WorkbenchModelsOptions): WorkbenchModels {
+  const { workspaceId, gatewayUrl, tabId, fetchTicket } = options;
+  const clock = systemClock;
+  const connection = new Connection({
+    openTransport: socketTransport(gatewayUrl),
+    fetchTicket,
+    tabId,
+    clock,
+  });
+  const latency = new LatencyProbe({ connection, clock, isVisible: () => !document.hidden });
+  const files = new FileClient(connection);
+  const watch = new FolderWatch(connection);
+  const tree = new FileTreeModel({ root: WORKSPACE_ROOT, files, watch, clock });
+  const drafts = browserDraftStore(workspaceId);
+  const createBuffer = async (path: string, text: string) => {
+    const { monacoBuffer } = await import("../editor/monaco-setup.ts");
+    return monacoBuffer(path, text);
+  };
+  const editor = new EditorModel({ connection, files, watch, drafts, createBuffer, clock });
+  const terminals = new TerminalList({ connection, cwd: WORKSPACE_ROOT });
+  const ports = new PortsModel(connection);
+  const onOnline = () => connection.reconnectNow();
+  addEventListener("online", onOnline);
+  return {
+    connection,
+    latency,
+    files,
+    tree,
+    editor,
+    drafts,
+    terminals,
+    ports,
+    close() {
+      removeEventListener("online", onOnline);
+      ports.close();
+      terminals.close();
+      editor.dispose();
+      tree.close();
+      watch.close();
+      latency.close();
+      connection.close();
+    },
+  };
+}
