@@ -29,13 +29,13 @@ export async function openMachineHost(env: HostdEnv, logger: Logger, scope: Scop
   const vmm = await readBuiltVmm(env.ATOLL_CACHE);
   // Paths of Unix sockets are at most 107 bytes long, so not below the data directory.
   const place = createHash("sha256").update(env.ATOLL_DATA).digest("hex").slice(0, 12);
-  const runRoot = join("/dev/shm", `atoll-${place}`);
-  const scratchDirectory = join(runRoot, "scratch");
+  const memoryBacked = join("/dev/shm", `atoll-${place}`);
+  const runRoot = join(memoryBacked, "run");
+  const scratchDirectory = join(memoryBacked, "scratch");
   const emptyRamDirectory = join(env.ATOLL_DATA, "empty-ram");
-  // Jailed machines reach their own directory through these.
-  await mkdir(runRoot, { recursive: true, mode: 0o711 });
+  await mkdir(runRoot, { recursive: true, mode: 0o700 });
   await mkdir(scratchDirectory, { recursive: true, mode: 0o700 });
-  await mkdir(emptyRamDirectory, { recursive: true, mode: 0o711 });
+  await mkdir(emptyRamDirectory, { recursive: true, mode: 0o700 });
   const hypervisor = new QemuHypervisor({
     vmmRoot: vmm.root,
     qemuPath: vmm.qemuPath,

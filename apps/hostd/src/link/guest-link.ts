@@ -45,6 +45,8 @@ export class GuestLink {
   readonly #clock: Clock;
   readonly #abort = new AbortController();
   #transport: MuxTransport | undefined;
+  #expectedLoss: AtollError | undefined;
+  #isReconnecting = false;
   #cancelPing = () => {};
   #cancelWatch = () => {};
 
@@ -96,6 +98,15 @@ export class GuestLink {
   restart(error: AtollError): void {
     if (this.#transport === undefined) return;
     this.#transport.close(error);
+  }
+
+  /**
+   * The machine is about to go: streams will end with `error` and nothing is retried. Undefined takes it back, and
+   * reconnects if the connection went meanwhile.
+   */
+  expectLoss(error: AtollError | undefined): void {
+    this.#expectedLoss = error;
+    if (error === undefined && this.#transport === undefined) void this.#reconnect();
   }
 
   /** Every stream ends with `error`; nothing is retried. */
@@ -152,6 +163,7 @@ export class GuestLink {
         side: "client",
         maxStreams: STREAMS_PER_LINK,
         onOpen: this.#options.onOpen,
+        lossError: () => this.#expectedLoss,
         onClosed: (error) => this.#onClosed(transport, error),
       });
       this.#transport = transport;
@@ -169,12 +181,22 @@ export class GuestLink {
     if (this.#transport !== transport) return;
     this.#transport = undefined;
     this.#cancelPing();
+    if (this.#expectedLoss !== undefined) return;
     this.#options.onDown(error);
     void this.#reconnect();
   }
 
   async #reconnect(): Promise<void> {
-    if (this.#abort.signal.aborted) return;
+    if (this.#abort.signal.aborted || this.#isReconnecting) return;
+    this.#isReconnecting = true;
+    try {
+      await this.#reconnectUntilConnected();
+    } finally {
+      this.#isReconnecting = false;
+    }
+  }
+
+  async #reconnectUntilConnected(): Promise<void> {
     const since = this.#clock.monotonic();
     this.#cancelWatch = this.#clock.schedule(DEGRADED_AFTER_MS, () => this.#options.onDegraded());
     let retryMs = RETRY_FIRST_MS;

@@ -6,6 +6,8 @@ export interface MuxTransportOptions extends Omit<MuxOptions, "send" | "onFatal"
   duplex: Duplex;
   /** Called once, however the connection ended; the duplex is destroyed by then. */
   onClosed: (error: AtollError) => void;
+  /** What streams hear when the connection is lost just now; link.lost by default. */
+  lossError?: () => AtollError | undefined;
   /** May the peer send more right now? False stops reading until `resumeReading`. */
   mayRead?: () => boolean;
 }
@@ -91,8 +93,9 @@ export class MuxTransport {
     return false;
   }
 
-  #closed(error: AtollError): void {
+  #closed(cause: AtollError): void {
     if (this.#isClosed) return;
+    const error = this.#options.lossError?.() ?? cause;
     this.mux.lost(error);
     this.#finish(error);
   }

@@ -35,6 +35,7 @@ export async function pauseWorkspace(
     const { frozen } = await call(mux, coreQuiesce, {}, { timeoutMs: QUIESCE_TIMEOUT_MS, signal, clock });
     if (!frozen) throw new AtollError("vm.monitor_failed", "the guest's disk could not be frozen");
     signal.throwIfAborted();
+    link?.expectLoss(new AtollError("workspace.not_running"));
     snapshot = await source.pause(core.request(), core.disk, machine);
   } catch (cause) {
     const error = toAtollError(cause);
@@ -59,6 +60,7 @@ export async function pauseWorkspace(
 /** vCPUs run and the disk is thawed, or the link is shaken anew, which thaws too. A machine that died is its watcher's. */
 async function letGoOn(core: WorkspaceCore, machine: Machine): Promise<void> {
   const { clock } = core.dependencies;
+  core.link?.expectLoss(undefined);
   try {
     await machine.start();
     const mux = core.link?.mux;

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
+import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { type Clock, systemClock } from "@atoll/base/clock";
 import { withDeadline } from "@atoll/base/with-deadline";
@@ -49,7 +50,9 @@ export async function spawnJailed(
     child.kill("SIGKILL");
     throw error;
   } finally {
-    status.destroy();
+    // Drained until the jail ends: it writes on after the pid, and would die of a closed pipe before it lets QEMU go.
+    status.resume();
+    (status as Socket).unref();
   }
 }
 
@@ -59,7 +62,7 @@ async function readChildPid(child: ChildProcess, status: Readable): Promise<numb
   });
   const found = (async () => {
     let text = "";
-    for await (const chunk of status) {
+    for await (const chunk of status.iterator({ destroyOnReturn: false })) {
       text += String(chunk);
       const pid = /"child-pid": (\d+)\D/.exec(text)?.[1];
       if (pid !== undefined) return Number(pid);
