@@ -68,7 +68,9 @@ function attempt(options: ForwardOptions, isReusing: boolean): Promise<void> {
     () => outgoing.destroy(new AtollError("request.timeout", "no response head")),
     RESPONSE_HEAD_TIMEOUT_MS,
   );
-  const abort = () => outgoing.destroy(new AtollError("request.aborted"));
+  const abort = () => {
+    if (!response.writableFinished) outgoing.destroy(new AtollError("request.aborted"));
+  };
   response.once("close", abort);
   outgoing.on("error", (cause) => {
     if (outgoing.reusedSocket && !response.headersSent && isReset(cause)) {

@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto";
 import type { Clock } from "@atoll/base/clock";
 import { previewPort, uuid, workspaceSlug } from "@atoll/protocol/ids";
 import { z } from "zod";
@@ -22,11 +22,11 @@ const PURPOSE = "atoll-preview-grant\0";
 
 /** `<base64url JSON>.<base64url HMAC-SHA256>`. */
 export class GrantSigner {
-  readonly #key: Buffer;
+  readonly #key: KeyObject;
   readonly #clock: Clock;
 
   constructor(options: { key: Buffer; clock: Clock }) {
-    this.#key = options.key;
+    this.#key = createSecretKey(options.key);
     this.#clock = options.clock;
   }
 

@@ -123,6 +123,16 @@ describe("who gets in", () => {
     expect((await visitor.upgrade("/", { origin: WEB_ORIGIN })).status).toBe(403);
   });
 
+  test("cookies that another page planted do not hide the real one", async () => {
+    await using fixture = await testGateway();
+    await using guest = await guestServer((request, response) => response.end(request.headers.cookie));
+    const visitor = new PreviewVisitor(fixture, guest.port);
+    await visitor.enter();
+    const planted = Array.from({ length: 20 }, (_, at) => `atoll-preview-frame=x${at}.y`);
+    const answer = await visitor.get("/", { headers: { cookie: [...planted, visitor.cookie].join("; ") } });
+    expect([answer.status, answer.body]).toEqual([200, ""]);
+  });
+
   test("a sign-in that hostd ended is refused with its code", async () => {
     await using fixture = await testGateway();
     const visitor = new PreviewVisitor(fixture, 3000);
@@ -639,7 +649,7 @@ test("closing the gateway ends previews that still stream", async () => {
   await ended;
 });
 
-test("a connection that says nothing is cut, and one that only connects costs no one else", async () => {
+test("connections that say nothing keep nobody out", async () => {
   await using fixture = await testGateway();
   const sockets = Array.from({ length: 200 }, () => connect(fixture.gateway.previewPort, "127.0.0.1"));
   await Promise.all(sockets.map((socket) => once(socket, "connect")));

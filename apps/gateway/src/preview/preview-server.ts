@@ -122,7 +122,8 @@ export class PreviewServer {
     if (isPreflight(request)) return answerPreflight(request, response, host, listenerPort);
     const { grant, peer } = authorize(request, host, { signer: this.#options.signer, listenerPort });
     const gone = new AbortController();
-    response.once("close", () => gone.abort(new AtollError("request.aborted")));
+    const onGone = () => gone.abort(new AtollError("request.aborted"));
+    response.once("close", onGone);
     const { connection, agents } = await this.#options.connections.borrow(grant);
     const letGo = connection.hold();
     response.once("close", letGo);
@@ -130,6 +131,7 @@ export class PreviewServer {
       const mode = request.headers["sec-fetch-mode"];
       const canWake = upgrade === undefined && (mode === undefined || mode === "navigate");
       await connection.admitted({ canWake, signal: gone.signal });
+      response.removeListener("close", onGone);
       const view = guestView(host, request.headers.origin, peer);
       await forwardToGuest({ request, response, view, agents, ...(upgrade && { upgrade }) });
     } finally {

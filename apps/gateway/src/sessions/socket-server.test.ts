@@ -1,11 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { request as httpRequest } from "node:http";
+import { ManualClock } from "@atoll/base/manual-clock";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { GATEWAY_PATH } from "@atoll/protocol/gateway-events";
 import { SOCKET_MESSAGE_MAX_BYTES } from "@atoll/protocol/limits";
 import { describe, expect, test, vi } from "vitest";
 import { BrowserTab } from "../testing/browser-tab.ts";
 import { type TestGateway, testGateway, WEB_ORIGIN } from "../testing/test-gateway.ts";
+import { HOSTD_STALL_MS } from "./session-limits.ts";
 
 async function openTab(fixture: TestGateway, claims: { sub?: string } = {}): Promise<BrowserTab> {
   const ticket = await fixture.office.session(claims);
@@ -313,6 +315,25 @@ describe("hostile clients", () => {
     );
     expect(left).toBeGreaterThan(48 * 1024 * 1024);
     hostd.destroy();
+  });
+
+  test("a hostd that takes nothing for too long is told to the browser", async () => {
+    const clock = new ManualClock(Date.now());
+    await using fixture = await testGateway({ clock });
+    using tab = await openTab(fixture);
+    const { socket: hostd } = fixture.hostd.connections[0] ?? (await firstConnection(fixture));
+    hostd.pause();
+    const pendingBefore = clock.pendingCount;
+    for (let at = 0; at < 64; at += 1) tab.socket.emit("bytes", Buffer.alloc(SOCKET_MESSAGE_MAX_BYTES, 4));
+    await vi.waitFor(() => expect(clock.pendingCount).toBeGreaterThan(pendingBefore));
+    const gone = tab.disconnected();
+    clock.advance(2 * HOSTD_STALL_MS);
+    await gone;
+    expect(tab.refusals).toEqual([{ code: "host.unreachable" }]);
+    // What could not be written is given up as well.
+    clock.advance(HOSTD_STALL_MS);
+    hostd.resume();
+    await vi.waitFor(() => expect(fixture.hostd.openCount).toBe(0));
   });
 
   test("a hundred thousand tiny messages are taken at the allowed rate, and nobody else waits", async () => {
