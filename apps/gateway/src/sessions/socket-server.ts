@@ -68,7 +68,8 @@ export function attachSocketServer(options: SocketServerOptions): SocketCensus {
     pingTimeout: PING_TIMEOUT_MS,
     allowRequest(request: IncomingMessage, decide) {
       const refusal = gate.refusalOf(request);
-      if (refusal !== undefined) log.info({ refusal, origin: request.headers.origin?.slice(0, 100) }, "socket refused");
+      if (refusal !== undefined)
+        log.info({ refusal, origin: request.headers.origin?.slice(0, 100) }, "socket refused");
       decide(refusal ?? null, refusal === undefined);
     },
   });
