@@ -7,11 +7,11 @@ import type { Progress } from "../bootstrap/progress.mjs";
 import { provideDatabase } from "./database.ts";
 import type { StartEnv } from "./env.ts";
 import { getJson } from "./get-json.ts";
-import { type Layout, makeLayout, repository } from "./layout.ts";
+import { type Layout, makeLayout } from "./layout.ts";
 import { assertPortFree } from "./port-owner.ts";
-import { quietEnv } from "./quiet-env.ts";
 import { provideSecrets } from "./secrets.ts";
-import { Service, type ServiceOptions } from "./service.ts";
+import { Service } from "./service.ts";
+import { type ServiceName, type ServicePlan, servicePlans } from "./service-plans.ts";
 import { ServiceRecords } from "./service-records.ts";
 
 /**
@@ -42,8 +42,6 @@ export interface Stack {
   /** Web and gateway first, then hostd, which pauses every machine, then the database. `hurry` cuts it short. */
   stop(hurry?: AbortSignal): Promise<void>;
 }
-
-export type ServiceName = "hostd" | "gateway" | "web";
 
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 10_000;
@@ -98,54 +96,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       return database.migrated > 0 ? `${database.migrated} migrations applied` : "up to date";
     });
 
-    const webUrl = `http://localhost:${env.ports.web}`;
-    const shared = {
-      ...quietEnv(),
-      NODE_ENV: "production",
-      ATOLL_DATA: layout.data,
-      ATOLL_CACHE: env.cacheDirectory,
-      ATOLL_WEB_URL: webUrl,
-      ATOLL_GATEWAY_PORT: String(env.ports.gateway),
-      ATOLL_PREVIEW_PORT: String(env.ports.preview),
-      ATOLL_HOSTD_SOCKET: layout.hostdSocket,
-      ATOLL_LINK_SOCKET: layout.linkSocket,
-      ATOLL_TICKET_PUBLIC_KEY_FILE: secrets.ticketPublicKeyFile,
-      ATOLL_IDLE_PAUSE_SECONDS: String(env.idlePauseSeconds),
-      ATOLL_ALLOW_EMULATED: env.allowEmulated ? "1" : "0",
-    };
-    const webSecrets = {
-      DATABASE_URL: databaseUrls.appUrl,
-      AUTH_SECRET: secrets.authSecret,
-      AUTH_URL: webUrl,
-      ATOLL_TICKET_PRIVATE_KEY_FILE: secrets.ticketPrivateKeyFile,
-    };
-    const source = (app: string) => join(repository, "apps", app);
-    const next = join(repository, "node_modules", "next", "dist", "bin", "next");
-    const plans: Array<Pick<ServiceOptions, "argv" | "cwd" | "env" | "isHealthy"> & { name: ServiceName }> = [
-      {
-        name: "hostd",
-        argv: [join(source("hostd"), "src", "main.ts")],
-        cwd: source("hostd"),
-        env: shared,
-        isHealthy: async (until) => (await health(until)).ok,
-      },
-      {
-        name: "gateway",
-        argv: [join(source("gateway"), "src", "main.ts")],
-        cwd: source("gateway"),
-        env: shared,
-        isHealthy: (until) => answers(env.ports.gateway, until),
-      },
-      {
-        name: "web",
-        argv: [next, "start", "--port", String(env.ports.web), "--hostname", "127.0.0.1"],
-        cwd: source("web"),
-        env: { ...shared, ...webSecrets },
-        isHealthy: (until) => answers(env.ports.web, until),
-      },
-    ];
     const services = new Map<ServiceName, Service>();
-    for (const plan of plans) {
+    const start = (plan: ServicePlan) => {
       const service = new Service({
         ...plan,
         log: join(layout.logs, `${plan.name}.log`),
@@ -155,8 +107,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       });
       services.set(plan.name, service);
       scope.defer(() => stopService(service, { progress, hurry: hurried.signal, health }));
-      await progress.step(plan.name, () => service.start(signal));
-    }
+      return service.start(signal);
+    };
+    const webUrl = `http://localhost:${env.ports.web}`;
+    const plans = servicePlans({ env, layout, secrets, webUrl, databaseUrl: databaseUrls.appUrl, health });
+    await progress.step("hostd", () => start(plans.hostd));
+    await progress.step("gateway and web", () => Promise.all([start(plans.gateway), start(plans.web)]));
     return {
       webUrl,
       previewPort: env.ports.preview,
@@ -174,10 +130,6 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await stop();
     throw error;
   }
-}
-
-async function answers(port: number, signal: AbortSignal): Promise<boolean> {
-  return (await getJson({ port, path: "/healthz" }, signal)) !== undefined;
 }
 
 interface StopOptions {
