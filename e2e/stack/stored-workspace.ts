@@ -1,0 +1,114 @@
+/** What lies on the host's disk about a workspace: an attacker's view, with hostd's files in hand. */
+import { execFile } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { deriveKey } from "@atoll/keys/derive-key";
+import { LocalKeyStore } from "@atoll/keys/local-key-store";
+import { z } from "zod";
+import type { RunningStack } from "./running-stack.ts";
+
+const journalRecord = z.object({
+  workspaceId: z.string(),
+  ownerId: z.string(),
+  slug: z.string(),
+  state: z.string(),
+  disk: z.object({ diskId: z.string() }).nullable(),
+  snapshot: z.object({ sizeBytes: z.number() }).nullable(),
+  machine: z.object({ pid: z.number() }).nullable(),
+});
+export type StoredWorkspace = z.infer<typeof journalRecord>;
+
+/** hostd's journal entry. Undefined when there is none of that slug. */
+export async function storedWorkspace(
+  stack: RunningStack,
+  slug: string,
+): Promise<StoredWorkspace | undefined> {
+  const directory = join(stack.dataDirectory, "journal");
+  for (const name of await readdir(directory, { recursive: true })) {
+    if (!name.endsWith(".json")) continue;
+    const parsed = journalRecord.safeParse(JSON.parse(await readFile(join(directory, name), "utf8")));
+    if (parsed.success && parsed.data.slug === slug) return parsed.data;
+  }
+  return undefined;
+}
+
+export function diskPath(stack: RunningStack, diskId: string): string {
+  return join(stack.dataDirectory, "workspaces", diskId, "disk.qcow2");
+}
+
+/** The code of the refusal, or undefined when the key store still gives the workspace's key. */
+export async function keyRefusal(
+  stack: RunningStack,
+  workspace: StoredWorkspace,
+): Promise<string | undefined> {
+  try {
+    (await workspaceKey(stack, workspace)).fill(0);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error && "code" in error ? String(error.code) : "unknown";
+  }
+}
+
+/** Opens a copy of the disk with what the key store of the machine gives. */
+export async function opensWithStoredKey(
+  stack: RunningStack,
+  workspace: StoredWorkspace,
+  imagePath: string,
+): Promise<boolean> {
+  const key = await workspaceKey(stack, workspace).catch(() => undefined);
+  return key !== undefined && (await opens(stack, imagePath, deriveKey(key, "disk")));
+}
+
+/** Every file of the data directory that could be a key, tried as it is. */
+export async function opensWithAnyFile(stack: RunningStack, imagePath: string): Promise<string[]> {
+  const opened: string[] = [];
+  for (const folder of ["keys", "secrets", "journal"]) {
+    for (const entry of await readdir(join(stack.dataDirectory, folder), {
+      recursive: true,
+      withFileTypes: true,
+    })) {
+      if (!entry.isFile()) continue;
+      const path = join(entry.parentPath, entry.name);
+      const bytes = await readFile(path);
+      if (bytes.length < 32) continue;
+      if (await opens(stack, imagePath, bytes.subarray(0, 32))) opened.push(path);
+    }
+  }
+  return opened;
+}
+
+async function workspaceKey(stack: RunningStack, workspace: StoredWorkspace): Promise<Uint8Array> {
+  const keys = await LocalKeyStore.open({ directory: join(stack.dataDirectory, "keys") });
+  return keys.unwrapWorkspaceKey(workspace);
+}
+
+const vmm = z.object({ qemuImgCommand: z.array(z.string()).min(1) });
+
+async function opens(stack: RunningStack, imagePath: string, key: Uint8Array): Promise<boolean> {
+  const directory = await mkdtemp(join(tmpdir(), "atoll-open-"));
+  try {
+    const secretPath = join(directory, "secret");
+    await writeFile(secretPath, Buffer.from(key).toString("hex"), { mode: 0o600 });
+    const built = vmm.parse(
+      JSON.parse(await readFile(join(stack.cacheDirectory, "current/vmm.json"), "utf8")),
+    );
+    const [program, ...prefix] = built.qemuImgCommand as [string, ...string[]];
+    const image = [
+      `driver=qcow2,file.driver=file,file.filename=${imagePath}`,
+      "encrypt.format=luks,encrypt.key-secret=key,backing.driver=null-co,backing.read-zeroes=on",
+    ].join(",");
+    // A read of the first cluster needs the key; the header alone would not.
+    await promisify(execFile)(program, [
+      ...prefix,
+      ...["dd", "--object", `secret,id=key,file=${secretPath},format=raw`],
+      ...["--image-opts", "-O", "raw", "bs=65536", "count=1", `if=${image}`, `of=${join(directory, "out")}`],
+    ]);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
