@@ -8,6 +8,7 @@ import { AtollError } from "@atoll/protocol/atoll-error";
 import type { Isolation } from "@atoll/protocol/workspace-status";
 import { z } from "zod";
 import type { ImageFiles } from "../hypervisor/hypervisor.ts";
+import type { ImageSource } from "../machines/image-source.ts";
 
 const IMAGE_NAME = /^[a-z0-9-]{1,32}$/;
 const IMAGE_KEY = /^[0-9a-f]{16,64}$/;
@@ -33,6 +34,7 @@ const builtVmm = z.object({
   root: z.string(),
   qemuPath: z.string(),
   qemuImgCommand: z.array(z.string()).min(1),
+  qemuCommand: z.tuple([z.string()], z.string()),
   version: z.string(),
   key: z.string(),
 });
@@ -40,24 +42,18 @@ export type BuiltVmm = z.infer<typeof builtVmm>;
 
 export class BuiltImages {
   readonly #cacheDirectory: string;
-  readonly #isolation: Isolation;
   readonly #current: ReadonlyMap<string, BuiltImage>;
 
-  private constructor(options: { cacheDirectory: string; isolation: Isolation }, current: BuiltImage[]) {
-    this.#cacheDirectory = options.cacheDirectory;
-    this.#isolation = options.isolation;
+  private constructor(cacheDirectory: string, current: BuiltImage[]) {
+    this.#cacheDirectory = cacheDirectory;
     this.#current = new Map(current.map((image) => [image.name, image]));
   }
 
   /** @throws AtollError image.unknown when one of `names` was not built. */
-  static async open(options: {
-    cacheDirectory: string;
-    isolation: Isolation;
-    names: string[];
-  }): Promise<BuiltImages> {
+  static async open(options: { cacheDirectory: string; names: string[] }): Promise<BuiltImages> {
     const path = (name: string) => join(options.cacheDirectory, "current", `image-${name}.json`);
     const images = options.names.map(async (name) => builtImage.parse(await readJson(path(name))));
-    return new BuiltImages(options, await Promise.all(images));
+    return new BuiltImages(options.cacheDirectory, await Promise.all(images));
   }
 
   /** @throws AtollError image.unknown */
@@ -67,17 +63,12 @@ export class BuiltImages {
     return image;
   }
 
-  async byName(name: string): Promise<ImageFiles> {
-    return this.#files(this.require(name));
-  }
-
-  async byKey(key: string): Promise<ImageFiles> {
-    const current = [...this.#current.values()].find((image) => image.key === key);
-    if (current !== undefined) return this.#files(current);
-    if (!IMAGE_KEY.test(key)) throw new AtollError("image.unknown");
-    return this.#files(
-      builtImage.parse(await readJson(join(this.#cacheDirectory, "images/by-key", `${key}.json`))),
-    );
+  /** The files of images as a machine on this host needs them. */
+  filesFor(isolation: Isolation): ImageSource {
+    return {
+      byName: async (name) => toFiles(this.require(name), isolation),
+      byKey: async (key) => toFiles(await this.#byKey(key), isolation),
+    };
   }
 
   /** Hosts of the preset "package sources", lower case. Of the current image: its configuration is what a guest reads. */
@@ -86,17 +77,24 @@ export class BuiltImages {
     return new Set(sources.map((host) => host.toLowerCase()));
   }
 
-  #files(image: BuiltImage): ImageFiles {
-    const { kernelArguments, emulatedKernelArguments } = image.manifest;
-    const extra = this.#isolation === "emulated" ? emulatedKernelArguments : [];
-    return {
-      key: image.key,
-      kernelPath: image.kernelPath,
-      initramfsPath: image.initramfsPath,
-      layerPaths: [image.basePath, image.agentPath],
-      kernelArguments: [...kernelArguments, ...extra].join(" "),
-    };
+  async #byKey(key: string): Promise<BuiltImage> {
+    const current = [...this.#current.values()].find((image) => image.key === key);
+    if (current !== undefined) return current;
+    if (!IMAGE_KEY.test(key)) throw new AtollError("image.unknown");
+    return builtImage.parse(await readJson(join(this.#cacheDirectory, "images/by-key", `${key}.json`)));
   }
+}
+
+function toFiles(image: BuiltImage, isolation: Isolation): ImageFiles {
+  const { kernelArguments, emulatedKernelArguments } = image.manifest;
+  const extra = isolation === "emulated" ? emulatedKernelArguments : [];
+  return {
+    key: image.key,
+    kernelPath: image.kernelPath,
+    initramfsPath: image.initramfsPath,
+    layerPaths: [image.basePath, image.agentPath],
+    kernelArguments: [...kernelArguments, ...extra].join(" "),
+  };
 }
 
 export async function readBuiltVmm(cacheDirectory: string): Promise<BuiltVmm> {

@@ -132,6 +132,23 @@ export async function readManifest(directory: string, snapshotId: string): Promi
   }
 }
 
+/**
+ * @param expected what a snapshot of this workspace, made here and now, would say
+ * @throws AtollError snapshot.invalid when it belongs to something else, snapshot.incompatible when it cannot be loaded here
+ */
+export function requireFit(manifest: SnapshotManifest, expected: SnapshotOrigin): void {
+  if (manifest.workspaceId !== expected.workspaceId || manifest.epoch !== expected.epoch) {
+    throw new AtollError("snapshot.invalid", "the snapshot is not of this disk's present state");
+  }
+  const { fingerprint, imageKey, memoryMb, templateId } = expected;
+  const isLoadable =
+    manifest.fingerprint === fingerprint &&
+    manifest.imageKey === imageKey &&
+    manifest.memoryMb === memoryMb &&
+    manifest.templateId === templateId;
+  if (!isLoadable) throw new AtollError("snapshot.incompatible");
+}
+
 /** The newest manifest that can be read and fits `epoch`. */
 export async function findManifest(directory: string, epoch: number): Promise<SnapshotManifest | undefined> {
   const found: SnapshotManifest[] = [];

@@ -8,7 +8,9 @@ import { isAlive, type ProcessIdentity } from "./process-identity.ts";
 import { QMP_SOCKET } from "./qemu-arguments.ts";
 import { QmpClient } from "./qmp-client.ts";
 
-const READY_TIMEOUT_MS = 30_000;
+const READY_TIMEOUT_MS = 60_000;
+/** A connection made while QEMU still starts may be lost on it: then the next one is served. */
+const GREETING_TIMEOUT_MS = 3000;
 /** Between QEMU's bind, which makes the file appear, and its listen; and how soon an early death is noticed. */
 const RETRY_MS = 2;
 const CHECK_ALIVE_MS = 100;
@@ -28,7 +30,9 @@ export async function connectWhenReady(
     for (let waitMs = RETRY_MS; !isOver; ) {
       const seen = changed;
       try {
-        return await QmpClient.connect(path, { timeoutMs: READY_TIMEOUT_MS, signal, clock });
+        const client = await QmpClient.connect(path, { timeoutMs: GREETING_TIMEOUT_MS, signal, clock });
+        if (!isOver) return client;
+        client.close();
       } catch (error) {
         if (signal?.aborted) throw error;
         if (!isAlive(process)) throw new AtollError("vm.start_failed", "the machine monitor ended early");

@@ -79,6 +79,8 @@ export class QemuMachine implements Machine {
     // QEMU serves one connection at a time and would leave the next one waiting.
     this.#link?.destroy();
     const socket = createConnection(join(this.record.runDirectory, LINK_SOCKET));
+    // Whoever uses the stream hears of its end by `close`; without a listener an error would end hostd.
+    socket.on("error", () => {});
     this.#link = socket;
     try {
       await withDeadline(once(socket, "connect"), {
@@ -88,7 +90,7 @@ export class QemuMachine implements Machine {
         onTimeout: () => new AtollError("link.lost", "the machine took no connection"),
       });
     } catch (cause) {
-      socket.on("error", () => {}).destroy();
+      socket.destroy();
       if (signal?.aborted || cause instanceof AtollError) throw cause;
       throw new AtollError("link.lost", "the machine took no connection", { cause });
     }
@@ -187,7 +189,8 @@ export class QemuMachine implements Machine {
     for (let waits = 0; waits < 20 && isAlive(this.record); waits++) await delay(5);
     await killProcess(this.record);
     const detail = this.#shutdownReason ?? (await this.#logTail());
-    await this.#onGone();
+    // A directory that cannot be removed now goes with the next reap; the exit is known either way.
+    await this.#onGone().catch(() => {});
     if (this.#isKilled) return { reason: "killed", detail: "" };
     return { reason: this.#shutdownReason === undefined ? "crashed" : "guest_halted", detail };
   }
