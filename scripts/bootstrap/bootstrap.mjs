@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { checkMachine } from "./check-machine.mjs";
 import { installDebianPackages } from "./debian-packages.mjs";
-import { installNpmPackages } from "./npm-packages.mjs";
+import { globalNpmConfiguration, installNpmPackages, machineNpmEnvironment } from "./npm-packages.mjs";
 
 /** Brought by npm; everything after this file is TypeScript that it runs directly. */
 const NODE = "node_modules/.bin/node";
@@ -43,9 +43,15 @@ export function runOnNode24({ repository, entry, argv, dataDirectory }) {
   const node = join(repository, NODE);
   const bin = join(repository, "node_modules", ".bin");
   // If this process is killed outright, the entry hears of it and still stops everything it started.
+  const machine = machineNpmEnvironment();
   const child = spawn("setpriv", ["--pdeathsig", "TERM", "--", node, join(repository, entry), ...argv], {
     cwd: repository,
-    env: { ...process.env, ATOLL_DATA: dataDirectory, PATH: `${bin}:${process.env.PATH}` },
+    env: {
+      ...machine,
+      ATOLL_DATA: dataDirectory,
+      PATH: `${bin}:${machine.PATH}`,
+      npm_config_globalconfig: globalNpmConfiguration(),
+    },
     stdio: "inherit",
     detached: true,
   });

@@ -1,7 +1,11 @@
 /** `npm ci`, only when what is installed is not what the lockfile says. */
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { runLogged } from "./run-logged.mjs";
+
+/** Settings that `npm run` derives from the Node it ran on and hands down; all others are the machine's and stay. */
+const PLACES = /^npm_config_(?:prefix|local_prefix|global_prefix|globalconfig|init_module|node_gyp)$/i;
 
 /**
  * @param {{ repository: string, logs: string, report: (detail: string) => void }} options
@@ -12,7 +16,7 @@ export async function installNpmPackages({ repository, logs, report }) {
   await runLogged(["npm", "ci"], {
     cwd: repository,
     log: join(logs, "npm.log"),
-    env: { ...process.env, PATH: pathOutsideOf(repository) },
+    env: machineNpmEnvironment(),
     remedy: "Check that npm reaches its registry (npm ping), then run the same command again.",
     report,
   });
@@ -55,11 +59,22 @@ function packagesOf(lockfile) {
 }
 
 /**
- * `npm ci` deletes node_modules, and with it the Node of `node_modules/.bin` that `npm run` puts first in PATH:
- * npm's own child processes would lose the program they run on.
- * @param {string} repository
+ * The environment in which `npm` is the machine's own, with the machine's own settings. `npm run` puts the Node of
+ * `node_modules/.bin` first in PATH, and npm looks for its global settings (a mirror, a certificate file) beside the
+ * Node it runs on. `npm ci` would even delete the Node it runs on.
+ * @returns {NodeJS.ProcessEnv}
  */
-function pathOutsideOf(repository) {
+export function machineNpmEnvironment() {
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !PLACES.test(name)));
   const entries = (process.env.PATH ?? "").split(delimiter);
-  return entries.filter((entry) => !entry.startsWith(join(repository, "node_modules"))).join(delimiter);
+  return { ...env, PATH: entries.filter((entry) => !entry.includes("node_modules")).join(delimiter) };
+}
+
+/**
+ * Where the machine's own npm keeps its global settings; for npm run by another Node later.
+ * @returns {string}
+ */
+export function globalNpmConfiguration() {
+  const env = machineNpmEnvironment();
+  return execFileSync("npm", ["config", "get", "globalconfig"], { env, encoding: "utf8", cwd: "/" }).trim();
 }
