@@ -1,4 +1,4 @@
-import { expect, test } from "@playwright/test";
+import { test } from "@playwright/test";
 import { AccountPages, newPerson } from "../pages/account-pages.ts";
 import { Dashboard } from "../pages/dashboard.ts";
 import { Workbench } from "../pages/workbench.ts";
