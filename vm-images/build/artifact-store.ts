@@ -50,6 +50,7 @@ export async function provideArtifact(options: ArtifactBuild): Promise<string> {
 
 /** The kernel drops the lock when the holder's stdin closes, so also when this process is killed. */
 async function lockFile(path: string, signal: AbortSignal | undefined): Promise<AsyncDisposable> {
+  signal?.throwIfAborted();
   const holder = spawn("flock", [path, "sh", "-c", "echo held; exec cat"], {
     stdio: ["pipe", "pipe", "inherit"],
   });

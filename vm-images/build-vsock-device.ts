@@ -1,0 +1,65 @@
+import { symlink } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { provideArtifact } from "./build/artifact-store.ts";
+import type { BuildOptions } from "./build/base-image.ts";
+import { contentKey } from "./build/content-key.ts";
+import { debianSources } from "./build/guest-configuration.ts";
+import { readMachineSources } from "./build/machine-sources.ts";
+import { runCommand } from "./build/run-command.ts";
+
+const PACKAGE = "vhost-device-vsock";
+
+/** The only suite that has it. Security updates of an unstable suite come with the suite itself. */
+const SUITE = "sid";
+
+/**
+ * A vsock device in a process of its own, which offers the host the same `CONNECT <port>` socket as Firecracker. Only
+ * for proving the vsock transport: QEMU refuses to snapshot a machine that has it. Returns the command to run.
+ */
+export async function buildVsockDevice(options: BuildOptions): Promise<readonly [string, ...string[]]> {
+  const { signal } = options;
+  const { apt } = await readMachineSources(signal);
+  const folder = await provideArtifact({
+    parent: join(options.cacheDir, "vsock-device"),
+    key: await contentKey({ values: [PACKAGE, SUITE, apt], paths: [] }),
+    signal,
+    onMissing: () => options.onProgress?.(`vsock device: unpacking ${PACKAGE} from Debian ${SUITE}`),
+    build: async ({ result }) => {
+      const root = join(result, "root");
+      const sources = { ...apt, hasUpdatesSuite: false, securityUri: undefined };
+      await runCommand(
+        [
+          "mmdebstrap",
+          "--mode=root",
+          "--variant=extract",
+          `--include=${PACKAGE}`,
+          ...apt.options.map((option) => `--aptopt=${option}`),
+          SUITE,
+          root,
+          ...debianSources(SUITE, ["main"], sources),
+        ],
+        { signal },
+      );
+      for (const name of ["bin", "lib", "lib64", "sbin"]) await symlink(`usr/${name}`, join(root, name));
+    },
+  });
+  const root = join(folder, "root");
+  const libraries = join(root, "usr/lib/x86_64-linux-gnu");
+  return [
+    join(root, "usr/lib64/ld-linux-x86-64.so.2"),
+    "--library-path",
+    libraries,
+    join(root, "usr/bin", PACKAGE),
+  ];
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { cache: { type: "string" } } });
+  if (values.cache === undefined) throw new Error("usage: build-vsock-device.ts --cache <folder>");
+  const command = await buildVsockDevice({
+    cacheDir: resolve(values.cache),
+    onProgress: (line) => console.error(line),
+  });
+  console.log(JSON.stringify(command, undefined, 2));
+}
