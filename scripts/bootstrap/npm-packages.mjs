@@ -76,5 +76,11 @@ export function machineNpmEnvironment() {
  */
 export function globalNpmConfiguration() {
   const env = machineNpmEnvironment();
-  return execFileSync("npm", ["config", "get", "globalconfig"], { env, encoding: "utf8", cwd: "/" }).trim();
+  const stdio = /** @type {const} */ (["ignore", "pipe", "ignore"]);
+  return execFileSync("npm", ["config", "get", "globalconfig"], {
+    env,
+    stdio,
+    encoding: "utf8",
+    cwd: "/",
+  }).trim();
 }

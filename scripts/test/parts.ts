@@ -21,6 +21,7 @@ export const CHECKS: Record<string, readonly [string, ...string[]]> = {
   "paths in documents": [process.execPath, local("scripts/check-docs.ts")],
   "types of packages and apps": [bin("turbo"), "run", "typecheck", "--continue", "--output-logs=errors-only"],
   "types of scripts": [bin("tsc"), "-p", local("scripts/tsconfig.json"), "--noEmit"],
+  "types of benchmarks": [bin("tsc"), "-p", local("bench/tsconfig.json"), "--noEmit"],
 };
 
 export async function runCheck(argv: readonly [string, ...string[]], options: PartOptions): Promise<Tally> {
