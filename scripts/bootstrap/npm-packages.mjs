@@ -76,11 +76,10 @@ export function machineNpmEnvironment() {
  */
 export function globalNpmConfiguration() {
   const env = machineNpmEnvironment();
-  const stdio = /** @type {const} */ (["ignore", "pipe", "ignore"]);
   return execFileSync("npm", ["config", "get", "globalconfig"], {
     env,
-    stdio,
-    encoding: "utf8",
     cwd: "/",
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
   }).trim();
 }

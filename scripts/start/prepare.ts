@@ -1,5 +1,5 @@
-import { appendFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { buildImage } from "../../vm-images/build-image.ts";
 import { buildVmm } from "../../vm-images/build-vmm.ts";
 import { type Progress, StepFailure } from "../bootstrap/progress.mjs";
@@ -53,6 +53,7 @@ async function withBuildLog(
   report: (detail: string) => void,
   build: (onProgress: (line: string) => void) => Promise<string>,
 ): Promise<string> {
+  mkdirSync(dirname(log), { recursive: true, mode: 0o700 });
   writeFileSync(log, "", { mode: 0o600 });
   try {
     return await build((line) => {
