@@ -8,6 +8,7 @@ import { startStack } from "./stack.ts";
 import { listenForStop } from "./stop-signals.ts";
 
 /** `npm start` once everything is installed: build, start, wait for the end, stop. */
+const EXIT_INTERRUPTED = 130;
 const progress = new Progress();
 const signals = listenForStop();
 const startedMs = performance.now();
@@ -18,8 +19,12 @@ try {
   const self = identify(process.pid) ?? { pid: process.pid, startTicks: 0 };
   await using _lock = await lockDataDirectory(layout.data, self);
   const { signal } = signals.stop;
+  // Until there is anything to stop in order, asking twice ends at once.
+  const leave = () => process.exit(EXIT_INTERRUPTED);
+  signals.hurry.signal.addEventListener("abort", leave);
   await prepare({ cacheDirectory: env.cacheDirectory, logs: layout.logs, progress, signal });
   const stack = await startStack({ env, progress, signal });
+  signals.hurry.signal.removeEventListener("abort", leave);
   const { isolation, template } = await stack.health(signal);
   const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1);
   progress.note(`
@@ -41,7 +46,7 @@ Ctrl-C stops everything; running machines are paused and come back as they were.
     process.exitCode = 1;
   } else {
     progress.note("Stopped before it was ready.");
-    process.exitCode = 130;
+    process.exitCode = EXIT_INTERRUPTED;
   }
 } finally {
   signals.forget();

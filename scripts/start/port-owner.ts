@@ -4,23 +4,28 @@ import { StepFailure } from "../bootstrap/progress.mjs";
 
 const TCP_LISTEN = "0A";
 
-/** Throws who holds the port and which variable moves ours. */
+/** Throws who holds the port and which variable moves ours. `localhost` means both addresses to a browser. */
 export async function assertPortFree(port: number, variable: string): Promise<void> {
-  const server = createServer();
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen({ port, host: "127.0.0.1", exclusive: true }, resolve);
-    });
-  } catch (cause) {
+  for (const host of ["127.0.0.1", "::1"]) {
+    if (!(await isTaken(port, host))) continue;
     const owner = portOwner(port);
     throw new StepFailure(`port ${port} is taken${owner ? ` by ${owner}` : ""}`, {
-      cause,
       remedy: `Stop that program, or choose another port: ${variable}=<port> npm start`,
     });
-  } finally {
-    await new Promise((resolve) => server.close(resolve));
   }
+}
+
+/** False also where the address does not exist: a machine may have no IPv6. */
+async function isTaken(port: number, host: string): Promise<boolean> {
+  const server = createServer();
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EADDRINUSE") resolve(true);
+      else if (error.code === "EADDRNOTAVAIL" || error.code === "EAFNOSUPPORT") resolve(false);
+      else reject(error);
+    });
+    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(false)));
+  });
 }
 
 /** `name (process 123)`, found by the socket's inode; undefined where /proc does not tell. */
