@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { cacheDirectory } from "./build/env.ts";
+import { CommandFailed } from "./build/run-command.ts";
 import { buildImage } from "./build-image.ts";
 import { buildVmm } from "./build-vmm.ts";
 import { buildVsockDevice } from "./build-vsock-device.ts";
@@ -12,12 +13,15 @@ import { connectSocket, LineClient } from "./testing/line-client.ts";
 /** The port of the agent's socket, see run-agent. */
 const AGENT_PORT = 1024;
 
-test("a guest started with atoll.link=vsock answers on a vsock port too", async () => {
+test("a guest started with atoll.link=vsock answers on a vsock port too", async ({ skip }) => {
   const cacheDir = cacheDirectory;
   const vmm = await buildVmm({ cacheDir });
   const agentEntry = join(import.meta.dirname, "testing/line-agent.ts");
   const image = await buildImage({ name: "base", cacheDir, agentEntry });
-  const [command, ...loader] = await buildVsockDevice({ cacheDir });
+  const [command, ...loader] = await buildVsockDevice({ cacheDir }).catch((error: unknown) => {
+    if (error instanceof CommandFailed) skip(`the vsock device cannot be had here: ${error.message}`);
+    throw error;
+  });
   await using folder = await temporaryFolder();
 
   const deviceSocket = join(folder.path, "device.sock");
