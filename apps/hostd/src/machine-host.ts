@@ -8,6 +8,7 @@ import { PLANS } from "@atoll/protocol/plans";
 import type { Logger } from "pino";
 import type { HostdEnv } from "./env.ts";
 import type { Hypervisor } from "./hypervisor/hypervisor.ts";
+import { chooseAccelerator } from "./hypervisor/qemu/choose-accelerator.ts";
 import { QemuHypervisor } from "./hypervisor/qemu/qemu-hypervisor.ts";
 import { BuiltImages, readBuiltVmm } from "./images/built-images.ts";
 import { prepareGuest } from "./link/prepare-guest.ts";
@@ -36,40 +37,43 @@ export async function openMachineHost(env: HostdEnv, logger: Logger, scope: Scop
   await mkdir(runRoot, { recursive: true, mode: 0o700 });
   await mkdir(scratchDirectory, { recursive: true, mode: 0o700 });
   await mkdir(emptyRamDirectory, { recursive: true, mode: 0o700 });
+  const images = await BuiltImages.open({ cacheDirectory: env.ATOLL_CACHE, names: env.ATOLL_IMAGES });
+  const [warmImage = "base"] = env.ATOLL_IMAGES;
+  const accelerator = await chooseAccelerator({
+    qemuCommand: vmm.qemuCommand,
+    vmmKey: vmm.key,
+    kernelPath: images.require(warmImage).kernelPath,
+    cachePath: join(env.ATOLL_DATA, "kvm-probe.json"),
+  });
   const hypervisor = new QemuHypervisor({
     vmmRoot: vmm.root,
     qemuPath: vmm.qemuPath,
     vmmKey: vmm.key,
-    accelerator: "tcg",
+    accelerator,
     runRoot,
     emptyRamDirectory,
     uids: MACHINE_UIDS,
   });
   const { isolation } = hypervisor;
-  const webHost = new URL(env.ATOLL_WEB_URL).hostname;
   if (isolation === "emulated") {
-    const isLocal = ["localhost", "127.0.0.1", "[::1]"].includes(webHost) || webHost.endsWith(".localhost");
+    const { hostname } = new URL(env.ATOLL_WEB_URL);
+    const isLocal = ["localhost", "127.0.0.1", "[::1]"].includes(hostname) || hostname.endsWith(".localhost");
     if (!isLocal && !env.ATOLL_ALLOW_EMULATED) throw new AtollError("host.emulation_refused");
     logger.warn(
       { isolation },
       "machines are emulated: no security boundary between this host and its guests",
     );
   }
-  const images = await BuiltImages.open({
-    cacheDirectory: env.ATOLL_CACHE,
-    isolation,
-    names: env.ATOLL_IMAGES,
-  });
   const source = scope.own(
     new LocalMachineSource({
       dataDirectory: env.ATOLL_DATA,
       hypervisor,
       keys: await LocalKeyStore.open({ directory: join(env.ATOLL_DATA, "keys") }),
-      images,
+      images: images.filesFor(isolation),
       qemuImgCommand: vmm.qemuImgCommand,
       scratchDirectory,
       prepareGuest,
-      warm: { image: env.ATOLL_IMAGES[0] ?? "base", size: PLANS.free },
+      warm: { image: warmImage, size: PLANS.free },
       poolSize: env.ATOLL_POOL_SIZE,
       onFault: (error) => logger.error({ err: error }, "background work on machines failed"),
     }),

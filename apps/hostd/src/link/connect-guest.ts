@@ -43,11 +43,16 @@ export interface GuestConnection {
 
 /** A restored guest answers in 50 ms, on a busy host in a second. */
 const FIRST_RETRY_MS = 1500;
-const RETRY_MAX_MS = 4000;
+/** Grows beyond what the slowest guest takes to answer, or each repeat would undo the answer to the one before. */
+const RETRY_MAX_MS = 15_000;
 /** A guest whose clock is further off is not used. */
 const CLOCK_OFFSET_MAX_MS = 2000;
-/** The guest set its clock from a HELLO: one that lay unread for longer gave it the wrong time and is said again. */
+/**
+ * The guest set its clock from a HELLO. One that may have lain unread for longer than this gave it the wrong time: a
+ * second one, with reason `reconnect`, sets it again; that does less and so is answered sooner.
+ */
 const ANSWER_MAX_AGE_MS = 1000;
+const SECOND_ANSWER_MAX_AGE_MS = 2000;
 
 /**
  * The stream stays the caller's, paused, also on failure.
@@ -59,6 +64,8 @@ export async function connectGuest(options: ConnectGuestOptions): Promise<GuestC
   let reader = new AnswerReader(Buffer.alloc(0));
   let cancelRetry = () => {};
   let sentAt = 0;
+  let isReseeded = false;
+  let { reason, expectedToken } = options;
   const send = (retryMs: number) => {
     cancelRetry();
     sentAt = clock.monotonic();
@@ -67,7 +74,7 @@ export async function connectGuest(options: ConnectGuestOptions): Promise<GuestC
     const hello: LinkHello = {
       type: "host",
       generation: { oldest: OLDEST_GENERATION, newest: PROTOCOL_GENERATION },
-      reason: options.reason,
+      reason,
       nonce: nonce.toString("hex"),
       linkToken: options.linkToken,
       hostTimeMs: clock.now(),
@@ -76,17 +83,23 @@ export async function connectGuest(options: ConnectGuestOptions): Promise<GuestC
       egress: options.egress,
     };
     const frame = encodeFrame({ kind: FrameKind.hello, flags: 0, streamId: 0, payload: encodeJson(hello) });
-    duplex.write(Buffer.concat([Buffer.from(options.expectedToken, "hex"), frame]));
+    duplex.write(Buffer.concat([Buffer.from(expectedToken, "hex"), frame]));
     cancelRetry = clock.schedule(retryMs, () => send(Math.min(retryMs * 2, RETRY_MAX_MS)));
   };
   const onData = (chunk: Buffer) => {
     try {
       const rest = reader.push(chunk);
       if (rest === undefined) return;
-      const answer = checkAnswer(rest.payload, options.reason);
-      if (clock.monotonic() - sentAt > ANSWER_MAX_AGE_MS) return send(FIRST_RETRY_MS);
+      const answer = checkAnswer(rest.payload, reason);
+      isReseeded ||= answer.isReseeded;
+      const maxAgeMs = reason === options.reason ? ANSWER_MAX_AGE_MS : SECOND_ANSWER_MAX_AGE_MS;
+      if (clock.monotonic() - sentAt > maxAgeMs) {
+        reason = "reconnect";
+        expectedToken = options.linkToken;
+        return send(FIRST_RETRY_MS);
+      }
       duplex.off("data", onData).pause();
-      found.resolve({ answer, early: rest.early });
+      found.resolve({ answer: { ...answer, isReseeded }, early: rest.early });
     } catch (error) {
       found.reject(error);
     }
