@@ -1,6 +1,6 @@
 import { type FSWatcher, watch } from "node:fs";
 import { lstat } from "node:fs/promises";
-import { findFolder, TEMPORARY_PREFIX } from "./guest-folder.ts";
+import { findFolder, type GuestFolder, TEMPORARY_PREFIX } from "./guest-folder.ts";
 import { decodeName } from "./list-folder.ts";
 
 export interface FileChange {
@@ -44,10 +44,10 @@ export class FolderWatch {
   /** @throws system call errors: ENOSPC when the kernel has no watch to give. */
   static async start(options: FolderWatchOptions): Promise<FolderWatch> {
     await using folder = await findFolder(options.path);
-    const { dev, ino } = await folder.handle.stat();
+    const identity = await identityOf(folder);
     // The kernel watches the directory that is open here, whatever the path leads to by now.
     const watcher = watch(folder.path, { encoding: "buffer" }, () => {});
-    return new FolderWatch(watcher, `${dev}:${ino}`, options);
+    return new FolderWatch(watcher, identity, options);
   }
 
   close(): void {
@@ -70,8 +70,7 @@ export class FolderWatch {
     this.#dirty = new Map();
     this.#isOverflown = false;
     await using folder = await findFolder(this.path);
-    const { dev, ino } = await folder.handle.stat();
-    if (`${dev}:${ino}` !== this.#identity) throw new FolderReplaced();
+    if ((await identityOf(folder)) !== this.#identity) throw new FolderReplaced();
     if (isOverflown) return "overflow";
     const prefix = this.path.endsWith("/") ? this.path : `${this.path}/`;
     return Promise.all(
@@ -99,4 +98,10 @@ export class FolderWatch {
 /** Another directory is at the watched path now: the caller should look there anew. */
 export class FolderReplaced extends Error {
   override readonly name = "FolderReplaced";
+}
+
+/** With its time of birth: a new folder often gets the inode of the one just deleted. */
+async function identityOf(folder: GuestFolder): Promise<string> {
+  const { dev, ino, birthtimeNs } = await folder.handle.stat({ bigint: true });
+  return `${dev}:${ino}:${birthtimeNs}`;
 }

@@ -159,18 +159,24 @@ class Connection {
     try {
       const found = reader.push(bytes);
       if (found === undefined) return;
-      const phase: Phase = { kind: "greeting", early: [], earlyBytes: 0 };
+      const phase = { kind: "greeting" as const, early: [], earlyBytes: 0 };
       this.#phase = phase;
       this.#pass(found.rest);
-      this.#options.greet(found.hello).then(
-        (answer) => {
-          // A newer token arrived meanwhile: only the answer to that one counts.
-          if (this.#phase === phase) this.#run(found.hello, answer, phase.early);
-        },
-        (cause: unknown) => this.#refuse(phase, toAtollError(cause)),
-      );
+      void this.#greet(found.hello, phase);
     } catch (cause) {
       this.#refuse(this.#phase, toAtollError(cause));
+    }
+  }
+
+  async #greet(hello: LinkHello, phase: Phase & { kind: "greeting" }): Promise<void> {
+    try {
+      // A host that waited for a guest to boot asked several times: of what was read at once only the last counts.
+      await Promise.resolve();
+      if (this.#phase !== phase) return;
+      const answer = await this.#options.greet(hello);
+      if (this.#phase === phase) this.#run(hello, answer, phase.early);
+    } catch (cause) {
+      this.#refuse(phase, toAtollError(cause));
     }
   }
 

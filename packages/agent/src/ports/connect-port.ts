@@ -4,10 +4,14 @@ import type { Clock } from "@atoll/base/clock";
 import { withDeadline } from "@atoll/base/with-deadline";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { MuxStream } from "@atoll/protocol/mux-stream";
+import { hasErrno } from "../system/has-errno.ts";
 import { joinSocket } from "./join-socket.ts";
 
 /** A listener whose queue is full lets a connection wait; a page that loads does not wait longer. */
 const CONNECT_TIMEOUT_MS = 10_000;
+
+/** Refused, or a guest without that protocol. */
+const NOBODY_THERE = ["ECONNREFUSED", "EADDRNOTAVAIL", "EAFNOSUPPORT", "ENETUNREACH", "EHOSTUNREACH"];
 
 export interface ConnectPortOptions {
   port: number;
@@ -30,7 +34,7 @@ export async function connectPort(options: ConnectPortOptions): Promise<void> {
   await joinSocket(socket, stream);
 }
 
-/** Undefined: refused. */
+/** Undefined: nobody is there. */
 async function tryConnect(host: string, { port, clock }: ConnectPortOptions): Promise<Socket | undefined> {
   const socket = connect({ host, port, allowHalfOpen: true, noDelay: true });
   try {
@@ -44,6 +48,7 @@ async function tryConnect(host: string, { port, clock }: ConnectPortOptions): Pr
     socket.on("error", () => {});
     socket.destroy();
     if (cause instanceof AtollError) throw cause;
-    return undefined;
+    if (hasErrno(cause, ...NOBODY_THERE)) return undefined;
+    throw new AtollError("stream.reset", "the connection broke", { cause });
   }
 }

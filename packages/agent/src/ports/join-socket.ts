@@ -1,7 +1,7 @@
-import { once } from "node:events";
 import type { Socket } from "node:net";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { MuxStream } from "@atoll/protocol/mux-stream";
+import { whenDrained } from "../system/when-drained.ts";
 
 /**
  * Joins a socket (opened with `allowHalfOpen`) and a stream until both directions ended. Either side's slow reader
@@ -28,8 +28,7 @@ export async function joinSocket(socket: Socket, stream: MuxStream): Promise<voi
   try {
     for await (const item of stream) {
       if (item.kind !== "data") throw new AtollError("request.invalid", "no events are expected");
-      if (!socket.write(item.bytes))
-        await Promise.race([once(socket, "drain"), socketClosed]).catch(() => {});
+      if (!socket.write(item.bytes)) await whenDrained(socket);
     }
     socket.end();
   } catch (error) {

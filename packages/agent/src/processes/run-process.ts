@@ -12,6 +12,7 @@ import type { MuxStream } from "@atoll/protocol/mux-stream";
 import { exposeToOutOfMemory } from "../system/oom-score.ts";
 import { startFolder } from "../system/start-folder.ts";
 import type { UserAccount } from "../system/user-account.ts";
+import { whenDrained } from "../system/when-drained.ts";
 
 /** From SIGTERM to SIGKILL. */
 const KILL_AFTER_MS = 5000;
@@ -136,7 +137,7 @@ async function takeInput(
       if (item.kind === "event") {
         if (!isExited()) signalGroup(pid, item.value.signal);
       } else if (!stdin.destroyed && !stdin.write(item.bytes)) {
-        await Promise.race([once(stdin, "drain"), once(stdin, "close")]).catch(() => {});
+        await whenDrained(stdin);
       }
     }
     stdin.end();

@@ -3,8 +3,16 @@ import { join } from "node:path";
 import type { LinkHello } from "@atoll/protocol/link-handshake";
 import { readSmallFile } from "./read-small-file.ts";
 
-/** The names programs read from files. Replaced whole, so that a program sees the old or the new one. */
-export async function writeNames(folder: string, identity: LinkHello["identity"]): Promise<void> {
+let writing: Promise<unknown> = Promise.resolve();
+
+/** The names programs read from files. Replaced whole, so that a program sees the old or the new one; in order of calls. */
+export function writeNames(folder: string, identity: LinkHello["identity"]): Promise<void> {
+  const result = writing.then(() => writeNow(folder, identity));
+  writing = result.catch(() => {});
+  return result;
+}
+
+async function writeNow(folder: string, identity: LinkHello["identity"]): Promise<void> {
   await Promise.all([
     replaceText(join(folder, "machine-id"), `${identity.machineId}\n`, 0o444),
     replaceText(join(folder, "hostname"), `${identity.hostname}\n`, 0o644),
