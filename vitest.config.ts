@@ -13,8 +13,8 @@ export default defineConfig({
           include: [`${sources}/*.test.{ts,tsx}`],
           exclude: [...ignored, "**/*.vm.test.ts"],
           // Databases and child processes start inside tests; two cores may be busy with a build.
-          testTimeout: 30_000,
-          hookTimeout: 60_000,
+          testTimeout: 90_000,
+          hookTimeout: 120_000,
         },
       },
       {
