@@ -15,6 +15,8 @@ test("reads a whole environment", () => {
     gatewayPort: 8081,
     previewPort: 8082,
     webUrl: new URL("http://localhost:8080"),
+    gatewayUrl: undefined,
+    previewDomain: "preview.localhost",
     linkSocketPath: "/run/link.sock",
     ticketPublicKeyFile: "/run/ticket.pem",
     dataDirectory: "/data",

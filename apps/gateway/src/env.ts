@@ -7,6 +7,13 @@ const variables = z.object({
   ATOLL_PREVIEW_PORT: port,
   /** Its origin is the only page that may connect. */
   ATOLL_WEB_URL: z.url({ protocol: /^https?$/ }),
+  /** Public address of the session listener, when it is not the web host with ATOLL_GATEWAY_PORT. */
+  ATOLL_GATEWAY_URL: z.url({ protocol: /^(?:https?|wss?)$/ }).optional(),
+  /** Its own site beside the application, never above or below it. */
+  ATOLL_PREVIEW_DOMAIN: z
+    .string()
+    .regex(/^[a-z0-9-]+(?:\.[a-z0-9-]+)+$/)
+    .default("preview.localhost"),
   ATOLL_LINK_SOCKET: z.string().min(1),
   /** Ed25519, PEM (SPKI). */
   ATOLL_TICKET_PUBLIC_KEY_FILE: z.string().min(1),
@@ -18,6 +25,8 @@ export interface GatewayEnv {
   gatewayPort: number;
   previewPort: number;
   webUrl: URL;
+  gatewayUrl: URL | undefined;
+  previewDomain: string;
   linkSocketPath: string;
   ticketPublicKeyFile: string;
   dataDirectory: string;
@@ -33,6 +42,8 @@ export function readEnv(source: Record<string, string | undefined> = process.env
     gatewayPort: values.ATOLL_GATEWAY_PORT,
     previewPort: values.ATOLL_PREVIEW_PORT,
     webUrl: new URL(values.ATOLL_WEB_URL),
+    gatewayUrl: values.ATOLL_GATEWAY_URL === undefined ? undefined : new URL(values.ATOLL_GATEWAY_URL),
+    previewDomain: values.ATOLL_PREVIEW_DOMAIN,
     linkSocketPath: values.ATOLL_LINK_SOCKET,
     ticketPublicKeyFile: values.ATOLL_TICKET_PUBLIC_KEY_FILE,
     dataDirectory: values.ATOLL_DATA,

@@ -25,6 +25,8 @@ export interface StartGatewayOptions {
   gatewayPort: number;
   previewPort: number;
   webUrl: URL;
+  gatewayUrl?: URL | undefined;
+  previewDomain: string;
   linkSocketPath: string;
   dataDirectory: string;
   tickets: TicketVerifier;
@@ -53,6 +55,7 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
       signer: new GrantSigner({ key, clock }),
       connections: new PreviewConnections({ linkSocketPath, clock, scope }),
       appOrigin: webUrl.origin,
+      site: { domain: options.previewDomain, scheme: webUrl.protocol === "https:" ? "https" : "http" },
       log,
       lastResort,
     });
@@ -63,7 +66,7 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
     scope.defer(() => sockets.closeConnections());
     attachSocketServer({
       http: sockets.http,
-      gate: new BrowserGate({ webUrl, gatewayPort }),
+      gate: new BrowserGate({ webUrl, gatewayPort, gatewayUrl: options.gatewayUrl }),
       tickets,
       linkSocketPath,
       clock,

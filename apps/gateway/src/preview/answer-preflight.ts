@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { AtollError } from "@atoll/protocol/atoll-error";
-import { type PreviewHost, previewHostOfUrl } from "./preview-host.ts";
+import { type PreviewHost, type PreviewSite, previewHostOfUrl } from "./preview-host.ts";
 
 export function isPreflight(request: IncomingMessage): boolean {
   return request.method === "OPTIONS" && request.headers["access-control-request-method"] !== undefined;
@@ -16,10 +16,10 @@ export function answerPreflight(
   request: IncomingMessage,
   response: ServerResponse,
   host: PreviewHost,
-  listenerPort: number,
+  site: PreviewSite,
 ): void {
   const { origin } = request.headers;
-  const peer = previewHostOfUrl(origin ?? "", listenerPort);
+  const peer = previewHostOfUrl(origin ?? "", site);
   if (origin === undefined || peer?.slug !== host.slug) throw new AtollError("origin.refused");
   response.writeHead(204, {
     "Access-Control-Allow-Origin": origin,

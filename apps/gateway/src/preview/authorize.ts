@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { splitCookies } from "./grant-cookie.ts";
 import type { GrantSigner, PreviewGrant } from "./preview-grant.ts";
-import { type PreviewHost, previewHostOfUrl } from "./preview-host.ts";
+import { type PreviewHost, type PreviewSite, previewHostOfUrl } from "./preview-host.ts";
 
 /** A page of another preview may plant cookies of our name in front of ours. Checking one costs about 5 µs. */
 const GRANT_COOKIES_MAX = 64;
@@ -21,7 +21,7 @@ export interface AuthorizedRequest {
 export function authorize(
   request: IncomingMessage,
   host: PreviewHost,
-  options: { signer: GrantSigner; listenerPort: number },
+  options: { signer: GrantSigner; site: PreviewSite },
 ): AuthorizedRequest {
   const { grants } = splitCookies(request.headers.cookie);
   const grant = grants
@@ -29,7 +29,7 @@ export function authorize(
     .map((text) => options.signer.open(text))
     .find((found) => found?.port === host.port && found.slug === host.slug);
   if (grant === undefined) throw new AtollError("preview.not_open");
-  return { grant, peer: peerOf(request, host, options.listenerPort) };
+  return { grant, peer: peerOf(request, host, options.site) };
 }
 
 /**
@@ -38,14 +38,14 @@ export function authorize(
  * from this workspace, by Origin or, for plain scripts and images, by Referer.
  * @throws AtollError origin.refused
  */
-function peerOf(request: IncomingMessage, host: PreviewHost, listenerPort: number): PreviewHost | undefined {
-  const site = request.headers["sec-fetch-site"];
-  if (site === "same-origin" || site === "none") return undefined;
+function peerOf(request: IncomingMessage, host: PreviewHost, site: PreviewSite): PreviewHost | undefined {
+  const relation = request.headers["sec-fetch-site"];
+  if (relation === "same-origin" || relation === "none") return undefined;
   const { origin, referer } = request.headers;
   const isRead = request.method === "GET" || request.method === "HEAD";
-  if (origin === undefined && site === undefined) return undefined;
+  if (origin === undefined && relation === undefined) return undefined;
   if (origin === undefined && isRead && request.headers["sec-fetch-mode"] === "navigate") return undefined;
-  const peer = previewHostOfUrl(origin ?? referer ?? "", listenerPort);
+  const peer = previewHostOfUrl(origin ?? referer ?? "", site);
   if (peer?.slug !== host.slug) throw new AtollError("origin.refused");
   return peer.authority === host.authority ? undefined : peer;
 }

@@ -1,6 +1,13 @@
 import { previewHostLabel } from "@atoll/protocol/ids";
 
-export const PREVIEW_DOMAIN = "preview.localhost";
+/** Where previews live, as browsers see it. */
+export interface PreviewSite {
+  /** Below it each preview has its host; never the application's own domain. */
+  domain: string;
+  /** Of the listener; a host may leave it out, as behind a proxy on the usual port. */
+  port: number;
+  scheme: "http" | "https";
+}
 
 export interface PreviewHost {
   port: number;
@@ -10,16 +17,13 @@ export interface PreviewHost {
 }
 
 /**
- * Reads `<port>-<slug>.preview.localhost[:listener port]`, byte for byte: other case, more labels, a trailing dot
+ * Reads `<port>-<slug>.<domain>[:listener port]`, byte for byte: other case, more labels, a trailing dot
  * or another port are not ours. It proves nothing about the workspace.
  */
-export function parsePreviewHost(
-  authority: string | undefined,
-  listenerPort: number,
-): PreviewHost | undefined {
+export function parsePreviewHost(authority: string | undefined, site: PreviewSite): PreviewHost | undefined {
   if (authority === undefined) return undefined;
-  const suffix = `.${PREVIEW_DOMAIN}`;
-  const portSuffix = `:${listenerPort}`;
+  const suffix = `.${site.domain}`;
+  const portSuffix = `:${site.port}`;
   const name = authority.endsWith(portSuffix) ? authority.slice(0, -portSuffix.length) : authority;
   if (!name.endsWith(suffix)) return undefined;
   const label = previewHostLabel.safeParse(name.slice(0, -suffix.length));
@@ -27,6 +31,6 @@ export function parsePreviewHost(
 }
 
 /** The preview host an `Origin` or `Referer` names, if it names one of this listener. */
-export function previewHostOfUrl(text: string, listenerPort: number): PreviewHost | undefined {
-  return URL.canParse(text) ? parsePreviewHost(new URL(text).host, listenerPort) : undefined;
+export function previewHostOfUrl(text: string, site: PreviewSite): PreviewHost | undefined {
+  return URL.canParse(text) ? parsePreviewHost(new URL(text).host, site) : undefined;
 }

@@ -13,7 +13,7 @@ import { type EnterPreviewOptions, enterPreview } from "./enter-preview.ts";
 import { type ForwardOptions, forwardToGuest } from "./forward-to-guest.ts";
 import { guestView } from "./guest-view.ts";
 import type { PreviewConnections } from "./preview-connections.ts";
-import { type PreviewHost, parsePreviewHost } from "./preview-host.ts";
+import { type PreviewHost, type PreviewSite, parsePreviewHost } from "./preview-host.ts";
 import {
   PREVIEW_CONNECTIONS_MAX,
   REQUEST_HEAD_MAX_BYTES,
@@ -27,6 +27,7 @@ const OWN_PATHS = "/__atoll/";
 export interface PreviewServerOptions extends EnterPreviewOptions {
   connections: PreviewConnections;
   appOrigin: string;
+  site: Omit<PreviewSite, "port">;
   log: Logger;
   lastResort: LastResort;
 }
@@ -92,10 +93,11 @@ export class PreviewServer {
     lastResort.suspect(() => request.socket.destroy());
     request.on("error", () => {});
     response.on("error", () => {});
-    if (isHealthCheck(request)) return answerHealth(response);
-    const hosts = request.headersDistinct.host;
-    const host = hosts?.length === 1 ? parsePreviewHost(hosts[0], this.#listenerPort(request)) : undefined;
+    let host: PreviewHost | undefined;
     try {
+      if (isHealthCheck(request)) return answerHealth(response);
+      const hosts = request.headersDistinct.host;
+      if (hosts?.length === 1) host = parsePreviewHost(hosts[0], this.#site(request));
       if (host === undefined) throw new AtollError("host.refused");
       refuseOddForm(request);
       await this.#route(request, response, host, upgrade);
@@ -113,14 +115,14 @@ export class PreviewServer {
     host: PreviewHost,
     upgrade: Upgrade | undefined,
   ): Promise<void> {
-    const listenerPort = this.#listenerPort(request);
+    const site = this.#site(request);
     const path = request.url?.split(/[?#]/, 1)[0] ?? "";
     if (path.startsWith(OWN_PATHS)) {
       if (path !== PREVIEW_ENTER_PATH || upgrade) throw new AtollError("request.unknown");
       return enterPreview(request, response, host, this.#options);
     }
-    if (isPreflight(request)) return answerPreflight(request, response, host, listenerPort);
-    const { grant, peer } = authorize(request, host, { signer: this.#options.signer, listenerPort });
+    if (isPreflight(request)) return answerPreflight(request, response, host, site);
+    const { grant, peer } = authorize(request, host, { signer: this.#options.signer, site });
     const gone = new AbortController();
     const onGone = () => gone.abort(new AtollError("request.aborted"));
     response.once("close", onGone);
@@ -132,7 +134,7 @@ export class PreviewServer {
       const canWake = upgrade === undefined && (mode === undefined || mode === "navigate");
       await connection.admitted({ canWake, signal: gone.signal });
       response.removeListener("close", onGone);
-      const view = guestView(host, request.headers.origin, peer);
+      const view = guestView({ host, scheme: site.scheme, publicOrigin: request.headers.origin, peer });
       await forwardToGuest({ request, response, view, agents, ...(upgrade && { upgrade }) });
     } finally {
       // Its streams hold the connection by themselves now; a response that closed earlier let go already.
@@ -140,8 +142,8 @@ export class PreviewServer {
     }
   }
 
-  #listenerPort(request: IncomingMessage): number {
-    return request.socket.localPort ?? 0;
+  #site(request: IncomingMessage): PreviewSite {
+    return { ...this.#options.site, port: request.socket.localPort ?? 0 };
   }
 }
 

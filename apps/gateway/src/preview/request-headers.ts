@@ -31,7 +31,7 @@ export function requestHeaders(request: IncomingMessage, view: GuestView): strin
   if (headers["transfer-encoding"] !== undefined) flat.push("Transfer-Encoding", "chunked");
   // Frameworks compare Origin with X-Forwarded-Host, else with Host: with an Origin all three say the guest's name.
   const forwardedHost = view.guestOrigin === undefined ? view.host.authority : guestHost;
-  flat.push("X-Forwarded-Host", forwardedHost, "X-Forwarded-Proto", "http");
+  flat.push("X-Forwarded-Host", forwardedHost, "X-Forwarded-Proto", view.scheme);
   flat.push("X-Forwarded-For", request.socket.remoteAddress ?? "127.0.0.1");
   return flat;
 }

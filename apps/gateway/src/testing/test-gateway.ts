@@ -32,6 +32,7 @@ export async function testGateway(
     gatewayPort: 0,
     previewPort: 0,
     webUrl: new URL(WEB_ORIGIN),
+    previewDomain: "preview.localhost",
     linkSocketPath: hostd.path,
     dataDirectory: directory,
     tickets: new TicketVerifier({ key: office.publicKey, clock }),
