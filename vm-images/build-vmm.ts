@@ -1,4 +1,4 @@
-import { readFile, symlink, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { z } from "zod";
@@ -8,6 +8,7 @@ import { contentKey } from "./build/content-key.ts";
 import { pointCurrent } from "./build/current-pointer.ts";
 import { debianSources } from "./build/guest-configuration.ts";
 import { readMachineSources } from "./build/machine-sources.ts";
+import { linkMergedUsr } from "./build/merged-usr.ts";
 import { runCommand } from "./build/run-command.ts";
 
 const vmmDeclaration = z.strictObject({
@@ -65,8 +66,7 @@ export async function buildVmm(options: BuildOptions): Promise<Vmm> {
         ],
         { signal },
       );
-      // Packages that were unpacked only lack the links a merged-usr system has; the loader's path needs them.
-      for (const name of ["bin", "lib", "lib64", "sbin"]) await symlink(`usr/${name}`, join(root, name));
+      await linkMergedUsr(root);
       await writeFile(
         join(result, "version"),
         await qemuVersion(vmmAt(root, "", key), declaration.minimumQemuVersion),

@@ -1,4 +1,3 @@
-import { symlink } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { provideArtifact } from "./build/artifact-store.ts";
@@ -6,6 +5,7 @@ import type { BuildOptions } from "./build/base-image.ts";
 import { contentKey } from "./build/content-key.ts";
 import { debianSources } from "./build/guest-configuration.ts";
 import { readMachineSources } from "./build/machine-sources.ts";
+import { linkMergedUsr } from "./build/merged-usr.ts";
 import { runCommand } from "./build/run-command.ts";
 
 const PACKAGE = "vhost-device-vsock";
@@ -41,7 +41,7 @@ export async function buildVsockDevice(options: BuildOptions): Promise<readonly 
         ],
         { signal },
       );
-      for (const name of ["bin", "lib", "lib64", "sbin"]) await symlink(`usr/${name}`, join(root, name));
+      await linkMergedUsr(root);
     },
   });
   const root = join(folder, "root");
