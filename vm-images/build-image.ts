@@ -4,9 +4,9 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { buildAgentLayer } from "./build/agent-layer.ts";
 import { type BuildOptions, buildBase } from "./build/base-image.ts";
-import { pointCurrent } from "./build/current-pointer.ts";
 import { imageDeclaration } from "./build/image-declaration.ts";
 import type { GuestImage } from "./build/image-manifest.ts";
+import { writePointer } from "./build/write-pointer.ts";
 
 export interface BuildImageOptions extends BuildOptions {
   /** A folder of `vm-images/` with an `image.json`. */
@@ -42,8 +42,11 @@ export async function buildImage(options: BuildImageOptions): Promise<GuestImage
     initramfsPath: join(base.path, manifest.initramfs.file),
     manifest,
   };
-  if (options.agentEntry === undefined)
-    await pointCurrent(options.cacheDir, `image-${declaration.name}`, image);
+  if (options.agentEntry === undefined) {
+    // A workspace keeps the image of its birth day: its disk and its saved memory fit no other.
+    await writePointer(join(options.cacheDir, "images/by-key", `${image.key}.json`), image);
+    await writePointer(join(options.cacheDir, "current", `image-${declaration.name}.json`), image);
+  }
   return image;
 }
 

@@ -5,11 +5,11 @@ import { z } from "zod";
 import { provideArtifact } from "./build/artifact-store.ts";
 import type { BuildOptions } from "./build/base-image.ts";
 import { contentKey } from "./build/content-key.ts";
-import { pointCurrent } from "./build/current-pointer.ts";
 import { debianSources } from "./build/guest-configuration.ts";
 import { readMachineSources } from "./build/machine-sources.ts";
 import { linkMergedUsr } from "./build/merged-usr.ts";
 import { runCommand } from "./build/run-command.ts";
+import { writePointer } from "./build/write-pointer.ts";
 
 const vmmDeclaration = z.strictObject({
   suite: z.string(),
@@ -75,7 +75,7 @@ export async function buildVmm(options: BuildOptions): Promise<Vmm> {
   });
   const version = await readFile(join(folder, "version"), "utf8");
   const vmm = vmmAt(join(folder, "root"), version, key);
-  await pointCurrent(options.cacheDir, "vmm", vmm);
+  await writePointer(join(options.cacheDir, "current/vmm.json"), vmm);
   return vmm;
 }
 
