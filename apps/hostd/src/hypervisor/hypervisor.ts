@@ -109,6 +109,8 @@ export interface Hypervisor {
   launch(spec: LaunchSpec): Promise<Machine>;
   /** The machine of a record if exactly that process still lives, else undefined. Never signals a recycled pid. */
   adopt(record: MachineRecord): Promise<Machine | undefined>;
+  /** Forgets its machines without ending them, for the next life of this host to adopt. Their handles are dead. */
+  letGo(): Promise<void>;
   /** Ends machines that an earlier life of this host started and nobody adopted: call it after the last `adopt`. */
   reap(): Promise<void>;
 }

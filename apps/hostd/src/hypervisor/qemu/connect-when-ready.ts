@@ -22,6 +22,7 @@ export async function connectWhenReady(
   options: { signal?: AbortSignal | undefined; clock?: Clock } = {},
 ): Promise<QmpClient> {
   const { signal, clock = systemClock } = options;
+  signal?.throwIfAborted();
   const path = join(runDirectory, QMP_SOCKET);
   let changed = deferred<void>();
   const watcher = watch(runDirectory, () => changed.resolve());

@@ -57,8 +57,8 @@ export class QemuHypervisor implements Hypervisor {
   readonly fingerprint: string;
   readonly #options: QemuHypervisorOptions;
   readonly #uids: UidRange;
-  /** Machines of this life, by run directory. */
-  readonly #live = new Set<string>();
+  /** Machines of this life, by run directory; without one while they start. */
+  readonly #live = new Map<string, QemuMachine | undefined>();
   readonly #bootId = hostBootId();
 
   constructor(options: QemuHypervisorOptions) {
@@ -78,7 +78,7 @@ export class QemuHypervisor implements Hypervisor {
     };
     let started: ProcessIdentity | undefined;
     try {
-      this.#live.add(runDirectory);
+      this.#live.set(runDirectory, undefined);
       const baseRamPath = await this.#baseRam(spec);
       await this.#makeRunDirectory(runDirectory, uid, spec);
       started = await spawnJailed(await this.#command(spec, runDirectory, baseRamPath, uid), {
@@ -98,7 +98,9 @@ export class QemuHypervisor implements Hypervisor {
         templateId: "template" in spec.start ? (spec.start.template?.templateId ?? null) : null,
         baseRamPath,
       };
-      return new QemuMachine({ record, qmp, start: spec.start, onGone: release });
+      const machine = new QemuMachine({ record, qmp, start: spec.start, onGone: release });
+      this.#live.set(runDirectory, machine);
+      return machine;
     } catch (cause) {
       const detail = await readFile(join(runDirectory, LOG_FILE), "utf8").catch(() => "");
       if (started !== undefined) await killProcess(started);
@@ -112,7 +114,7 @@ export class QemuHypervisor implements Hypervisor {
   async adopt(record: MachineRecord): Promise<Machine | undefined> {
     if (record.hostBootId !== this.#bootId || !isAlive(record)) return undefined;
     this.#uids.claim(record.uid);
-    this.#live.add(record.runDirectory);
+    this.#live.set(record.runDirectory, undefined);
     const release = async () => {
       this.#live.delete(record.runDirectory);
       await rm(record.runDirectory, { recursive: true, force: true });
@@ -122,13 +124,20 @@ export class QemuHypervisor implements Hypervisor {
       const qmp = await QmpClient.connect(join(record.runDirectory, "qmp.sock"), {
         timeoutMs: MONITOR_TIMEOUT_MS,
       });
-      return new QemuMachine({ record, qmp, start: undefined, onGone: release });
+      const machine = new QemuMachine({ record, qmp, start: undefined, onGone: release });
+      this.#live.set(record.runDirectory, machine);
+      return machine;
     } catch {
       // Alive but without a monitor it can neither be paused nor watched.
       await killProcess(record);
       await release();
       return undefined;
     }
+  }
+
+  async letGo(): Promise<void> {
+    for (const machine of this.#live.values()) machine?.letGo();
+    this.#live.clear();
   }
 
   async reap(): Promise<void> {

@@ -48,6 +48,7 @@ export class QemuMachine implements Machine {
   #loading: Promise<void> | undefined;
   #link: Socket | undefined;
   #isKilled = false;
+  #isLetGo = false;
   #shutdownReason: string | undefined;
 
   constructor(options: QemuMachineOptions) {
@@ -76,6 +77,7 @@ export class QemuMachine implements Machine {
   }
 
   async openLink(signal?: AbortSignal): Promise<Duplex> {
+    signal?.throwIfAborted();
     // QEMU serves one connection at a time and would leave the next one waiting.
     this.#link?.destroy();
     const socket = createConnection(join(this.record.runDirectory, LINK_SOCKET));
@@ -115,6 +117,13 @@ export class QemuMachine implements Machine {
     await using ram = await open(this.record.baseRamPath, "r");
     await ram.sync();
     await syncDirectory(join(deviceStatePath, ".."));
+  }
+
+  /** Drops every connection and leaves the process as it is: for the next life of hostd. Nothing else works from then on. */
+  letGo(): void {
+    this.#isLetGo = true;
+    this.#link?.destroy();
+    this.#qmp.close();
   }
 
   async kill(): Promise<void> {
@@ -185,6 +194,8 @@ export class QemuMachine implements Machine {
 
   async #watch(): Promise<MachineExit> {
     await this.#qmp.closed;
+    // Somebody else's from now on: for this handle it never ends.
+    if (this.#isLetGo) return new Promise(() => {});
     // The monitor's socket closes with the process, a moment before it is gone. A process without a monitor is of no use.
     for (let waits = 0; waits < 20 && isAlive(this.record); waits++) await delay(5);
     await killProcess(this.record);

@@ -2,7 +2,6 @@
  * QEMU's monitor protocol over a Unix socket: one JSON object per line. Commands are answered in order of their ids;
  * events arrive between them. Every reply is parsed by the caller's schema.
  */
-import { once } from "node:events";
 import { createConnection, type Socket } from "node:net";
 import { type Clock, systemClock } from "@atoll/base/clock";
 import { type Deferred, deferred } from "@atoll/base/deferred";
@@ -55,14 +54,11 @@ export class QmpClient {
     path: string,
     options: { timeoutMs: number; signal?: AbortSignal | undefined; clock?: Clock },
   ): Promise<QmpClient> {
+    options.signal?.throwIfAborted();
     const socket = createConnection(path);
     const client = new QmpClient(socket, options.clock ?? systemClock);
     try {
-      await withDeadline(Promise.race([once(socket, "connect"), client.#greeting.promise]), {
-        ...options,
-        clock: client.#clock,
-        onTimeout: () => new AtollError("vm.monitor_failed", "the monitor took no connection"),
-      });
+      // A refused connection closes the socket, which ends the wait for the greeting too.
       await withDeadline(client.#greeting.promise, {
         ...options,
         clock: client.#clock,

@@ -20,6 +20,7 @@ export async function spawnJailed(
   command: readonly [string, ...string[]],
   options: { logPath: string; signal?: AbortSignal | undefined; clock?: Clock },
 ): Promise<ProcessIdentity> {
+  options.signal?.throwIfAborted();
   const log = openSync(options.logPath, "a", 0o600);
   let child: ChildProcess;
   try {
@@ -60,6 +61,8 @@ async function readChildPid(child: ChildProcess, status: Readable): Promise<numb
   const failed = once(child, "exit").then(([code]) => {
     throw new AtollError("vm.start_failed", `the jail ended with status ${code}`);
   });
+  // Its end long after the start is no fault, and nobody waits for it then.
+  failed.catch(() => {});
   const found = (async () => {
     let text = "";
     for await (const chunk of status.iterator({ destroyOnReturn: false })) {

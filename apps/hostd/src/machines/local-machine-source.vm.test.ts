@@ -1,0 +1,202 @@
+import { execFile } from "node:child_process";
+import { randomBytes, randomUUID } from "node:crypto";
+import { copyFile, mkdir, readdir, readFile, readlink, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { deriveKey } from "@atoll/keys/derive-key";
+import { LocalKeyStore } from "@atoll/keys/local-key-store";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { prepareGuest } from "../link/prepare-guest.ts";
+import { GuestProbe } from "../testing/guest-probe.ts";
+import { TEST_SIZE, VmTestHost } from "../testing/vm-test-host.ts";
+import { LocalMachineSource } from "./local-machine-source.ts";
+import type { CreatedMachine, MachineRequest } from "./machine-source.ts";
+
+const run = promisify(execFile);
+
+let host: VmTestHost;
+let keys: LocalKeyStore;
+let source: LocalMachineSource;
+const faults: unknown[] = [];
+
+beforeAll(async () => {
+  host = await VmTestHost.open();
+  keys = await LocalKeyStore.open({ directory: join(host.dataDirectory, "keys") });
+  source = new LocalMachineSource({
+    dataDirectory: host.dataDirectory,
+    hypervisor: host.hypervisor(),
+    keys,
+    images: host.images,
+    qemuImgCommand: host.vmm.qemuImgCommand,
+    scratchDirectory: host.scratchDirectory,
+    prepareGuest,
+    warm: { image: "base", size: TEST_SIZE },
+    poolSize: 0,
+    onFault: (error) => faults.push(error),
+  });
+  await source.sweep(new Set());
+});
+afterAll(async () => {
+  await source?.[Symbol.asyncDispose]();
+  await host?.[Symbol.asyncDispose]();
+  expect(faults).toEqual([]);
+});
+
+const newRequest = (): MachineRequest => ({
+  workspaceId: randomUUID(),
+  ownerId: randomUUID(),
+  image: "base",
+  size: TEST_SIZE,
+});
+
+async function startCreated(created: CreatedMachine, linkToken: string): Promise<GuestProbe> {
+  return GuestProbe.start(created.machine, {
+    reason: "create",
+    expectedToken: created.linkToken,
+    linkToken,
+  });
+}
+
+test("a workspace lives through pause, resume and boot without leaving anything readable, until it is destroyed", async () => {
+  const request = newRequest();
+  const linkToken = randomBytes(32).toString("hex");
+  const created = await source.create(request);
+  let guest = await startCreated(created, linkToken);
+  const key = await keys.unwrapWorkspaceKey(request);
+  await expectJailed(created.machine.record.pid, [key, deriveKey(key, "disk")]);
+
+  // The marker is put together in the guest, so that no command line or log of ours holds it.
+  const [left, right] = [randomBytes(12).toString("hex"), randomBytes(12).toString("hex")];
+  const marker = `${left}-${right}`;
+  await guest.shell(`m=${left}; m=$m-${right}; echo $m >/dev/shm/marker; echo $m >~/marker; sync`);
+  const counterPid = await guest.shell(
+    "setsid sh -c 'while :; do n=$((n+1)); echo $n >/dev/shm/ticks; sleep 0.1; done' >/dev/null 2>&1 & echo $!",
+  );
+  expect(await guest.quiesce()).toBe(true);
+  guest.close();
+  const { pid } = created.machine.record;
+  const snapshot = await source.pause(request, created.disk, created.machine);
+  await expect(stat(`/proc/${pid}`)).rejects.toMatchObject({ code: "ENOENT" });
+  expect(await source.findSnapshot(request.workspaceId, created.disk)).toEqual(snapshot);
+  expect(await filesWith(marker)).toEqual([]);
+  await expectPrivate(host.dataDirectory);
+
+  const resumed = await source.resume(request, created.disk, snapshot);
+  expect(resumed.disk.epoch).toBe(created.disk.epoch + 1);
+  guest = await GuestProbe.start(resumed.machine, { reason: "resume", expectedToken: linkToken, linkToken });
+  const before = Number(await guest.shell("cat /dev/shm/ticks"));
+  expect(await guest.shell("cat /dev/shm/marker ~/marker")).toBe(`${marker}\n${marker}`);
+  // The very process, still at it.
+  const wait = `until [ $(cat /dev/shm/ticks) -gt ${before} ]; do sleep 0.05; done`;
+  expect(await guest.shell(`kill -0 ${counterPid} && ${wait} && cat /proc/${counterPid}/comm`)).toBe("sh");
+  guest.close();
+  await resumed.machine.kill();
+  for (const disk of [created.disk, resumed.disk]) {
+    await expect(source.resume(request, disk, snapshot)).rejects.toMatchObject({ code: "snapshot.invalid" });
+  }
+
+  const booted = await source.boot(request, resumed.disk);
+  expect(booted.disk.epoch).toBe(resumed.disk.epoch + 1);
+  guest = await GuestProbe.start(booted.machine, { reason: "boot", expectedToken: booted.linkToken });
+  expect(await guest.shell("cat ~/marker; ls /dev/shm")).toBe(marker);
+  guest.close();
+  await booted.machine.kill();
+
+  const stolen = join(host.dataDirectory, "stolen");
+  const workspace = join(host.dataDirectory, "workspaces", booted.disk.diskId);
+  await mkdir(stolen, { mode: 0o700 });
+  for (const name of ["disk.qcow2", "disk.json"]) await copyFile(join(workspace, name), join(stolen, name));
+  const times = await source.destroy(request.workspaceId, request.ownerId, booted.disk);
+  expect(await source.destroy(request.workspaceId, request.ownerId, booted.disk)).toEqual(times);
+  await expect(stat(workspace)).rejects.toMatchObject({ code: "ENOENT" });
+  // Even with the files back, nothing on this machine opens them.
+  await mkdir(workspace, { mode: 0o700 });
+  for (const name of ["disk.qcow2", "disk.json"]) await copyFile(join(stolen, name), join(workspace, name));
+  await expect(source.boot(request, booted.disk)).rejects.toMatchObject({ code: "key.not_found" });
+  expect(await filesWith(marker)).toEqual([]);
+});
+
+test("what nobody claimed or named is gone after a restart, what the journal names stays", async () => {
+  const request = newRequest();
+  const created = await source.create(request);
+  const nameless = await source.create(newRequest());
+  const next = new LocalMachineSource({
+    dataDirectory: host.dataDirectory,
+    hypervisor: host.hypervisor(),
+    keys,
+    images: host.images,
+    qemuImgCommand: host.vmm.qemuImgCommand,
+    scratchDirectory: host.scratchDirectory,
+    prepareGuest,
+    warm: { image: "base", size: TEST_SIZE },
+    poolSize: 0,
+    onFault: (error) => faults.push(error),
+  });
+  await next.sweep(new Set([created.disk.diskId]));
+  // Neither was adopted: both processes end, and only the named disk is kept.
+  for (const { machine } of [created, nameless]) {
+    await expect(stat(`/proc/${machine.record.pid}`)).rejects.toMatchObject({ code: "ENOENT" });
+  }
+  expect(await readdir(join(host.dataDirectory, "workspaces"))).toEqual([created.disk.diskId]);
+  await next.destroy(request.workspaceId, request.ownerId, created.disk);
+  await next[Symbol.asyncDispose]();
+});
+
+async function expectJailed(pid: number, secrets: readonly Uint8Array[]): Promise<void> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8");
+  const field = (name: string) => new RegExp(`^${name}:\\t(.*)$`, "m").exec(status)?.[1];
+  const uid = Number(field("Uid")?.split("\t")[0]);
+  expect(uid).toBeGreaterThanOrEqual(230_000);
+  expect({
+    caps: field("CapEff"),
+    bounding: field("CapBnd"),
+    noNewPrivs: field("NoNewPrivs"),
+    seccomp: field("Seccomp"),
+  }).toEqual({ caps: "0".repeat(16), bounding: "0".repeat(16), noNewPrivs: "1", seccomp: "2" });
+  for (const kind of ["net", "pid", "ipc", "uts", "mnt", "user"]) {
+    expect(await readlink(`/proc/${pid}/ns/${kind}`), kind).not.toBe(await readlink(`/proc/self/ns/${kind}`));
+  }
+  expect((await readdir(`/proc/${pid}/root`)).sort()).toEqual([
+    "bin",
+    "dev",
+    "files",
+    "lib",
+    "lib64",
+    "usr",
+    "vm",
+  ]);
+  expect(await readFile(`/proc/${pid}/limits`, "utf8")).toMatch(/^Max core file size +1 +1 /m);
+  expect(await readdir(`/proc/${pid}/root/vm`)).not.toContain("disk-key");
+  const forms = secrets.flatMap((secret) => {
+    const bytes = Buffer.from(secret);
+    return [bytes, Buffer.from(bytes.toString("hex")), Buffer.from(bytes.toString("base64"))];
+  });
+  for (const name of await readdir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    for (const place of ["cmdline", "environ"]) {
+      const bytes = await readFile(`/proc/${name}/${place}`).catch(() => Buffer.alloc(0));
+      for (const form of forms) expect(bytes.includes(form), `${place} of ${name}`).toBe(false);
+    }
+  }
+}
+
+/** All files of this host's directories, also those in memory, that hold the text. */
+async function filesWith(text: string): Promise<string[]> {
+  try {
+    const { stdout } = await run("grep", ["-rlaF", "-e", text, host.dataDirectory, host.memoryDirectory]);
+    return stdout.trim().split("\n");
+  } catch (error) {
+    if ((error as { code?: number }).code === 1) return [];
+    throw error;
+  }
+}
+
+/** Nothing for group and others, but for the shared files of a template in their closed directory. */
+async function expectPrivate(directory: string): Promise<void> {
+  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    const { mode } = await stat(path);
+    const isShared = /\/(templates\/[0-9a-f]{32}\/(disk\.raw|ram|state)|empty-ram\/[^/]+)$/.test(path);
+    expect(mode & (isShared ? 0o222 : 0o077), path).toBe(0);
+  }
+}
