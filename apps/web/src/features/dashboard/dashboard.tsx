@@ -77,7 +77,7 @@ function EmptyState({ size, onCreate }: { size: string; onCreate: () => void }) 
       <span className="mb-5 grid size-12 place-items-center rounded-xl bg-accent-soft text-accent">
         <SquareTerminal aria-hidden className="size-6" />
       </span>
-      <h2 className="font-semibold text-lg">No workspaces yet</h2>
+      <p className="font-semibold text-lg">No workspaces yet</p>
       <p className="mt-1.5 max-w-sm text-pretty text-ink-soft">
         Make your first machine: {size}. It starts in about a second, and keeps everything you put on it.
       </p>

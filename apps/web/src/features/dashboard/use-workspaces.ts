@@ -33,7 +33,7 @@ export function useWorkspaces(firstList?: WorkspaceList) {
           });
           return { isHostReachable, workspaces: workspaces.filter(({ state }) => state !== "erased") };
         });
-        if (isUnknown) void queryClient.invalidateQueries({ queryKey });
+        if (isUnknown) void queryClient.invalidateQueries({ queryKey }, { cancelRefetch: false });
       },
     }),
   );

@@ -78,7 +78,6 @@ const EDITOR_OPTIONS = {
   padding: { top: 8, bottom: 8 },
   renderLineHighlight: "all",
   stickyScroll: { enabled: false },
-  bracketPairColorization: { enabled: false },
   guides: { indentation: true },
   tabSize: 2,
   overviewRulerBorder: false,

@@ -22,6 +22,11 @@ WORKERS.handlebars = WORKERS.html as () => Worker;
 WORKERS.razor = WORKERS.html as () => Worker;
 WORKERS.javascript = WORKERS.typescript as () => Worker;
 
+// Types of the machine's packages are not known here, so "cannot find module" would be wrong nearly always.
+for (const defaults of [monaco.typescript.typescriptDefaults, monaco.typescript.javascriptDefaults]) {
+  defaults.setDiagnosticsOptions({ noSemanticValidation: true, noSuggestionDiagnostics: true });
+}
+
 self.MonacoEnvironment = {
   getWorker: (_id, label) =>
     WORKERS[label]?.() ??
@@ -62,8 +67,15 @@ export function applyMonacoTheme(isDark: boolean): void {
   monaco.editor.setTheme(name);
 }
 
+/** Monaco takes six or eight digits; the build shortens `#ffffff` to `#fff`. */
 function toHex(color: string): string {
-  return /^#[0-9a-f]{6,8}$/i.test(color) ? color : "#888888";
+  const short = /^#([0-9a-f])([0-9a-f])([0-9a-f])$/i.exec(color);
+  return short
+    ? `#${short
+        .slice(1)
+        .map((digit) => digit + digit)
+        .join("")}`
+    : color;
 }
 
 const models = new WeakMap<TextBuffer, monaco.editor.ITextModel>();

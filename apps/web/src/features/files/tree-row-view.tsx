@@ -22,7 +22,7 @@ export function TreeRowView({ row, isSelected, onSelect, onActivate, menu }: Tre
   return (
     <ContextMenu.Root onOpenChange={(open) => open && onSelect()}>
       <ContextMenu.Trigger asChild>
-        {/* Keys are handled by the tree itself, which keeps the focus. */}
+        {/* biome-ignore lint/a11y/useKeyWithClickEvents: the tree keeps the focus and handles the keys of all rows */}
         <div
           id={treeRowId(row.path)}
           role="treeitem"

@@ -39,7 +39,7 @@ export function createScreen(element: HTMLElement, isDark: boolean): Screen {
     }),
   );
   terminal.open(element);
-  useGpu(terminal);
+  drawWithGpu(terminal);
   return {
     terminal,
     write: (bytes) => new Promise((resolve) => terminal.write(bytes, resolve)),
@@ -58,7 +58,7 @@ export function createScreen(element: HTMLElement, isDark: boolean): Screen {
 }
 
 /** Without WebGL, or when the GPU is lost, xterm draws with the DOM by itself. */
-function useGpu(terminal: Terminal): void {
+function drawWithGpu(terminal: Terminal): void {
   try {
     const webgl = new WebglAddon();
     webgl.onContextLoss(() => webgl.dispose());

@@ -19,6 +19,7 @@ export function StatusBar({ cursor, idlePauseSeconds }: StatusBarProps) {
   const { connection } = useModels();
   const { status } = useModelState(connection.state);
   return (
+    // biome-ignore lint/a11y/useAriaPropsSupportedByRole: outside of main a footer is the page's contentinfo, which takes a name
     <footer
       aria-label="Status"
       className="flex h-7 shrink-0 items-center gap-0.5 overflow-hidden border-line border-t bg-canvas px-2 text-2xs text-ink-soft"
@@ -58,11 +59,17 @@ export function StatusBar({ cursor, idlePauseSeconds }: StatusBarProps) {
 
 function ConnectionItem() {
   const { connection, latency } = useModels();
-  const { phase, status } = useModelState(connection.state);
+  const { phase, status, wasLinked } = useModelState(connection.state);
   const { latencyMs } = useModelState(latency.state);
   const isUp = phase.name === "connected";
   const isLinked = isUp && status?.state === "running";
-  const text = isUp ? "Connected" : phase.name === "refused" ? "Not connected" : "Reconnecting";
+  const text = isUp
+    ? "Connected"
+    : phase.name === "refused"
+      ? "Not connected"
+      : wasLinked
+        ? "Reconnecting"
+        : "Connecting";
   return (
     <Item hint={isLinked ? "Round trip to the machine and back" : "Connection to the machine"}>
       <span
