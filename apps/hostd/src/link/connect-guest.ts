@@ -1,8 +1,9 @@
 /**
  * The host's side of link-handshake.ts on one byte stream. It writes the token and HELLO, drops everything until the
- * nonce of its newest HELLO, and checks the answer. Bytes written while the guest has no reader are lost, so an
- * unanswered HELLO is repeated with a new nonce at growing intervals; only the newest is accepted, or the agent would
- * start anew beneath a connection already in use.
+ * nonce, and checks the answer. Bytes written while the guest has no reader may be lost, so an unanswered HELLO is
+ * repeated with a new nonce at growing intervals. A repeat may cross a late answer: where the first HELLO changes the
+ * token, an answer to any of them shows that the agent waits for the new token now, and one more HELLO with that token
+ * starts clean behind whatever the others left in the stream.
  */
 import { randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
@@ -12,12 +13,7 @@ import { withDeadline } from "@atoll/base/with-deadline";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { encodeFrame, FrameKind } from "@atoll/protocol/frame";
 import { decodeJson, encodeJson } from "@atoll/protocol/json-payload";
-import {
-  ENTROPY_BYTES,
-  FRAME_HEADER_BYTES,
-  FRAME_PAYLOAD_MAX_BYTES,
-  LINK_TOKEN_BYTES,
-} from "@atoll/protocol/limits";
+import { ENTROPY_BYTES, FRAME_HEADER_BYTES, LINK_TOKEN_BYTES } from "@atoll/protocol/limits";
 import { type LinkHello, type LinkHelloAnswer, linkHelloAnswer } from "@atoll/protocol/link-handshake";
 import { OLDEST_GENERATION, PROTOCOL_GENERATION } from "@atoll/protocol/version";
 
@@ -41,9 +37,8 @@ export interface GuestConnection {
   early: Uint8Array;
 }
 
-/** A restored guest answers in 50 ms, on a busy host in a second. */
-const FIRST_RETRY_MS = 1500;
-/** Grows beyond what the slowest guest takes to answer, or each repeat would undo the answer to the one before. */
+/** A restored guest answers in 50 ms, on a busy host in a second or two. */
+const FIRST_RETRY_MS = 3000;
 const RETRY_MAX_MS = 15_000;
 /** A guest whose clock is further off is not used. */
 const CLOCK_OFFSET_MAX_MS = 2000;
@@ -61,16 +56,16 @@ const SECOND_ANSWER_MAX_AGE_MS = 2000;
 export async function connectGuest(options: ConnectGuestOptions): Promise<GuestConnection> {
   const { duplex, clock = systemClock } = options;
   const found = deferred<GuestConnection>();
-  let reader = new AnswerReader(Buffer.alloc(0));
+  const reader = new AnswerReader();
   let cancelRetry = () => {};
-  let sentAt = 0;
+  let newest: Sent | undefined;
   let isReseeded = false;
   let { reason, expectedToken } = options;
   const send = (retryMs: number) => {
     cancelRetry();
-    sentAt = clock.monotonic();
     const nonce = randomBytes(LINK_TOKEN_BYTES);
-    reader = new AnswerReader(nonce);
+    newest = { nonce, atMs: clock.monotonic() };
+    reader.expect(nonce);
     const hello: LinkHello = {
       type: "host",
       generation: { oldest: OLDEST_GENERATION, newest: PROTOCOL_GENERATION },
@@ -86,20 +81,30 @@ export async function connectGuest(options: ConnectGuestOptions): Promise<GuestC
     duplex.write(Buffer.concat([Buffer.from(expectedToken, "hex"), frame]));
     cancelRetry = clock.schedule(retryMs, () => send(Math.min(retryMs * 2, RETRY_MAX_MS)));
   };
+  const sendAgain = () => {
+    reason = "reconnect";
+    expectedToken = options.linkToken;
+    send(FIRST_RETRY_MS);
+  };
+  const onAnswer = ({ nonce, payload, early }: ReadAnswer) => {
+    const isFirstWord = reason === options.reason;
+    const answer = checkAnswer(payload, reason);
+    isReseeded ||= answer.isReseeded;
+    const isNewest = newest !== undefined && nonce.equals(newest.nonce);
+    const ageMs = clock.monotonic() - (newest?.atMs ?? 0);
+    if (isNewest && ageMs <= (isFirstWord ? ANSWER_MAX_AGE_MS : SECOND_ANSWER_MAX_AGE_MS)) {
+      duplex.off("data", onData).pause();
+      found.resolve({ answer: { ...answer, isReseeded }, early });
+      return;
+    }
+    // An older answer under an unchanged token: the newest HELLO is on its way and will be answered too.
+    if (isNewest || expectedToken !== options.linkToken) sendAgain();
+    onData(early);
+  };
   const onData = (chunk: Buffer) => {
     try {
-      const rest = reader.push(chunk);
-      if (rest === undefined) return;
-      const answer = checkAnswer(rest.payload, reason);
-      isReseeded ||= answer.isReseeded;
-      const maxAgeMs = reason === options.reason ? ANSWER_MAX_AGE_MS : SECOND_ANSWER_MAX_AGE_MS;
-      if (clock.monotonic() - sentAt > maxAgeMs) {
-        reason = "reconnect";
-        expectedToken = options.linkToken;
-        return send(FIRST_RETRY_MS);
-      }
-      duplex.off("data", onData).pause();
-      found.resolve({ answer: { ...answer, isReseeded }, early: rest.early });
+      const read = reader.push(chunk);
+      if (read !== undefined) onAnswer(read);
     } catch (error) {
       found.reject(error);
     }
@@ -139,34 +144,63 @@ function checkAnswer(payload: Uint8Array, reason: LinkHello["reason"]): LinkHell
   return answer;
 }
 
-/** Finds a nonce at any chunk boundary, then takes exactly one HELLO frame. Holds at most one frame. */
-class AnswerReader {
-  readonly #nonce: Buffer;
-  #held: Buffer = Buffer.alloc(0);
-  #isBehindNonce = false;
+interface Sent {
+  nonce: Buffer;
+  /** Monotonic. */
+  atMs: number;
+}
 
-  constructor(nonce: Buffer) {
-    this.#nonce = nonce;
+interface ReadAnswer {
+  nonce: Buffer;
+  payload: Uint8Array;
+  early: Buffer;
+}
+
+/** HELLOs that may still be answered; a guest that lets more go by is not coming. */
+const OUTSTANDING_MAX = 32;
+
+/** Finds one of the expected nonces at any chunk boundary, then takes exactly one HELLO frame. Holds at most one frame. */
+class AnswerReader {
+  readonly #nonces: Buffer[] = [];
+  #held: Buffer = Buffer.alloc(0);
+  #found: Buffer | undefined;
+
+  expect(nonce: Buffer): void {
+    this.#nonces.push(nonce);
+    if (this.#nonces.length > OUTSTANDING_MAX) this.#nonces.shift();
   }
 
-  push(chunk: Buffer): { payload: Uint8Array; early: Uint8Array } | undefined {
+  /** What lies behind an answer is the caller's, to be read on or pushed again. */
+  push(chunk: Buffer): ReadAnswer | undefined {
     this.#held = Buffer.concat([this.#held, chunk]);
-    if (!this.#isBehindNonce) {
-      const at = this.#held.indexOf(this.#nonce);
-      if (at === -1) {
-        this.#held = this.#held.subarray(Math.max(0, this.#held.length - this.#nonce.length + 1));
-        return undefined;
-      }
-      this.#isBehindNonce = true;
-      this.#held = this.#held.subarray(at + this.#nonce.length);
+    this.#found ??= this.#find();
+    if (this.#found === undefined) {
+      this.#held = this.#held.subarray(Math.max(0, this.#held.length - LINK_TOKEN_BYTES + 1));
+      return undefined;
     }
     if (this.#held.length < FRAME_HEADER_BYTES) return undefined;
     if (this.#held[0] !== FrameKind.hello || this.#held.readUInt32BE(4) !== 0) {
       throw new AtollError("link.protocol", "something else came behind the nonce");
     }
-    const length = this.#held.readUInt16BE(2);
-    const end = FRAME_HEADER_BYTES + length;
-    if (length > FRAME_PAYLOAD_MAX_BYTES || this.#held.length < end) return undefined;
-    return { payload: this.#held.subarray(FRAME_HEADER_BYTES, end), early: this.#held.subarray(end) };
+    const end = FRAME_HEADER_BYTES + this.#held.readUInt16BE(2);
+    if (this.#held.length < end) return undefined;
+    const payload = this.#held.subarray(FRAME_HEADER_BYTES, end);
+    const early = this.#held.subarray(end);
+    const nonce = this.#found;
+    this.#found = undefined;
+    this.#held = Buffer.alloc(0);
+    return { nonce, payload, early };
+  }
+
+  /** Leaves in `#held` what follows the nonce that comes first. */
+  #find(): Buffer | undefined {
+    let first: { nonce: Buffer; at: number } | undefined;
+    for (const nonce of this.#nonces) {
+      const at = this.#held.indexOf(nonce);
+      if (at !== -1 && (first === undefined || at < first.at)) first = { nonce, at };
+    }
+    if (first === undefined) return undefined;
+    this.#held = this.#held.subarray(first.at + LINK_TOKEN_BYTES);
+    return first.nonce;
   }
 }
