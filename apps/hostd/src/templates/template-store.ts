@@ -150,7 +150,7 @@ export class TemplateStore {
     await machine.saveTemplate(deviceStatePath);
     await machine.kill();
     for (const path of [diskPath, ramPath, deviceStatePath]) {
-      await chown(path, 0, 0);
+      await chown(path, process.getuid?.() ?? 0, process.getgid?.() ?? 0);
       // Every machine's own uid reads them through a bind mount; the directory above keeps everyone else out.
       await chmod(path, 0o444);
       await using file = await open(path, "r");

@@ -1,0 +1,120 @@
+import { expect, test } from "vitest";
+import { appendRuns, type GuestMemory, PAGE_BYTES, type PageRun, parseMaps } from "./guest-memory.ts";
+import { readSavedState, writeSavedState } from "./saved-state.ts";
+
+/** Each page is filled with its own number. */
+function memoryOf(runs: PageRun[]): GuestMemory {
+  const memory: Pick<GuestMemory, "changedRuns" | "read"> = {
+    changedRuns: async () => runs,
+    async read(first, target) {
+      for (let page = 0; page * PAGE_BYTES < target.length; page++) {
+        target.fill((first + page) % 251, page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
+      }
+    },
+  };
+  return memory as GuestMemory;
+}
+
+async function written(runs: PageRun[]): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  for await (const part of writeSavedState(Buffer.from("devices"), memoryOf(runs))) parts.push(part);
+  return Buffer.concat(parts);
+}
+
+async function read(bytes: Buffer, pieceBytes: number) {
+  const pages = new Map<number, number>();
+  const seen = { devices: "", pages };
+  const stream = (async function* () {
+    for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);
+  })();
+  await readSavedState(stream, {
+    async onDevices(devices) {
+      seen.devices = Buffer.from(devices).toString();
+    },
+    async onPages(first, data) {
+      expect(data.length % PAGE_BYTES).toBe(0);
+      for (let page = 0; page * PAGE_BYTES < data.length; page++) {
+        const content = data.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
+        expect(content.every((byte) => byte === content[0])).toBe(true);
+        pages.set(first + page, content[0] as number);
+      }
+    },
+  });
+  return seen;
+}
+
+const RUNS: PageRun[] = [
+  { first: 0, count: 1 },
+  { first: 7, count: 600 },
+  { first: 131_000, count: 2 },
+];
+
+test.each([1_000_003, 4096, 65_537])(
+  "pages come back in place from pieces of %i bytes",
+  async (pieceBytes) => {
+    const seen = await read(await written(RUNS), pieceBytes);
+    expect(seen.devices).toBe("devices");
+    const expected = RUNS.flatMap(({ first, count }) =>
+      Array.from({ length: count }, (_, index) => first + index),
+    );
+    expect([...seen.pages]).toEqual(expected.map((page) => [page, page % 251]));
+  },
+);
+
+test("a guest that changed nothing is its devices alone", async () => {
+  expect(await read(await written([]), 10)).toEqual({ devices: "devices", pages: new Map() });
+});
+
+test("anything cut, added or out of place is an invalid snapshot", async () => {
+  const good = await written([{ first: 3, count: 2 }]);
+  const changed = (at: number, byte: number) => {
+    const bytes = Buffer.from(good);
+    bytes[at] = byte;
+    return bytes;
+  };
+  const pagesAt = 5 + "devices".length;
+  for (const bytes of [
+    Buffer.alloc(0),
+    good.subarray(0, good.length - 1),
+    good.subarray(0, pagesAt),
+    Buffer.concat([good, Buffer.from([0])]),
+    good.subarray(pagesAt),
+    changed(0, 9),
+    changed(1, 255),
+    changed(pagesAt + 5, 255),
+    changed(pagesAt + 5 + 4 + 7, 3),
+    changed(pagesAt + 5 + 4 + 7, 1),
+  ]) {
+    await expect(read(bytes, 1000)).rejects.toMatchObject({ code: "snapshot.invalid" });
+  }
+});
+
+test("changed pages are those the kernel copied away from the file", () => {
+  const [present, swapped, file] = [1 << 31, 1 << 30, 1 << 29];
+  const flags = [0, present, present | file, present, present, swapped | file, 0, present];
+  const entries = Buffer.alloc(flags.length * 8);
+  flags.forEach((flag, index) => {
+    entries.writeUInt32LE(flag >>> 0, index * 8 + 4);
+  });
+  const runs: PageRun[] = [{ first: 99, count: 1 }];
+  appendRuns(runs, entries, 100);
+  expect(runs).toEqual([
+    { first: 99, count: 1 },
+    { first: 101, count: 1 },
+    { first: 103, count: 3 },
+    { first: 107, count: 1 },
+  ]);
+});
+
+test("the RAM is found among a process's mappings by its inode", () => {
+  const maps = [
+    "555500000000-555500001000 r--p 00000000 fe:00 41 /usr/bin/qemu",
+    "7f0000000000-7f0020000000 rw-p 00000000 fe:00 42 /files/ram",
+    "7f0020000000-7f0040000000 rw-p 20000000 fe:00 42 /files/ram",
+    "7f0050000000-7f0050001000 rw-p 00000000 00:00 0 [heap]",
+  ].join("\n");
+  expect(parseMaps(maps, 42n)).toEqual([
+    { start: 0x7f0000000000, end: 0x7f0020000000, fileOffset: 0 },
+    { start: 0x7f0020000000, end: 0x7f0040000000, fileOffset: 0x20000000 },
+  ]);
+});

@@ -1,0 +1,113 @@
+/**
+ * The bare reference: what a hand-tuned script gets out of QEMU with the same template, without jail, encryption, pool or
+ * hostd. RAM is a private copy-on-write map of the template's file, the devices come from its state file, and the clock
+ * stops when the guest's agent has answered its handshake.
+ */
+import { execFile, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createConnection } from "node:net";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
+import type { ImageFiles } from "@atoll/hostd/hypervisor/hypervisor";
+import { JAIL_RUN, jailPath } from "@atoll/hostd/hypervisor/qemu/jail";
+import { qemuArguments } from "@atoll/hostd/hypervisor/qemu/qemu-arguments";
+import { QmpClient } from "@atoll/hostd/hypervisor/qemu/qmp-client";
+import type { BuiltVmm } from "@atoll/hostd/images/built-images";
+import { connectGuest } from "@atoll/hostd/link/connect-guest";
+import type { Template } from "@atoll/hostd/templates/template-store";
+import { z } from "zod";
+
+export interface BareRestoreOptions {
+  vmm: BuiltVmm;
+  image: ImageFiles;
+  template: Template;
+}
+
+/** Milliseconds from starting QEMU to the agent's first answer. The disk, plain qcow2, is made before. */
+export async function bareRestore({ vmm, image, template }: BareRestoreOptions): Promise<number> {
+  const directory = await mkdtemp("/dev/shm/atoll-b0-");
+  const disk = join(directory, "disk.qcow2");
+  const [qemuImg = "", ...rest] = vmm.qemuImgCommand;
+  await promisify(execFile)(qemuImg, [
+    ...rest,
+    ...["create", "-q", "-f", "qcow2", "-u", "-F", "raw", "-b", template.diskPath],
+    ...[disk, `${template.size.diskMb}M`],
+  ]);
+  const [program, ...bare] = vmm.qemuCommand;
+  const startedAtMs = performance.now();
+  const qemu = spawn(program, [...bare, ...bareArguments(image, template, disk, directory)], {
+    stdio: "inherit",
+  });
+  try {
+    const qmp = await connected(join(directory, "qmp.sock"));
+    const duplex = createConnection(join(directory, "link.sock"));
+    await once(duplex, "connect");
+    const loaded = new Promise<void>((resolve) => {
+      qmp.onEvent(({ event, data }) => {
+        if (event === "MIGRATION" && data.status === "completed") resolve();
+      });
+    });
+    const capabilities = [{ capability: "events", state: true }];
+    await qmp.execute("migrate-set-capabilities", { capabilities }, z.unknown());
+    await qmp.execute("migrate-incoming", { uri: `file:${template.deviceStatePath}` }, z.unknown());
+    await loaded;
+    await qmp.execute("cont", {}, z.unknown());
+    await connectGuest({
+      duplex,
+      expectedToken: template.linkToken,
+      linkToken: randomBytes(32).toString("hex"),
+      reason: "create",
+      identity: { workspaceId: "bare", hostname: "bare", machineId: randomBytes(16).toString("hex") },
+      egress: "off",
+      timeoutMs: 60_000,
+    });
+    return performance.now() - startedAtMs;
+  } finally {
+    qemu.kill("SIGKILL");
+    await once(qemu, "exit");
+    await rm(directory, { recursive: true });
+  }
+}
+
+/** Our machine's own shape, or the state would not load: with the machine's paths, unjailed, and a plain disk. */
+function bareArguments(image: ImageFiles, template: Template, disk: string, directory: string): string[] {
+  const paths: [string, string][] = [
+    [jailPath("kernel"), image.kernelPath],
+    [jailPath("initramfs"), image.initramfsPath],
+    [jailPath("ram"), template.ramPath],
+    [jailPath("backing"), template.diskPath],
+    [jailPath("disk"), disk],
+    ...image.layerPaths.map((path, index): [string, string] => [jailPath(`layer${index}`), path]),
+  ];
+  const ours = qemuArguments({
+    qemuPath: "",
+    accelerator: "tcg",
+    size: template.size,
+    kernelArguments: image.kernelArguments,
+    layerCount: image.layerPaths.length,
+    disk: "encrypted",
+    ram: "private",
+    isIncoming: true,
+  }).slice(1);
+  const secret = ours.findIndex((argument) => argument.startsWith("secret,"));
+  const sandbox = ours.indexOf("-sandbox");
+  return ours
+    .filter((_, index) => ![secret - 1, secret, sandbox, sandbox + 1].includes(index))
+    .map((argument) => argument.replace(",encrypt.format=luks,encrypt.key-secret=disk-key", ""))
+    .map((argument) => argument.replace(`path=${JAIL_RUN}/`, `path=${directory}/`))
+    .map((argument) => paths.reduce((text, [inJail, path]) => text.replace(inJail, path), argument));
+}
+
+async function connected(path: string): Promise<QmpClient> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await QmpClient.connect(path, { timeoutMs: 3000 });
+    } catch (error) {
+      if (attempt > 10_000) throw error;
+      await delay(1);
+    }
+  }
+}
