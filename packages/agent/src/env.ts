@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { z } from "zod";
+import * as z from "zod";
 import { GUEST_NATIVE_PATH } from "../native/guest-native.ts";
 
 const absolutePath = z.string().regex(/^\/[^\0]*$/);

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { ERRORS, type ErrorCode, isErrorCode } from "./errors.ts";
 
 /** Small facts a caller can act on (`{ limit, used, plan }`); never secrets, never free text from inside. */

@@ -2,7 +2,7 @@
  * Socket.IO between browser and gateway. Polling is off; `Origin` is matched exactly before the upgrade.
  * Both ends pass `parser: socketParser` (socket-parser.ts).
  */
-import { z } from "zod";
+import * as z from "zod";
 import { errorDetails } from "./atoll-error.ts";
 import { uuid } from "./ids.ts";
 

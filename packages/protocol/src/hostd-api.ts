@@ -1,5 +1,5 @@
 /** hostd's HTTP API for the control plane, JSON over its Unix socket. Unknown keys are refused: a caller with a typo must hear of it. */
-import { z } from "zod";
+import * as z from "zod";
 import { uuid, workspaceSlug } from "./ids.ts";
 import { egressPreset } from "./messages/egress.ts";
 import { isolation, workspaceStatus } from "./workspace-status.ts";

@@ -7,7 +7,7 @@
  * guest: user bytes cannot contain it. A machine fresh from a template still expects its template's token;
  * `linkToken` of the HELLO is what it expects from then on.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { ENTROPY_BYTES, LINK_TOKEN_BYTES } from "./limits.ts";
 import { egressPreset } from "./messages/egress.ts";
 

@@ -2,7 +2,7 @@
  * A message is declared once with `request` or `channel`; its type, validator, dispatch key and the callers
  * allowed to use it come from that value. Unknown keys from a peer are ignored (a newer peer may send more).
  */
-import { z } from "zod";
+import * as z from "zod";
 
 /** Who may open a stream of this name at the acceptor. hostd enforces it; the gateway never reads names. */
 export type Caller = "session" | "preview" | "host" | "guest";

@@ -2,7 +2,7 @@
  * First message on a connection of the gateway to hostd's link socket. The gateway sends it and then passes
  * bytes: the browser's mux and hostd's are the two ends.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { errorDetails } from "./atoll-error.ts";
 import { uuid } from "./ids.ts";
 import { workspaceStatus } from "./workspace-status.ts";

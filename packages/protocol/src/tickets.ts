@@ -1,5 +1,5 @@
 /** Claims of the signed passes (JWT, EdDSA). Each kind has its own audience, so none can stand in for another. */
-import { z } from "zod";
+import * as z from "zod";
 import { previewPort, uuid, workspaceSlug } from "./ids.ts";
 
 export const TICKET_ISSUER = "atoll-web";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { uuid } from "./ids.ts";
 import { egressPreset } from "./messages/egress.ts";
 

@@ -3,13 +3,14 @@
  * names and decides. The only thing of the agent that listens on TCP, and it offers nothing of the agent.
  */
 
-import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { MuxStream } from "@atoll/protocol/mux-stream";
 import { joinSocket } from "../ports/join-socket.ts";
 import { endToEndHeaders } from "./end-to-end-headers.ts";
+import { createServer, request } from "./node-http.ts";
 import { absoluteTarget, connectTarget, type ProxyTarget } from "./proxy-target.ts";
 import { refusalOf } from "./refusal.ts";
 import { UpstreamAgent } from "./upstream-agent.ts";

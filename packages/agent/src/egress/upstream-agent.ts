@@ -1,6 +1,7 @@
-import { Agent, type ClientRequest } from "node:http";
+import type { ClientRequest } from "node:http";
 import type { Duplex } from "node:stream";
 import type { MuxStream } from "@atoll/protocol/mux-stream";
+import { Agent } from "./node-http.ts";
 import type { ProxyTarget } from "./proxy-target.ts";
 import { StreamSocket } from "./stream-socket.ts";
 

@@ -1,7 +1,7 @@
-import { randomBytes } from "node:crypto";
 import { opendir, rename, rmdir, unlink } from "node:fs/promises";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { hasErrno } from "../system/has-errno.ts";
+import { randomName } from "../system/random-name.ts";
 import { lookAt } from "./file-entry.ts";
 import { findPlace, GuestFolder, TEMPORARY_PREFIX } from "./guest-folder.ts";
 
@@ -44,7 +44,7 @@ async function empty(folder: GuestFolder, descent: Descent): Promise<void> {
     const path = Buffer.concat([Buffer.from(`${folder.path}/`), name as unknown as Buffer]);
     if (await unlinkIfNoFolder(path)) continue;
     if (descent.depth >= DEPTH_MAX) {
-      await rename(path, descent.top.entry(`${TEMPORARY_PREFIX}${randomBytes(8).toString("hex")}`));
+      await rename(path, descent.top.entry(`${TEMPORARY_PREFIX}${randomName(8)}`));
       descent.moved.count++;
       continue;
     }

@@ -1,4 +1,4 @@
-import type { BigIntStats } from "node:fs";
+import { type BigIntStats, lstatSync } from "node:fs";
 import { lstat, stat } from "node:fs/promises";
 import type { FileEntry, fileKind } from "@atoll/protocol/messages/files";
 import type { z } from "zod";
@@ -37,6 +37,12 @@ export async function readEntry(folder: GuestFolder, name: string): Promise<File
   } catch {
     return entry;
   }
+}
+
+/** The same without a thread; undefined for a symlink, which may lead anywhere, and when nothing is there. */
+export function readEntryInPlace(folder: GuestFolder, name: string): FileEntry | undefined {
+  const facts = lstatSync(folder.entry(name), { bigint: true, throwIfNoEntry: false });
+  return facts === undefined || facts.isSymbolicLink() ? undefined : entryOf(name, facts);
 }
 
 /** Undefined when nothing is there. */

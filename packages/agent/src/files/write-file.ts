@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { type BigIntStats, constants } from "node:fs";
 import { type FileHandle, link, open, rename, unlink } from "node:fs/promises";
 import { basename } from "node:path";
@@ -7,6 +6,7 @@ import type { ParsedParamsOf } from "@atoll/protocol/message";
 import type { FileEntry, filesWrite } from "@atoll/protocol/messages/files";
 import type { MuxStream } from "@atoll/protocol/mux-stream";
 import { hasErrno } from "../system/has-errno.ts";
+import { randomName } from "../system/random-name.ts";
 import { entryOf, lookAt, versionOf } from "./file-entry.ts";
 import { findPlace, type GuestPlace, TEMPORARY_PREFIX } from "./guest-folder.ts";
 import { withTurn } from "./place-turn.ts";
@@ -44,7 +44,7 @@ class TemporaryFile {
   #isThere = false;
 
   constructor(place: GuestPlace) {
-    this.path = place.folder.entry(`${TEMPORARY_PREFIX}${randomBytes(8).toString("hex")}`);
+    this.path = place.folder.entry(`${TEMPORARY_PREFIX}${randomName(8)}`);
   }
 
   async open(): Promise<FileHandle> {

@@ -76,7 +76,7 @@ export class PortWatch {
   async #look(): Promise<ListeningPort[]> {
     const sockets = (await readListeningSockets())
       .filter(({ port }) => port > 0 && !this.#options.reservedPorts.has(port))
-      .sort((a, b) => a.port - b.port || a.address.localeCompare(b.address))
+      .sort((a, b) => a.port - b.port || (a.address < b.address ? -1 : 1))
       // One socket per process with SO_REUSEPORT: it is one port to people.
       .filter((socket, index, all) => !isSamePlace(socket, all[index - 1]))
       .slice(0, PORTS_MAX);

@@ -1,5 +1,7 @@
 import { readdir, readFile, readlink } from "node:fs/promises";
 
+import { withoutControls } from "../system/without-controls.ts";
+
 export interface SocketOwner {
   pid: number;
   process: string;
@@ -32,5 +34,5 @@ async function socketsOf(pid: string): Promise<string[]> {
 
 async function nameOf(pid: string): Promise<string> {
   const name = await readFile(`/proc/${pid}/comm`, "utf8").catch(() => "");
-  return name.replace(/\p{Cc}/gu, "").slice(0, 64);
+  return withoutControls(name).slice(0, 64);
 }

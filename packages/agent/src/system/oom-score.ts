@@ -4,14 +4,18 @@ import { writeFileSync } from "node:fs";
 const AGENT_SCORE = -900;
 
 export function protectFromOutOfMemory(): void {
-  writeFileSync("/proc/self/oom_score_adj", String(AGENT_SCORE));
+  setScore("self", AGENT_SCORE);
 }
 
 /** Children inherit the protection. Called right after a program was started. */
 export function exposeToOutOfMemory(pid: number): void {
+  setScore(pid, 0);
+}
+
+function setScore(process: number | "self", score: number): void {
   try {
-    writeFileSync(`/proc/${pid}/oom_score_adj`, "0");
+    writeFileSync(`/proc/${process}/oom_score_adj`, String(score));
   } catch {
-    // It is gone already, or this is no guest and the score may not be changed.
+    // The program is gone already, or this is no guest and scores may not be changed.
   }
 }

@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import { z } from "zod";
+import * as z from "zod";
 
 /** The native half of node-pty. Its own JavaScript half blocks on input nobody reads and drops output at exit. */
 export interface PtyBinding {

@@ -1,4 +1,4 @@
-import { writeSync } from "node:fs";
+import { readSync, writeSync } from "node:fs";
 import { constants } from "node:os";
 import { ReadStream } from "node:tty";
 import type { Clock } from "@atoll/base/clock";
@@ -7,6 +7,12 @@ import { ptyBinding } from "./pty-binding.ts";
 
 /** A background program may keep the terminal open after its shell ended; what it still says in this time is kept. */
 const AFTER_EXIT_MS = 250;
+/** What one read of a terminal gives at most, however much waits. */
+const PTY_READ_BYTES = 4095;
+/** A read of this size is no echo and no prompt: more follows, and is read together after a moment. */
+const FLOOD_BYTES = 2048;
+const GATHER_MS = 2;
+const BUFFER_BYTES = 64 * 1024;
 /** Input a program does not read is offered again at these growing intervals, and whenever it writes something. */
 const INPUT_RETRY_MIN_MS = 5;
 const INPUT_RETRY_MAX_MS = 500;
@@ -25,6 +31,7 @@ export interface PtyOptions {
   uid: number;
   gid: number;
   clock: Clock;
+  /** `bytes` are valid during the call only. */
   onOutput: (bytes: Uint8Array) => void;
   /** Once, after the last output. */
   onExit: (exit: PtyExit) => void;
@@ -36,7 +43,11 @@ export class Pty {
   readonly #fd: number;
   readonly #clock: Clock;
   readonly #onExit: (exit: PtyExit) => void;
+  readonly #onOutput: (bytes: Uint8Array) => void;
   readonly #output: ReadStream;
+  readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  #isPaused = false;
+  #cancelGather: (() => void) | undefined;
   #exit: PtyExit | undefined;
   #cancelDrain: (() => void) | undefined;
   #pending: { bytes: Uint8Array; done: () => void } | undefined;
@@ -65,12 +76,12 @@ export class Pty {
     this.#fd = child.fd;
     this.#clock = options.clock;
     this.#onExit = options.onExit;
-    this.#output = new ReadStream(child.fd);
-    this.#output.on("data", (chunk: Buffer) => {
-      options.onOutput(chunk);
-      if (this.#pending) this.#offerInput();
-      if (this.#exit) this.#awaitDrain();
+    this.#onOutput = options.onOutput;
+    this.#output = new ReadStream(child.fd, {
+      // Read into one buffer; the listener copies what it keeps.
+      onread: { buffer: this.#buffer, callback: (count) => this.#onRead(count) },
     });
+    this.#output.resume();
     // EIO is how Linux says that the last program closed the terminal.
     this.#output.on("error", () => this.#output.destroy());
     this.#output.on("end", () => this.#output.destroy());
@@ -92,11 +103,15 @@ export class Pty {
   }
 
   pause(): void {
-    if (this.#exit === undefined) this.#output.pause();
+    if (this.#exit !== undefined) return;
+    this.#isPaused = true;
+    this.#output.pause();
   }
 
   resume(): void {
-    this.#output.resume();
+    this.#isPaused = false;
+    // While output gathers, the end of that reads on.
+    if (this.#cancelGather === undefined) this.#output.resume();
   }
 
   /** Hangs up: the programs get SIGHUP from the kernel, the shell's group gets SIGKILL when it did not go. */
@@ -116,6 +131,43 @@ export class Pty {
     } catch {
       // The last of the group went by itself.
     }
+  }
+
+  /** A lone small read goes on at once. Returns false when more is coming fast, so that it is gathered. */
+  #onRead(count: number): boolean {
+    this.#deliver(count);
+    if (this.#isPaused) return false;
+    if (count < FLOOD_BYTES || this.#exit !== undefined) return true;
+    this.#cancelGather = this.#clock.schedule(GATHER_MS, () => this.#takeGathered());
+    return false;
+  }
+
+  #takeGathered(): void {
+    this.#cancelGather = undefined;
+    if (this.#isPaused || this.#output.destroyed) return;
+    const count = this.#readAll();
+    if (count > 0) this.#deliver(count);
+    if (count < FLOOD_BYTES || this.#exit !== undefined) this.#output.resume();
+    else this.#cancelGather = this.#clock.schedule(GATHER_MS, () => this.#takeGathered());
+  }
+
+  /** What lies in the kernel, up to the buffer's size. */
+  #readAll(): number {
+    let total = 0;
+    try {
+      for (let count = PTY_READ_BYTES; count === PTY_READ_BYTES && total < BUFFER_BYTES; total += count) {
+        count = readSync(this.#fd, this.#buffer, total, Math.min(PTY_READ_BYTES, BUFFER_BYTES - total), null);
+      }
+    } catch {
+      // Nothing more now, or the end: the stream that reads on after this sees which.
+    }
+    return total;
+  }
+
+  #deliver(count: number): void {
+    this.#onOutput(this.#buffer.subarray(0, count));
+    if (this.#pending) this.#offerInput();
+    if (this.#exit) this.#awaitDrain();
   }
 
   #offerInput(): void {
@@ -155,6 +207,9 @@ export class Pty {
     this.#exit = { exitCode: signal === 0 ? exitCode : null, signal: name ?? null };
     if (this.#output.closed) this.#finish();
     else {
+      this.#isPaused = false;
+      this.#cancelGather?.();
+      this.#cancelGather = undefined;
       // Whatever the viewers do, the rest of the output is read now: it is at most the kernel's buffer.
       this.#output.resume();
       this.#awaitDrain();
@@ -168,6 +223,7 @@ export class Pty {
 
   #onOutputClosed(): void {
     this.#cancelDrain?.();
+    this.#cancelGather?.();
     this.#cancelRetry?.();
     this.#offerInput();
     if (this.#exit) this.#finish();

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { basename } from "node:path";
 import type { Clock } from "@atoll/base/clock";
 import { AtollError } from "@atoll/protocol/atoll-error";
@@ -9,6 +8,7 @@ import type { MuxStream } from "@atoll/protocol/mux-stream";
 import { LatestSender } from "../link/latest-sender.ts";
 import { loginShell } from "../system/login-shell.ts";
 import { exposeToOutOfMemory } from "../system/oom-score.ts";
+import { randomName } from "../system/random-name.ts";
 import { startFolder } from "../system/start-folder.ts";
 import type { UserAccount } from "../system/user-account.ts";
 import { Terminal } from "./terminal.ts";
@@ -77,7 +77,7 @@ export class TerminalRegistry {
     if (argv.some((word) => word.includes("\0")))
       throw new AtollError("request.invalid", "NUL in an argument");
     // Random: an id of an earlier life of the agent must not lead to another program's output.
-    const terminalId = randomBytes(5).toString("hex");
+    const terminalId = randomName(5);
     const terminal = startTerminal({
       terminalId,
       title: basename(argv[0] as string).slice(0, 200),

@@ -1,3 +1,5 @@
+import { withoutControls } from "../system/without-controls.ts";
+
 const ESC = 0x1b;
 const BEL = 0x07;
 const CLOSE_BRACKET = 0x5d;
@@ -61,6 +63,8 @@ export class TitleScanner {
 
 /** Control characters and those that reorder the text around them have no place in a tab. */
 function cleanTitle(text: string): string {
-  const clean = text.replace(/[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffd]/gu, "").trim();
+  const clean = withoutControls(text)
+    .replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffd]/g, "")
+    .trim();
   return clean.slice(0, TITLE_MAX_CHARACTERS).replace(/[\ud800-\udbff]$/, "");
 }

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { request } from "../message.ts";
 
 /** Round trip to the guest agent; the status bar's latency. */

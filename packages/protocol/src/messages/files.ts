@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { FILE_EDIT_MAX_BYTES, PATH_MAX_BYTES } from "../limits.ts";
 import { channel, request } from "../message.ts";
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { previewPort } from "../ids.ts";
 import { channel } from "../message.ts";
 

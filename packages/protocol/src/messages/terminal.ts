@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { PATH_MAX_BYTES, PROCESS_ARGV_MAX_BYTES, TERMINAL_GRID_MAX } from "../limits.ts";
 import { channel, request } from "../message.ts";
 
