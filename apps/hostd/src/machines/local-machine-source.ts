@@ -118,10 +118,11 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
   ): Promise<{ machine: Machine; disk: WorkspaceDisk; linkToken: string }> {
     const directory = this.#disks.directory(disk.diskId);
     const template = await this.#disks.templateOf(disk);
-    const epoch = await directory.raiseEpoch(disk.epoch);
     const key = await this.#options.keys.unwrapWorkspaceKey(request);
+    let epoch: number;
     let machine: Machine;
     try {
+      epoch = await directory.raiseEpoch(disk.epoch);
       machine = await this.#disks.launch(key, request, disk, template, { kind: "boot" });
     } finally {
       key.fill(0);

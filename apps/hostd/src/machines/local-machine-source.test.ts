@@ -1,0 +1,318 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { access, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ManualClock } from "@atoll/base/manual-clock";
+import { LocalKeyStore } from "@atoll/keys/local-key-store";
+import { AtollError } from "@atoll/protocol/atoll-error";
+import { expect, test } from "vitest";
+import { FakeHypervisor, FakeMachineHost } from "../hypervisor/fake/fake-hypervisor.ts";
+import type { Machine } from "../hypervisor/hypervisor.ts";
+import { GuestProbe } from "../testing/guest-probe.ts";
+import { LocalMachineSource } from "./local-machine-source.ts";
+import type { MachineRequest, WorkspaceDisk } from "./machine-source.ts";
+
+const SIZE = { cpus: 1, memoryMb: 512, diskMb: 64 };
+const IMAGE = { key: "image", kernelPath: "", initramfsPath: "", layerPaths: [], kernelArguments: "" };
+/** Makes the file named before the size: what stays of `qemu-img create` when nobody reads the disk. */
+const FAKE_QEMU_IMG = ["sh", "-c", 'while [ $# -gt 2 ]; do shift; done; : >"$1"', "qemu-img"];
+const TEMPLATE_TOKEN = "ab".repeat(32);
+
+class TestSource implements AsyncDisposable {
+  readonly directory: string;
+  readonly host: FakeMachineHost;
+  readonly hypervisor: FakeHypervisor;
+  readonly source: LocalMachineSource;
+  readonly keys: LocalKeyStore;
+  readonly clock = new ManualClock();
+  readonly faults: unknown[] = [];
+  bakeCount = 0;
+
+  private constructor(
+    directory: string,
+    host: FakeMachineHost,
+    keys: LocalKeyStore,
+    poolSize: number,
+    print: string,
+  ) {
+    this.directory = directory;
+    this.host = host;
+    this.keys = keys;
+    this.hypervisor = new FakeHypervisor(host, print);
+    this.source = new LocalMachineSource({
+      dataDirectory: directory,
+      hypervisor: this.hypervisor,
+      keys,
+      images: {
+        byName: async (name) => {
+          if (name !== "base") throw new AtollError("image.unknown");
+          return IMAGE;
+        },
+        byKey: async () => IMAGE,
+      },
+      qemuImgCommand: FAKE_QEMU_IMG,
+      scratchDirectory: join(directory, "scratch"),
+      prepareGuest: (machine) => this.prepareGuest(machine),
+      warm: { image: "base", size: SIZE },
+      poolSize,
+      onFault: (error) => this.faults.push(error),
+      clock: this.clock,
+    });
+  }
+
+  static async open(options: { poolSize?: number; previous?: TestSource; fingerprint?: string } = {}) {
+    const directory = options.previous?.directory ?? (await mkdtemp(join(tmpdir(), "atoll-source-")));
+    const host = options.previous?.host ?? new FakeMachineHost();
+    const keys = await LocalKeyStore.open({ directory: join(directory, "keys") });
+    return new TestSource(directory, host, keys, options.poolSize ?? 0, options.fingerprint ?? "fake 1");
+  }
+
+  prepareGuest = async (machine: Machine): Promise<{ linkToken: string }> => {
+    this.bakeCount++;
+    const guest = await GuestProbe.start(machine, { reason: "boot", linkToken: TEMPLATE_TOKEN });
+    await guest.count();
+    guest.close();
+    return { linkToken: TEMPLATE_TOKEN };
+  };
+
+  get workspaces(): Promise<string[]> {
+    return readdir(join(this.directory, "workspaces"));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.source[Symbol.asyncDispose]();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+const newRequest = (): MachineRequest => ({
+  workspaceId: randomUUID(),
+  ownerId: randomUUID(),
+  image: "base",
+  size: SIZE,
+});
+
+/** Created, counted to 2, and paused. */
+async function paused(at: TestSource) {
+  const request = newRequest();
+  const linkToken = randomBytes(32).toString("hex");
+  const created = await at.source.create(request);
+  const guest = await GuestProbe.start(created.machine, {
+    reason: "create",
+    expectedToken: created.linkToken,
+    linkToken,
+  });
+  expect(await guest.count()).toBe(2);
+  guest.close();
+  const snapshot = await at.source.pause(request, created.disk, created.machine);
+  return { request, linkToken, disk: created.disk, snapshot };
+}
+
+test("a workspace is created from the template, paused without a process, and resumed where it was", async () => {
+  await using at = await TestSource.open();
+  await at.source.sweep(new Set());
+  const { request, linkToken, disk, snapshot } = await paused(at);
+  expect(at.host.machines.size).toBe(0);
+  expect(await at.source.findSnapshot(request.workspaceId, disk)).toEqual(snapshot);
+  expect(await at.source.findSnapshot(randomUUID(), disk)).toBeUndefined();
+  const resumed = await at.source.resume(request, disk, snapshot);
+  expect(resumed.disk).toEqual({ ...disk, epoch: disk.epoch + 1 });
+  const guest = await GuestProbe.start(resumed.machine, {
+    reason: "resume",
+    expectedToken: linkToken,
+    linkToken,
+  });
+  expect(await guest.count()).toBe(3);
+  guest.close();
+  expect(at.faults).toEqual([]);
+});
+
+test("creates at the same time share one bake and nothing else", async () => {
+  await using at = await TestSource.open();
+  await at.source.sweep(new Set());
+  const requests = [newRequest(), newRequest(), newRequest()];
+  const created = await Promise.all(requests.map((request) => at.source.create(request)));
+  expect(at.bakeCount).toBe(1);
+  expect(new Set(created.map(({ disk }) => disk.diskId)).size).toBe(3);
+  expect(new Set(created.map(({ keyCommitment }) => keyCommitment)).size).toBe(3);
+  expect(new Set(created.map(({ machine }) => machine.record.pid)).size).toBe(3);
+  expect(at.source.templateState).toBe("ready");
+});
+
+test("a bake that fails leaves nothing and is tried again", async () => {
+  await using at = await TestSource.open();
+  const { prepareGuest } = at;
+  at.prepareGuest = async () => {
+    throw new AtollError("request.timeout", "no agent");
+  };
+  await at.source.sweep(new Set());
+  await expect(at.source.create(newRequest())).rejects.toMatchObject({ code: "template.unavailable" });
+  expect(await readdir(join(at.directory, "templates"))).toEqual([]);
+  expect(at.host.machines.size).toBe(0);
+  at.prepareGuest = prepareGuest;
+  await at.source.create(newRequest());
+});
+
+test("the pool fills ahead, is claimed without making, and refills when the start is over", async () => {
+  await using at = await TestSource.open({ poolSize: 2 });
+  await at.source.sweep(new Set());
+  await expect.poll(() => at.source.readyCount).toBe(2);
+  const ready = await at.workspaces;
+  const { disk } = await at.source.create(newRequest());
+  expect(ready).toContain(disk.diskId);
+  expect(at.source.readyCount).toBe(1);
+  at.clock.advance(60_000);
+  await expect.poll(() => at.source.readyCount).toBe(2);
+  expect(await at.workspaces).toHaveLength(3);
+});
+
+test("a waiting machine that dies is dropped with its disk", async () => {
+  await using at = await TestSource.open({ poolSize: 1 });
+  await at.source.sweep(new Set());
+  await expect.poll(() => at.source.readyCount).toBe(1);
+  for (const machine of at.host.machines.values()) machine.end({ reason: "crashed", detail: "" });
+  await expect.poll(() => at.workspaces).toEqual([]);
+  expect(at.source.readyCount).toBe(0);
+  await at.source.create(newRequest());
+});
+
+test("disposing ends the pool's machines and removes their disks, not those of workspaces", async () => {
+  const at = await TestSource.open({ poolSize: 2 });
+  await at.source.sweep(new Set());
+  const { disk, machine } = await at.source.create(newRequest());
+  at.clock.advance(60_000);
+  await expect.poll(() => at.source.readyCount).toBe(2);
+  await at.source[Symbol.asyncDispose]();
+  expect(await at.workspaces).toEqual([disk.diskId]);
+  expect([...at.host.machines.keys()]).toEqual([machine.record.pid]);
+  await rm(at.directory, { recursive: true });
+});
+
+test("after a kill -9 the next life keeps what the journal names and ends the rest", async () => {
+  await using killed = await TestSource.open({ poolSize: 2 });
+  await killed.source.sweep(new Set());
+  await expect.poll(() => killed.source.readyCount).toBe(2);
+  const { disk, machine } = await killed.source.create(newRequest());
+  await mkdir(join(killed.directory, "templates", ".baking-half"));
+  await using next = await TestSource.open({ previous: killed });
+  await next.hypervisor.adopt(machine.record);
+  await next.source.sweep(new Set([disk.diskId]));
+  expect(await next.workspaces).toEqual([disk.diskId]);
+  expect([...next.host.machines.keys()]).toEqual([machine.record.pid]);
+  expect(await readdir(join(next.directory, "templates"))).toEqual([disk.templateId]);
+  expect(next.bakeCount).toBe(0);
+});
+
+test("a snapshot is used once: after resume and after boot it is refused and gone", async () => {
+  await using at = await TestSource.open();
+  await at.source.sweep(new Set());
+  const first = await paused(at);
+  const resumed = await at.source.resume(first.request, first.disk, first.snapshot);
+  await resumed.machine.kill();
+  for (const disk of [first.disk, resumed.disk]) {
+    await expect(at.source.resume(first.request, disk, first.snapshot)).rejects.toMatchObject({
+      code: "snapshot.invalid",
+    });
+    expect(await at.source.findSnapshot(first.request.workspaceId, disk)).toBeUndefined();
+  }
+  const second = await paused(at);
+  const booted = await at.source.boot(second.request, second.disk);
+  expect(booted.disk.epoch).toBe(second.disk.epoch + 1);
+  await booted.machine.kill();
+  await expect(at.source.resume(second.request, booted.disk, second.snapshot)).rejects.toMatchObject({
+    code: "snapshot.invalid",
+  });
+});
+
+test("damage is invalid, another monitor or size is incompatible, and the disk boots all the same", async () => {
+  await using at = await TestSource.open();
+  await at.source.sweep(new Set());
+  const { request, disk, snapshot } = await paused(at);
+  const other = { ...request, size: { ...SIZE, memoryMb: 1024 } };
+  await expect(at.source.resume(other, disk, snapshot)).rejects.toMatchObject({
+    code: "snapshot.incompatible",
+  });
+  await using updated = await TestSource.open({ previous: at, fingerprint: "fake 2" });
+  await expect(updated.source.resume(request, disk, snapshot)).rejects.toMatchObject({
+    code: "snapshot.incompatible",
+  });
+  const sealed = join(at.directory, "workspaces", disk.diskId, "snapshots", `${snapshot.snapshotId}.sealed`);
+  await truncate(sealed, snapshot.sizeBytes - 1);
+  await expect(at.source.resume(request, disk, snapshot)).rejects.toMatchObject({ code: "snapshot.invalid" });
+  const bytes = await readFile(sealed);
+  await writeFile(sealed, Buffer.concat([bytes, Buffer.from([0])]));
+  await expect(at.source.resume(request, disk, snapshot)).rejects.toMatchObject({ code: "snapshot.invalid" });
+  expect(at.host.machines.size).toBe(0);
+  const booted = await at.source.boot(request, disk);
+  expect(booted.disk.epoch).toBe(disk.epoch + 1);
+});
+
+test("a pause that cannot be written leaves the machine running and no file", async () => {
+  await using at = await TestSource.open();
+  await at.source.sweep(new Set());
+  const request = newRequest();
+  const created = await at.source.create(request);
+  const guest = await GuestProbe.start(created.machine, {
+    reason: "create",
+    expectedToken: created.linkToken,
+  });
+  const snapshots = join(at.directory, "workspaces", created.disk.diskId, "snapshots");
+  // A file where the directory has to be.
+  await writeFile(snapshots, "");
+  await expect(at.source.pause(request, created.disk, created.machine)).rejects.toThrow();
+  expect(await guest.count()).toBe(2);
+  await expect(
+    at.source.pause({ ...request, size: { ...SIZE, memoryMb: 2 ** 40 } }, created.disk, created.machine),
+  ).rejects.toMatchObject({ code: "host.disk_full" });
+  expect(await guest.count()).toBe(3);
+  guest.close();
+});
+
+test("destroying takes the key first, then the data, and answers the same times again", async () => {
+  await using at = await TestSource.open();
+  await at.source.sweep(new Set());
+  const { request, disk, snapshot } = await paused(at);
+  const { workspaceId, ownerId } = request;
+  const times = await at.source.destroy(workspaceId, ownerId, disk);
+  at.clock.advance(1000);
+  expect(await at.source.destroy(workspaceId, ownerId, disk)).toEqual(times);
+  expect(await at.workspaces).toEqual([]);
+  await expect(at.keys.unwrapWorkspaceKey(request)).rejects.toMatchObject({ code: "key.not_found" });
+  await expect(at.source.resume(request, disk, snapshot)).rejects.toBeInstanceOf(AtollError);
+  await expect(at.source.create(request)).rejects.toMatchObject({ code: "key.not_found" });
+  // The refused create gave its machine and disk back.
+  expect([at.host.machines.size, await at.workspaces]).toEqual([0, []]);
+});
+
+test("a create that is repeated after a crash gets a new disk and key", async () => {
+  await using at = await TestSource.open();
+  await at.source.sweep(new Set());
+  const request = newRequest();
+  const first = await at.source.create(request);
+  const again = await at.source.create(request);
+  expect(again.disk.diskId).not.toBe(first.disk.diskId);
+  expect(again.keyCommitment).not.toBe(first.keyCommitment);
+  await again.machine.kill();
+  const booted = await at.source.boot(request, again.disk);
+  await booted.machine.kill();
+});
+
+test("unknown images, foreign ids and lost templates are typed errors", async () => {
+  await using at = await TestSource.open();
+  await at.source.sweep(new Set());
+  await expect(at.source.create({ ...newRequest(), image: "other" })).rejects.toMatchObject({
+    code: "image.unknown",
+  });
+  const { request, disk, snapshot } = await paused(at);
+  const lost: WorkspaceDisk = { ...disk, templateId: "../../keys" };
+  await expect(at.source.boot(request, lost)).rejects.toMatchObject({ code: "template.unavailable" });
+  await expect(at.source.boot(request, { ...disk, diskId: "../../keys" })).rejects.toThrow();
+  const foreign = { ...request, ownerId: randomUUID() };
+  await expect(at.source.boot(foreign, disk)).rejects.toMatchObject({ code: "key.not_found" });
+  await expect(
+    at.source.resume({ ...request, workspaceId: randomUUID() }, disk, snapshot),
+  ).rejects.toMatchObject({
+    code: "snapshot.invalid",
+  });
+  await access(join(at.directory, "workspaces", disk.diskId, "disk.qcow2"));
+});
