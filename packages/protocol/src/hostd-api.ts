@@ -47,6 +47,8 @@ export const deleteAnswer = z.object({
 
 /** POST /v1/sessions/revoke — ends the live sessions of a sign-in or a user within a second. */
 export const revokeSessions = z.strictObject({ userId: uuid, authSessionId: uuid.optional() });
+/** How many live connections, sessions and previews, it ended. */
+export const revokeAnswer = z.object({ endedCount: z.number().int().nonnegative() });
 
 export const hostHealth = z.object({
   ok: z.literal(true),
@@ -59,6 +61,7 @@ export const hostHealth = z.object({
   poolReadyCount: z.number().int(),
 });
 
+/** GET /v1/workspaces; GET /v1/workspaces/:id answers one status. Erased ones stay listed: they are the evidence. */
 export const workspaceList = z.object({ workspaces: z.array(workspaceStatus) });
 
 /** GET /v1/events: one JSON status per line, all current ones first, then each change. An empty line every 15 s. */
