@@ -7,7 +7,7 @@ import { execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createConnection } from "node:net";
+import { createConnection, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -26,8 +26,18 @@ export interface BareRestoreOptions {
   template: Template;
 }
 
-/** Milliseconds from starting QEMU to the agent's first answer. The disk, plain qcow2, is made before. */
-export async function bareRestore({ vmm, image, template }: BareRestoreOptions): Promise<number> {
+export interface BareMachine extends AsyncDisposable {
+  pid: number;
+  /** From starting QEMU to the agent's first answer. */
+  restoredMs: number;
+  /** The link behind the handshake, paused. */
+  duplex: Socket;
+  /** Bytes already read behind the handshake. */
+  early: Uint8Array;
+}
+
+/** The disk, plain qcow2, is made before the clock starts. */
+export async function startBareMachine({ vmm, image, template }: BareRestoreOptions): Promise<BareMachine> {
   const directory = await mkdtemp("/dev/shm/atoll-b0-");
   const disk = join(directory, "disk.qcow2");
   const [qemuImg = "", ...rest] = vmm.qemuImgCommand;
@@ -55,7 +65,7 @@ export async function bareRestore({ vmm, image, template }: BareRestoreOptions):
     await qmp.execute("migrate-incoming", { uri: `file:${template.deviceStatePath}` }, z.unknown());
     await loaded;
     await qmp.execute("cont", {}, z.unknown());
-    await connectGuest({
+    const { early } = await connectGuest({
       duplex,
       expectedToken: template.linkToken,
       linkToken: randomBytes(32).toString("hex"),
@@ -64,12 +74,25 @@ export async function bareRestore({ vmm, image, template }: BareRestoreOptions):
       egress: "off",
       timeoutMs: 60_000,
     });
-    return performance.now() - startedAtMs;
-  } finally {
+    const restoredMs = performance.now() - startedAtMs;
+    return { pid: qemu.pid ?? 0, restoredMs, duplex, early, [Symbol.asyncDispose]: end };
+  } catch (error) {
+    await end();
+    throw error;
+  }
+
+  async function end(): Promise<void> {
+    const gone = once(qemu, "exit");
     qemu.kill("SIGKILL");
-    await once(qemu, "exit");
+    await gone;
     await rm(directory, { recursive: true });
   }
+}
+
+/** Milliseconds of one restore. */
+export async function bareRestore(options: BareRestoreOptions): Promise<number> {
+  await using machine = await startBareMachine(options);
+  return machine.restoredMs;
 }
 
 /** Our machine's own shape, or the state would not load: with the machine's paths, unjailed, and a plain disk. */

@@ -1,0 +1,101 @@
+import { randomUUID } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { QemuHypervisor } from "@atoll/hostd/hypervisor/qemu/qemu-hypervisor";
+import { BuiltImages, readBuiltVmm } from "@atoll/hostd/images/built-images";
+import { type Template, TemplateStore } from "@atoll/hostd/templates/template-store";
+import { hostHealth } from "@atoll/protocol/hostd-api";
+import { PLANS } from "@atoll/protocol/plans";
+import { z } from "zod";
+import type { Stack } from "../scripts/start/stack.ts";
+import type { BareRestoreOptions } from "./b0.ts";
+import { HostdClient } from "./hostd-client.ts";
+
+const journalRecord = z.object({
+  workspaceId: z.string(),
+  machine: z.object({ pid: z.number() }).nullable(),
+});
+
+/** The host under measurement, asked as the control plane asks it. */
+export class BenchHost {
+  readonly stack: Stack;
+  readonly #api: HostdClient;
+  readonly ownerId = randomUUID();
+
+  constructor(stack: Stack) {
+    this.stack = stack;
+    this.#api = new HostdClient(stack.layout.hostdSocket);
+  }
+
+  async health(): Promise<z.infer<typeof hostHealth>> {
+    return hostHealth.parse(await this.#api.send("GET", "/healthz"));
+  }
+
+  /** Until the pool has `count` machines: a create must not wait for the one before it. */
+  async ready(count: number): Promise<void> {
+    while ((await this.health()).poolReadyCount < count) await delay(200);
+  }
+
+  /** Answers when the guest's agent has answered. */
+  async create(): Promise<string> {
+    const id = randomUUID();
+    const { cpus, memoryMb, diskMb } = PLANS.free;
+    const slug = `bench-${id.slice(0, 8)}`;
+    await this.#api.send("PUT", `/v1/workspaces/${id}`, {
+      ...{ ownerId: this.ownerId, slug, image: "base", cpus, memoryMb, diskMb },
+      ...{ egress: "off", idlePauseSeconds: 604_800 },
+    });
+    return id;
+  }
+
+  async pause(id: string): Promise<void> {
+    await this.#api.send("POST", `/v1/workspaces/${id}/pause`, {});
+  }
+
+  async resume(id: string): Promise<void> {
+    await this.#api.send("POST", `/v1/workspaces/${id}/resume`, {});
+  }
+
+  async stop(id: string): Promise<void> {
+    await this.#api.send("POST", `/v1/workspaces/${id}/stop`, {});
+  }
+
+  async delete(id: string): Promise<void> {
+    await this.#api.send("DELETE", `/v1/workspaces/${id}`);
+  }
+
+  async machinePid(id: string): Promise<number> {
+    const directory = join(this.stack.layout.data, "journal");
+    for (const name of await readdir(directory, { recursive: true })) {
+      if (!name.endsWith(".json")) continue;
+      const parsed = journalRecord.safeParse(JSON.parse(await readFile(join(directory, name), "utf8")));
+      if (parsed.success && parsed.data.workspaceId === id && parsed.data.machine)
+        return parsed.data.machine.pid;
+    }
+    throw new Error(`no machine of ${id}`);
+  }
+
+  /** What the bare reference restores: the very template that creates come from. */
+  async bareOptions(cacheDirectory: string): Promise<BareRestoreOptions> {
+    const vmm = await readBuiltVmm(cacheDirectory);
+    const images = await BuiltImages.open({ cacheDirectory, names: ["base"] });
+    const { isolation } = await this.health();
+    const image = await images.filesFor(isolation).byName("base");
+    return { vmm, image, template: await this.#template(image.key) };
+  }
+
+  async #template(imageKey: string): Promise<Template> {
+    const directory = join(this.stack.layout.data, "templates");
+    const store = new TemplateStore({
+      directory,
+      hypervisor: QemuHypervisor.prototype,
+      prepareGuest: () => Promise.reject(new Error("a benchmark bakes nothing")),
+    });
+    for (const name of await readdir(directory)) {
+      const template = await store.find(name);
+      if (template?.imageKey === imageKey && template.size.memoryMb === PLANS.free.memoryMb) return template;
+    }
+    throw new Error("the template of the first plan is not there");
+  }
+}

@@ -1,0 +1,214 @@
+/** `npm run bench`: our figures beside bare references, measured in turn on one host. Writes `bench/results.json`. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { Scope } from "@atoll/base/scope";
+import { MuxTransport } from "@atoll/hostd/link/mux-transport";
+import { AtollError } from "@atoll/protocol/atoll-error";
+import { STREAMS_PER_LINK } from "@atoll/protocol/limits";
+import { Progress } from "../scripts/bootstrap/progress.mjs";
+import { readEnv } from "../scripts/start/env.ts";
+import { prepare } from "../scripts/start/prepare.ts";
+import { startStack } from "../scripts/start/stack.ts";
+import { type BareMachine, bareRestore, startBareMachine } from "./b0.ts";
+import { BenchHost } from "./bench-host.ts";
+import { openBrowserSession } from "./browser-session.ts";
+import { agentRssMib, echoesMs, floodMbPerSecond, pingsMs, streamMbPerSecond } from "./measure-terminal.ts";
+import { cpuPercent, pssMib } from "./process-cost.ts";
+import { printRow, type Row, type RowInput, row, writeResults } from "./report.ts";
+import { interleaved, timedMs } from "./statistics.ts";
+
+const PAIRS = Number(process.env.BENCH_PAIRS ?? 20);
+const WARMUPS = 3;
+const COLD_BOOTS = 3;
+const KEYS = 400;
+const IDLE_SECONDS = 30;
+const CLONES = 8;
+const POOL_SIZE = "2";
+
+const scope = new Scope();
+try {
+  const data = await mkdtemp(join(tmpdir(), "atoll-bench-"));
+  scope.defer(() => rm(data, { recursive: true, force: true }));
+  process.env.ATOLL_POOL_SIZE = POOL_SIZE;
+  const env = readEnv({
+    ATOLL_DATA: data,
+    ATOLL_CACHE: process.env.ATOLL_CACHE ?? join(process.env.ATOLL_DATA ?? resolve(".data"), "cache"),
+    ATOLL_WEB_PORT: "7710",
+    ATOLL_GATEWAY_PORT: "7711",
+    ATOLL_PREVIEW_PORT: "7712",
+  });
+  const progress = new Progress(process.stderr);
+  await prepare({
+    cacheDirectory: env.cacheDirectory,
+    logs: join(data, "logs"),
+    progress,
+    signal: scope.signal,
+  });
+  const stack = await startStack({ env, progress, signal: new AbortController().signal });
+  scope.defer(() => stack.stop());
+  const host = new BenchHost(stack);
+  await host.ready(1);
+  const bare = await host.bareOptions(env.cacheDirectory);
+  const rows: Row[] = [];
+  const add = (input: RowInput) => {
+    const made = row(input);
+    rows.push(made);
+    printRow(made);
+  };
+
+  const creates = await interleaved(
+    PAIRS,
+    WARMUPS,
+    async () => {
+      await host.ready(1);
+      let id = "";
+      const ms = await timedMs(async () => {
+        id = await host.create();
+      });
+      await host.delete(id);
+      await host.ready(Number(POOL_SIZE));
+      return ms;
+    },
+    () => bareRestore(bare),
+  );
+  const b0 = { name: "bare restore", samples: creates.reference };
+  add({
+    name: "create to first answer",
+    unit: "ms",
+    ours: creates.ours,
+    reference: b0,
+    goal: { atMost: 1.3, of: "ratio" },
+  });
+
+  const id = await host.create();
+  const boots: number[] = [];
+  for (let count = 0; count < COLD_BOOTS; count++) {
+    await host.stop(id);
+    boots.push(await timedMs(() => host.resume(id)));
+  }
+  const cold = { name: "cold boot", samples: boots };
+  add({
+    name: "create against a cold boot",
+    unit: "ms",
+    ours: creates.ours,
+    reference: cold,
+    goal: { atMost: 0.1, of: "ratio" },
+  });
+  const coldBootedPss = await pssMib(await host.machinePid(id));
+  await host.delete(id);
+
+  const sleeper = await host.create();
+  const pauses: number[] = [];
+  const resumes = await interleaved(
+    PAIRS,
+    WARMUPS,
+    async () => {
+      pauses.push(await timedMs(() => host.pause(sleeper)));
+      return timedMs(() => host.resume(sleeper));
+    },
+    () => bareRestore(bare),
+  );
+  const b0Again = { name: "bare restore", samples: resumes.reference };
+  add({
+    name: "resume of a sealed machine",
+    unit: "ms",
+    ours: resumes.ours,
+    reference: b0Again,
+    goal: { atMost: 1.5, of: "ratio" },
+  });
+  add({ name: "pause to sealed on disk", unit: "ms", ours: pauses, reference: b0Again, goal: undefined });
+
+  {
+    using session = await openBrowserSession(host, sleeper, env.ports.gateway);
+    await using machine = await startBareMachine(bare);
+    const link = bareLink(machine);
+    await echoesMs(session.mux, 50);
+    await pingsMs(link, 50);
+    const echoes = await interleaved(
+      8,
+      1,
+      async () => median(await echoesMs(session.mux, KEYS / 8)),
+      async () => median(await pingsMs(link, KEYS / 8)),
+    );
+    add({
+      name: "terminal echo, browser socket to PTY",
+      unit: "ms",
+      ours: echoes.ours,
+      reference: { name: "raw echo on the link", samples: echoes.reference },
+      goal: { atMost: 5, of: "ratio" },
+    });
+    const floods = await interleaved(
+      3,
+      1,
+      () => floodMbPerSecond(session.mux),
+      () => streamMbPerSecond(link),
+    );
+    add({
+      name: "terminal flood",
+      unit: "MB/s",
+      ours: floods.ours,
+      reference: { name: "bytes of a program, bare link", samples: floods.reference },
+      goal: undefined,
+    });
+    add({
+      name: "agent memory",
+      unit: "MiB",
+      ours: [await agentRssMib(session.mux)],
+      reference: { name: "agent in a bare machine", samples: [await agentRssMib(link)] },
+      goal: { atMost: 60, of: "ours" },
+    });
+  }
+
+  const idle = await interleaved(
+    2,
+    0,
+    async () => cpuPercent(await host.machinePid(sleeper), IDLE_SECONDS),
+    async () => {
+      await using machine = await startBareMachine(bare);
+      await cpuPercent(machine.pid, 10);
+      return cpuPercent(machine.pid, IDLE_SECONDS);
+    },
+  );
+  add({
+    name: "idle machine, share of a core",
+    unit: "%",
+    ours: idle.ours,
+    reference: { name: "bare machine", samples: idle.reference },
+    goal: { atMost: 3, of: "ours" },
+  });
+
+  const clones: string[] = [];
+  while (clones.length < CLONES) clones.push(await host.create());
+  await cpuPercent(await host.machinePid(clones[CLONES - 1] ?? ""), 10);
+  add({
+    name: `memory of idle clone ${CLONES}`,
+    unit: "MiB",
+    ours: [await pssMib(await host.machinePid(clones[CLONES - 1] ?? ""))],
+    reference: { name: "cold-booted machine", samples: [coldBootedPss] },
+    goal: { atMost: 0.5, of: "ratio" },
+  });
+  for (const clone of [...clones, sleeper]) await host.delete(clone);
+
+  const { isolation } = await host.health();
+  writeResults(join(import.meta.dirname, "results.json"), isolation, rows);
+  if (rows.some(({ pass }) => !pass)) process.exitCode = 1;
+} finally {
+  await scope.close();
+}
+
+function bareLink(machine: BareMachine) {
+  const transport = new MuxTransport({
+    duplex: machine.duplex,
+    side: "client",
+    maxStreams: STREAMS_PER_LINK,
+    onOpen: (open) => open.refuse(new AtollError("egress.denied")),
+    onClosed: () => {},
+  });
+  transport.start(machine.early);
+  return transport.mux;
+}
+
+function median(samples: readonly number[]): number {
+  return [...samples].sort((a, b) => a - b)[Math.floor(samples.length / 2)] ?? Number.NaN;
+}

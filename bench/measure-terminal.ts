@@ -1,0 +1,85 @@
+import { call, openChannel } from "@atoll/protocol/call";
+import { corePing, coreStatus } from "@atoll/protocol/messages/core";
+import { processRun } from "@atoll/protocol/messages/process";
+import { terminalAttach, terminalClose, terminalOpen } from "@atoll/protocol/messages/terminal";
+import type { Mux } from "@atoll/protocol/mux";
+import { timedMs } from "./statistics.ts";
+
+const FLOOD_BYTES = 16 * 1024 * 1024;
+
+/** One key at a time to a terminal in raw mode that runs `cat`; each answer awaited before the next. */
+export async function echoesMs(mux: Mux, count: number): Promise<number[]> {
+  const argv = ["sh", "-c", "stty raw -echo; printf ready; exec cat"];
+  const { terminalId } = await call(mux, terminalOpen, { cols: 80, rows: 24, argv });
+  const terminal = await openChannel(mux, terminalAttach, { terminalId });
+  const items = terminal.items();
+  let greeting = "";
+  while (!greeting.includes("ready")) greeting += await nextText(items);
+  const samples: number[] = [];
+  for (let index = 0; index < count; index++) {
+    samples.push(
+      await timedMs(async () => {
+        await terminal.stream.write(new Uint8Array([97 + (index % 26)]));
+        await nextText(items);
+      }),
+    );
+  }
+  terminal.stream.reset();
+  await call(mux, terminalClose, { terminalId });
+  return samples;
+}
+
+async function nextText(items: AsyncGenerator<{ kind: string; bytes?: Uint8Array }>): Promise<string> {
+  for (;;) {
+    const next = await items.next();
+    if (next.done) throw new Error("the terminal ended");
+    if (next.value.bytes) return Buffer.from(next.value.bytes).toString("latin1");
+  }
+}
+
+/** MB/s of a terminal that prints without pause, as a viewer receives it. */
+export async function floodMbPerSecond(mux: Mux): Promise<number> {
+  const argv = [
+    "sh",
+    "-c",
+    `stty raw; printf ready; read start; head -c ${FLOOD_BYTES} /dev/zero | tr '\\0' x`,
+  ];
+  const { terminalId } = await call(mux, terminalOpen, { cols: 80, rows: 24, argv });
+  const terminal = await openChannel(mux, terminalAttach, { terminalId });
+  const items = terminal.items();
+  let greeting = "";
+  while (!greeting.includes("ready")) greeting += await nextText(items);
+  const ms = await timedMs(async () => {
+    await terminal.stream.write(new TextEncoder().encode("\n"));
+    for (let bytes = 0; bytes < FLOOD_BYTES; ) bytes += (await nextText(items)).length;
+  });
+  terminal.stream.reset();
+  await call(mux, terminalClose, { terminalId });
+  return FLOOD_BYTES / 1e6 / (ms / 1000);
+}
+
+/** MB/s of plain bytes from a program over one stream of the link. */
+export async function streamMbPerSecond(mux: Mux): Promise<number> {
+  const run = await openChannel(mux, processRun, {
+    argv: ["head", "-c", String(FLOOD_BYTES), "/dev/zero"],
+    timeoutMs: 120_000,
+  });
+  let bytes = 0;
+  const ms = await timedMs(async () => {
+    for await (const item of run.items()) if (item.kind === "data") bytes += item.bytes.length;
+  });
+  if (bytes !== FLOOD_BYTES) throw new Error(`${bytes} of ${FLOOD_BYTES} bytes came`);
+  return bytes / 1e6 / (ms / 1000);
+}
+
+/** A frame to the agent and back, no stream, no program. */
+export async function pingsMs(mux: Mux, count: number): Promise<number[]> {
+  const samples: number[] = [];
+  for (let index = 0; index < count; index++) samples.push(await timedMs(() => mux.ping()));
+  return samples;
+}
+
+export async function agentRssMib(mux: Mux): Promise<number> {
+  await call(mux, corePing, {});
+  return (await call(mux, coreStatus, {})).agentRssBytes / 2 ** 20;
+}
