@@ -137,19 +137,23 @@ export class Connection {
     if (this.#isClosed) return;
     this.#drop(new AtollError("link.lost"));
     this.state.update({ phase: { name: "connecting", attempt: this.#attempt } });
+    // An attempt that was given up may still speak; only the present one is heard.
+    const lost = (error: AtollError) => {
+      if (this.#mux === mux) this.#lost(error);
+    };
     const transport = this.#options.openTransport(() => this.#auth(), {
       onOpen: () => {},
       onBytes: (chunk) => mux.receive(chunk),
       onDrain: () => mux.drained(),
-      onClosed: (error) => this.#lost(error),
+      onClosed: lost,
     });
-    const mux = new Mux({
+    const mux: Mux = new Mux({
       side: "client",
       send: (bytes) => transport.send(bytes),
       maxStreams: STREAMS_PER_SESSION,
       onOpen: (open) => open.refuse(new AtollError("request.unknown")),
       onConnectionMessage: (message) => this.#onMessage(message),
-      onFatal: (error) => this.#lost(error),
+      onFatal: lost,
     });
     this.#transport = transport;
     this.#mux = mux;

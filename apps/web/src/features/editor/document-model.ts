@@ -4,6 +4,7 @@
  */
 import type { Clock } from "@atoll/base/clock";
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
+import { canRetry } from "../connection/reconnect-policy.ts";
 import type { FileClient, WriteExpectation } from "../files/file-client.ts";
 import { ModelState } from "../model-state.ts";
 import type { DraftStore } from "./draft-store.ts";
@@ -83,8 +84,17 @@ export class DocumentModel {
       if (draft && draft.text !== disk?.text) this.#restore(draft.text, draft.baseVersion, disk);
     } catch (cause) {
       const error = toAtollError(cause);
-      if (!this.#isClosed) this.state.update({ phase: "failed", error });
+      if (this.#isClosed) return;
+      // Without a link there is nothing to say yet: it goes on loading when the next one is up.
+      this.state.update({ phase: canRetry(error) ? "loading" : "failed", error });
     }
+  }
+
+  /** A link is up again: take up whatever the last one left undone. */
+  async reattach(): Promise<void> {
+    const { phase, error, isDirty } = this.state.get();
+    if (error && (phase === "failed" || phase === "loading")) await this.load();
+    else if (isDirty) await this.save();
   }
 
   /** Saves now; waits for a save under way first. Resolves when there is nothing left to try. */

@@ -39,11 +39,7 @@ export class EditorModel {
         }
       }),
       options.connection.onLink(async () => {
-        for (const document of this.state.get().documents) {
-          const { phase, isDirty } = document.state.get();
-          if (phase === "failed") void document.load();
-          else if (isDirty) void document.save();
-        }
+        for (const document of this.state.get().documents) void document.reattach();
       }),
     );
   }

@@ -19,8 +19,9 @@ export interface PreviewPaneProps {
 
 /** A server of the machine on an origin of its own: nothing in it can reach this page. */
 export function PreviewPane({ workspaceId, hostSuffix, target, onNavigate, onClose }: PreviewPaneProps) {
-  const { ports: model } = useModels();
+  const { ports: model, connection } = useModels();
   const { ports } = useModelState(model.state);
+  const { wasLinked } = useModelState(connection.state);
   const { port, path } = target;
   const { urlFor, openInTab } = usePreviewUrl(workspaceId);
   const [src, setSrc] = useState<string>();
@@ -38,8 +39,9 @@ export function PreviewPane({ workspaceId, hostSuffix, target, onNavigate, onClo
   }, [port, path]);
   useEffect(() => {
     setTyped(path);
-    void load();
-  }, [load, path]);
+    // Asking for a preview would wake the machine before this tab was let in.
+    if (wasLinked) void load();
+  }, [load, path, wasLinked]);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     const next = typed.startsWith("/") ? typed : `/${typed}`;

@@ -26,10 +26,10 @@ export function RefusalCard({ error, workspace }: { error: AtollError; workspace
   );
 
   function explanation(): ReactNode {
-    const { plan, limit } = error.details ?? {};
-    if (error.code === "plan.session_limit" && plan !== undefined) {
+    const { planLabel, limit } = error.details ?? {};
+    if (error.code === "plan.session_limit" && planLabel !== undefined) {
       const tabs = limit === 1 ? "one open tab" : `${limit ?? "a number of"} open tabs`;
-      return `The ${plan} plan allows ${tabs} for one workspace. Taking over ends the oldest one; nothing in it is lost.`;
+      return `The ${planLabel} plan allows ${tabs} for one workspace. Taking over ends the oldest one; nothing in it is lost.`;
     }
     return `${failure.why} ${failure.now}`;
   }
