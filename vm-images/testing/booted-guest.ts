@@ -2,13 +2,14 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { watch } from "node:fs";
 import { access, mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Scope } from "@atoll/base/scope";
 import type { GuestImage } from "../build/image-manifest.ts";
 import type { Vmm } from "../build-vmm.ts";
 import { formatDisk } from "../format-disk.ts";
-import { connectSocket, LineClient } from "./line-client.ts";
+import { LineClient } from "./line-client.ts";
 
 const BOOT_TIMEOUT_MS = 120_000;
 const MEMORY_MB = 512;
@@ -58,7 +59,10 @@ export class BootedGuest implements AsyncDisposable {
       const link = join(folder, "link.sock");
       await rm(link, { force: true });
       const signal = AbortSignal.timeout(BOOT_TIMEOUT_MS);
-      const bound = socketAppears(link, signal);
+      // QEMU dials us: the other way round a socket can be seen before anyone accepts on it.
+      const server = createServer().listen(link);
+      scope.defer(() => server.close());
+      const connected = once(server, "connection", { signal });
       const [command, ...rest] = bootArguments(options, diskPath, link);
       const qemu = spawn(command, rest, { stdio: ["ignore", "inherit", "inherit"] });
       scope.defer(async () => {
@@ -67,8 +71,8 @@ export class BootedGuest implements AsyncDisposable {
         qemu.kill("SIGKILL");
         await gone;
       });
-      await bound;
-      const client = scope.own(new LineClient(await connectSocket(link, signal)));
+      const [socket] = (await connected) as [Socket];
+      const client = scope.own(new LineClient(socket));
       await Promise.race([client.started(), once(signal, "abort")]);
       if (signal.aborted) throw new Error(`the guest did not answer:\n${await consoleTail(folder)}`);
       return new BootedGuest(client, diskPath, folder, qemu, scope);
@@ -125,7 +129,7 @@ function bootArguments(options: BootOptions, diskPath: string, link: string): [s
     ],
     ...["-drive", `id=disk,file=${diskPath},format=raw,if=none,discard=unmap`],
     ...["-device", "virtio-blk-pci,drive=disk,serial=disk"],
-    ...["-device", "virtio-serial-pci", "-chardev", `socket,id=link,path=${link},server=on,wait=off`],
+    ...["-device", "virtio-serial-pci", "-chardev", `socket,id=link,path=${link},server=off`],
     ...["-device", "virtserialport,chardev=link,name=org.atoll.link"],
     ...["-device", "virtio-rng-pci", "-device", "vmgenid,guid=auto"],
     ...["-serial", `file:${join(options.folder, "console.log")}`],
