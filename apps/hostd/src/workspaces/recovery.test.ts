@@ -88,13 +88,11 @@ it.each([true, false])(
   async (isAlive) => {
     await using host = await FakeHost.start();
     const before = await host.create();
-    const { machine } = host.source;
     const epoch = before.record.disk?.epoch ?? 0;
     const ref = { snapshotId: "committed", sizeBytes: 1, createdAtMs: 0 };
-    host.source.snapshots.set(ref.snapshotId, { guest: machine.guest, epoch, ref });
-    if (!isAlive) await machine.kill();
-    const { workspace } = await restart(host, before, { state: "pausing" });
-    expect(machine.isGone).toBe(true);
+    host.source.snapshots.set(ref.snapshotId, { guest: host.source.machine.guest, epoch, ref });
+    const { workspace } = await restart(host, before, { state: "pausing" }, { isMachineGone: !isAlive });
+    expect(host.source.machine.isGone).toBe(true);
     expect(workspace.record).toMatchObject({ state: "paused", snapshot: ref });
     await workspace.start("requested");
     expect(workspace.status.startedBy).toBe("resume");
@@ -131,10 +129,11 @@ it("leaves an unreadable record alone and sweeps nothing", async () => {
   const before = await host.create();
   const path = join(host.directory, "journal/workspaces", `${before.id}.json`);
   await writeFile(path, "{ torn");
+  host.source.swept = undefined;
   const next = await FakeHost.start({ previous: host });
   expect(next.unreadable).toEqual([path]);
   expect(await readFile(path, "utf8")).toBe("{ torn");
-  expect(host.source.swept).toEqual(new Set());
+  expect(host.source.swept).toBeUndefined();
 });
 
 it("keeps records private and free of temporary files", async () => {
