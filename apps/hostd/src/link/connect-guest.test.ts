@@ -136,7 +136,7 @@ describe("a late answer", () => {
   it("had a stale time, so the time is said again", async () => {
     const one = start();
     const first = await one.hello();
-    one.clock.advance(1500);
+    one.clock.advance(2500);
     one.guest.write(answer(first.hello));
     const second = await one.hello();
     expect(second).toMatchObject({ token: OWN, hello: { reason: "reconnect", hostTimeMs: one.clock.now() } });

@@ -46,8 +46,7 @@ const CLOCK_OFFSET_MAX_MS = 2000;
  * The guest set its clock from a HELLO. One that may have lain unread for longer than this gave it the wrong time: a
  * second one, with reason `reconnect`, sets it again; that does less and so is answered sooner.
  */
-const ANSWER_MAX_AGE_MS = 1000;
-const SECOND_ANSWER_MAX_AGE_MS = 2000;
+const ANSWER_MAX_AGE_MS = CLOCK_OFFSET_MAX_MS;
 
 /**
  * The stream stays the caller's, paused, also on failure.
@@ -87,12 +86,11 @@ export async function connectGuest(options: ConnectGuestOptions): Promise<GuestC
     send(FIRST_RETRY_MS);
   };
   const onAnswer = ({ nonce, payload, early }: ReadAnswer) => {
-    const isFirstWord = reason === options.reason;
     const answer = checkAnswer(payload, reason);
     isReseeded ||= answer.isReseeded;
     const isNewest = newest !== undefined && nonce.equals(newest.nonce);
     const ageMs = clock.monotonic() - (newest?.atMs ?? 0);
-    if (isNewest && ageMs <= (isFirstWord ? ANSWER_MAX_AGE_MS : SECOND_ANSWER_MAX_AGE_MS)) {
+    if (isNewest && ageMs <= ANSWER_MAX_AGE_MS) {
       duplex.off("data", onData).pause();
       found.resolve({ answer: { ...answer, isReseeded }, early });
       return;
