@@ -8,9 +8,10 @@ const config: NextConfig = {
   turbopack: { root: repositoryRoot },
   transpilePackages: ["@atoll/base", "@atoll/db", "@atoll/protocol"],
   serverExternalPackages: ["pg", "@node-rs/argon2", "pino"],
+  // Tests are checked by `npm run typecheck`; a build needs the product only.
+  typescript: { tsconfigPath: "tsconfig.build.json" },
   poweredByHeader: false,
   reactStrictMode: true,
-  // Pages differ for every visitor and carry a nonce: nothing may be kept by a shared cache.
   devIndicators: false,
 };
 

@@ -4,7 +4,7 @@ import { env } from "./env.ts";
 import { contentSecurityPolicy } from "./server/http/content-security-policy.ts";
 
 export function proxy(request: NextRequest): NextResponse {
-  const { webUrl, gatewayUrl, previewDomain, previewPort } = env();
+  const { webUrl, gatewayUrl, previewDomain, previewPort, oidc } = env();
   // A page of another name that was pointed at this address (DNS rebinding) gets nothing.
   if (request.headers.get("host") !== webUrl.host) {
     return NextResponse.json({ code: "host.refused" }, { status: 421 });
@@ -14,6 +14,7 @@ export function proxy(request: NextRequest): NextResponse {
     nonce,
     gatewayUrl,
     previewOrigin: `${webUrl.protocol}//*.${previewDomain}:${previewPort}`,
+    providerOrigin: oidc ? new URL(oidc.issuer).origin : undefined,
     isDevelopment: process.env.NODE_ENV === "development",
   });
   const headers = new Headers(request.headers);

@@ -224,7 +224,8 @@ async function run(layout: Layout, binary: "initdb" | "pg_ctl", argv: string[][]
   await execute(join(layout.binaries, binary), argv.flat(), {
     ...layout.identity,
     cwd: "/",
-    env: { TZ: "UTC" },
+    // Types of a bundler that this file may be compiled with want NODE_ENV; Postgres does not.
+    env: { TZ: "UTC" } as NodeJS.ProcessEnv,
   });
 }
 

@@ -44,7 +44,7 @@ export function ActivityBar({ side, onSide, isPanelOpen, onPanel }: ActivityBarP
               {count > 0 ? (
                 <span
                   aria-hidden
-                  className="-right-0.5 -top-0.5 absolute grid h-3.5 min-w-3.5 place-items-center rounded-full bg-accent px-0.5 text-[9px] text-on-accent"
+                  className="-right-0.5 -top-0.5 absolute grid h-3.5 min-w-3.5 place-items-center rounded-full bg-accent px-0.5 text-[9px] text-on-accent leading-none"
                 >
                   {count}
                 </span>

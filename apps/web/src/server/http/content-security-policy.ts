@@ -3,6 +3,8 @@ export interface ContentSecurityPolicyOptions {
   gatewayUrl: URL;
   /** Pattern of all preview hosts. */
   previewOrigin: string;
+  /** Where the sign-in form is sent on to, when a provider is configured. */
+  providerOrigin: string | undefined;
   isDevelopment: boolean;
 }
 
@@ -16,13 +18,13 @@ export function contentSecurityPolicy(options: ContentSecurityPolicyOptions): st
     "style-src": "'self' 'unsafe-inline'",
     "img-src": "'self' data: blob:",
     "font-src": "'self' data:",
-    "connect-src": `'self' ${socket.origin === "null" ? `${socket.protocol}//${socket.host}` : socket.origin}`,
+    "connect-src": `'self' ${socket.protocol}//${socket.host}`,
     // The bundler starts a worker through a blob that imports our own chunks.
     "worker-src": "'self' blob:",
     "frame-src": options.previewOrigin,
     "object-src": "'none'",
     "base-uri": "'none'",
-    "form-action": "'self'",
+    "form-action": options.providerOrigin ? `'self' ${options.providerOrigin}` : "'self'",
     "frame-ancestors": "'none'",
   };
   return Object.entries(directives)

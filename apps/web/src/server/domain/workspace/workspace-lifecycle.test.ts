@@ -1,0 +1,158 @@
+import { randomUUID } from "node:crypto";
+import { type TemporaryDatabase, temporaryDatabase } from "@atoll/db/testing/temporary-database";
+import { listTombstones } from "@atoll/db/tombstones";
+import { createUser } from "@atoll/db/users";
+import { withTenant } from "@atoll/db/with-tenant";
+import { listWorkspaces } from "@atoll/db/workspaces";
+import { AtollError } from "@atoll/protocol/atoll-error";
+import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { resumeErasures } from "../account/resume-erasures.ts";
+import { createWorkspace } from "./create-workspace.ts";
+import { deleteWorkspace } from "./delete-workspace.ts";
+import { resumeWorkspace, type StartContext } from "./start-workspace.ts";
+
+let database: TemporaryDatabase;
+beforeAll(async () => {
+  database = await temporaryDatabase();
+});
+afterAll(() => database[Symbol.asyncDispose]());
+
+const size = { cpus: 1, memoryMb: 512, diskMb: 2048, egress: "packages" as const };
+const person = async () =>
+  (await createUser(database.db, { email: `${randomUUID()}@people.example`, name: "P", passwordHash: null }))
+    .id;
+const never = () => new Promise<never>(() => {});
+
+function context(
+  hostd: Partial<StartContext["hostd"]>,
+  waitFor = never as StartContext["statuses"]["waitFor"],
+) {
+  const onLateFailure = vi.fn();
+  const absent = async () => {
+    throw new AtollError("host.unreachable");
+  };
+  return {
+    db: database.db,
+    hostd: { create: absent, lifecycle: absent, ...hostd },
+    statuses: { waitFor },
+    idlePauseSeconds: 60,
+    onLateFailure,
+  };
+}
+
+const evidence = (workspaceId: string) => ({
+  erasures: [
+    {
+      workspaceId,
+      keyCommitment: "0".repeat(64),
+      requestedAtMs: 1,
+      keyDestroyedAtMs: 2,
+      dataUnlinkedAtMs: 3,
+    },
+  ],
+  ownerKeyCommitment: null,
+  ownerKeyDestroyedAtMs: null,
+});
+
+describe("creating", () => {
+  it("writes the row first and keeps it when the host is away, so that it can be started or deleted", async () => {
+    const userId = await person();
+    const outcome = await createWorkspace(context({}), userId, { id: randomUUID(), name: "A", ...size });
+    expect(outcome.startError).toMatchObject({ code: "host.unreachable" });
+    expect(await withTenant(database.db, userId, listWorkspaces)).toMatchObject([{ name: "A" }]);
+    const create = vi.fn(async () => ({}) as WorkspaceStatus);
+    const notFound = async () => {
+      throw new AtollError("workspace.not_found");
+    };
+    await resumeWorkspace(context({ create, lifecycle: notFound }), outcome.workspace);
+    expect(create).toHaveBeenCalledWith(
+      outcome.workspace.id,
+      expect.objectContaining({ ownerId: userId, slug: outcome.workspace.slug, idlePauseSeconds: 60 }),
+    );
+  });
+
+  it("answers as soon as the host has accepted, and tells of a failure after that", async () => {
+    const userId = await person();
+    const failed = Promise.withResolvers<WorkspaceStatus>();
+    const accepted = async () => ({}) as WorkspaceStatus;
+    const starting = context({ create: () => failed.promise }, accepted);
+    const outcome = await createWorkspace(starting, userId, { id: randomUUID(), name: "A", ...size });
+    expect(outcome.startError).toBeUndefined();
+    failed.reject(new AtollError("vm.start_failed"));
+    await vi.waitFor(() => expect(starting.onLateFailure).toHaveBeenCalledOnce());
+  });
+
+  it("makes nothing twice for a repeated request, and nothing above the plan", async () => {
+    const userId = await person();
+    const ready = context({ create: async () => ({}) as WorkspaceStatus });
+    const input = { id: randomUUID(), name: "A", ...size };
+    const first = await createWorkspace(ready, userId, input);
+    const again = await createWorkspace(ready, userId, input);
+    expect(again.workspace.slug).toBe(first.workspace.slug);
+    const large = { id: randomUUID(), name: "B", ...size, memoryMb: 2048 };
+    await expect(createWorkspace(ready, userId, large)).rejects.toMatchObject({
+      code: "plan.size_limit",
+      details: { plan: "free" },
+    });
+    await createWorkspace(ready, userId, { ...input, id: randomUUID() });
+    await expect(createWorkspace(ready, userId, { ...input, id: randomUUID() })).rejects.toMatchObject({
+      code: "plan.workspace_limit",
+    });
+  });
+});
+
+describe("deleting", () => {
+  it("hides it at once, and finishes later what a host that was away could not do", async () => {
+    const userId = await person();
+    const { workspace } = await createWorkspace(context({}), userId, {
+      id: randomUUID(),
+      name: "A",
+      ...size,
+    });
+    const { db } = database;
+    const away = {
+      deleteWorkspace: async () => {
+        throw new AtollError("host.unreachable");
+      },
+      deleteOwner: never,
+      revokeSessions: never,
+    };
+    await expect(deleteWorkspace({ db, hostd: away }, userId, workspace.id)).rejects.toMatchObject({
+      code: "host.unreachable",
+    });
+    expect(await withTenant(db, userId, listWorkspaces)).toEqual([]);
+    const back = { ...away, deleteWorkspace: vi.fn(async (id: string) => evidence(id)) };
+    await resumeErasures({ db, hostd: back });
+    expect(back.deleteWorkspace).toHaveBeenCalledWith(workspace.id);
+    expect(await listTombstones(db, { onlyPending: true })).toEqual([]);
+  });
+
+  it("answers the evidence, and takes a machine that was never made for erased", async () => {
+    const userId = await person();
+    const { db } = database;
+    const make = async () =>
+      (await createWorkspace(context({}), userId, { id: randomUUID(), name: "A", ...size })).workspace.id;
+    const made = await make();
+    const hostd = { deleteWorkspace: async (id: string) => evidence(id) };
+    expect(await deleteWorkspace({ db, hostd }, userId, made)).toEqual(evidence(made).erasures);
+    const neverMade = await make();
+    const unknown = {
+      deleteWorkspace: async () => {
+        throw new AtollError("workspace.not_found");
+      },
+    };
+    expect(await deleteWorkspace({ db, hostd: unknown }, userId, neverMade)).toEqual([]);
+  });
+
+  it("does not touch another user's workspace", async () => {
+    const [owner, stranger] = [await person(), await person()];
+    const { workspace } = await createWorkspace(context({}), owner, { id: randomUUID(), name: "A", ...size });
+    const hostd = { deleteWorkspace: vi.fn() };
+    await expect(deleteWorkspace({ db: database.db, hostd }, stranger, workspace.id)).rejects.toMatchObject({
+      code: "workspace.not_found",
+    });
+    expect(hostd.deleteWorkspace).not.toHaveBeenCalled();
+    expect(await withTenant(database.db, owner, listWorkspaces)).toHaveLength(1);
+  });
+});
