@@ -52,7 +52,7 @@ export class AccountPages {
   async signOut(): Promise<void> {
     await this.#page.goto(`${this.#webUrl}/settings`);
     await this.#page.getByRole("button", { name: "Sign out" }).click();
-    await expect(this.#page.getByRole("heading", { name: "Workspaces" })).toBeHidden();
+    await expect(this.#page.getByRole("link", { name: "Sign in" })).toBeVisible();
   }
 
   /** Ends on the receipt. */
