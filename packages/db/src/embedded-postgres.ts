@@ -224,8 +224,8 @@ async function run(layout: Layout, binary: "initdb" | "pg_ctl", argv: string[][]
   await execute(join(layout.binaries, binary), argv.flat(), {
     ...layout.identity,
     cwd: "/",
-    // Types of a bundler that this file may be compiled with want NODE_ENV; Postgres does not.
-    env: { TZ: "UTC" } as NodeJS.ProcessEnv,
+    // NODE_ENV means nothing to Postgres; the types of a bundler that compiles this file ask for it.
+    env: { TZ: "UTC", NODE_ENV: "production" },
   });
 }
 
