@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdir } from "node:fs/promises";
+import { mkdir, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Scope } from "@atoll/base/scope";
 import { LocalKeyStore } from "@atoll/keys/local-key-store";
@@ -36,6 +36,10 @@ export async function openMachineHost(env: HostdEnv, logger: Logger, scope: Scop
   const emptyRamDirectory = join(env.ATOLL_DATA, "empty-ram");
   await mkdir(runRoot, { recursive: true, mode: 0o700 });
   await mkdir(scratchDirectory, { recursive: true, mode: 0o700 });
+  // Goes with us, unless machines that could not be paused still live in it.
+  scope.defer(async () => {
+    for (const path of [scratchDirectory, runRoot, memoryBacked]) await rmdir(path).catch(() => {});
+  });
   await mkdir(emptyRamDirectory, { recursive: true, mode: 0o700 });
   const images = await BuiltImages.open({ cacheDirectory: env.ATOLL_CACHE, names: env.ATOLL_IMAGES });
   const [warmImage = "base"] = env.ATOLL_IMAGES;
