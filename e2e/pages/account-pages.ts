@@ -6,8 +6,6 @@ export interface Person {
   password: string;
 }
 
-let count = 0;
-
 /** Someone nobody in this run was before. */
 export function newPerson(name: string): Person {
   count += 1;

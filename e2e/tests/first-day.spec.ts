@@ -86,7 +86,7 @@ test("from a first account to a deleted one, with all that is between", async ({
     const { workspaceId } = (await storedWorkspace(stack, slug)) ?? { workspaceId: "" };
     for (const [procedure, input] of [
       ["session.ticket", { workspaceId }],
-      ["preview.open", { workspaceId, port: 8000 }],
+      ["preview.open", { workspaceId, port: 8000, path: "/" }],
       ["workspace.pause", { id: workspaceId }],
       ["workspace.delete", { id: workspaceId }],
     ] as const) {
