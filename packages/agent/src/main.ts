@@ -1,6 +1,7 @@
 /** The guest agent: composition only. Started by the image's supervisor as root, restarted when it ends. */
 
 import { readFileSync } from "node:fs";
+import { setFlagsFromString } from "node:v8";
 import { systemClock } from "@atoll/base/clock";
 import { loadGuestNative } from "../native/guest-native.ts";
 import packageFacts from "../package.json" with { type: "json" };
@@ -18,6 +19,10 @@ import { NativeGuestSystem } from "./system/native-guest-system.ts";
 import { protectFromOutOfMemory } from "./system/oom-score.ts";
 import { readUserAccount } from "./system/user-account.ts";
 import { writeNames } from "./system/write-names.ts";
+
+// The optimizing compiler costs an emulated or small machine more than it saves here: measured under TCG without it,
+// half the CPU time per request and 9 MB less memory after load.
+setFlagsFromString("--no-opt");
 
 const clock = systemClock;
 const log = createLog((text) => void process.stderr.write(text));

@@ -32,6 +32,8 @@ export async function shutDown(options: ShutdownOptions): Promise<void> {
   };
   const countLeft = async () => userProcesses(await readAll(), ownPid).length;
   if ((await signalAll("SIGTERM")) > 0) {
+    // An interactive shell ignores SIGTERM and goes when its terminal does.
+    await signalAll("SIGHUP");
     const endMs = clock.monotonic() + TERM_TIMEOUT_MS;
     while ((await countLeft()) > 0 && clock.monotonic() < endMs) {
       await new Promise<void>((resolve) => clock.schedule(LOOK_INTERVAL_MS, resolve));
