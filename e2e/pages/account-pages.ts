@@ -8,10 +8,10 @@ export interface Person {
 
 /** Someone nobody in this run was before. */
 export function newPerson(name: string): Person {
-  count += 1;
+  const unique = crypto.randomUUID().slice(0, 8);
   return {
     name,
-    email: `${name.toLowerCase()}-${count}@people.example`,
+    email: `${name.toLowerCase()}-${unique}@people.example`,
     password: `correct horse battery ${name}`,
   };
 }
