@@ -1,3 +1,4 @@
+import { isErrorCode } from "@atoll/protocol/errors";
 import type { Metadata } from "next";
 import Link from "next/link";
 import { redirect } from "next/navigation";
@@ -34,7 +35,12 @@ export default async function Page({ searchParams }: PageProps<"/signin">) {
         </>
       }
     >
-      {query.error ? <FailureNote failure={failureOf("auth.required")} className="mb-4" /> : null}
+      {query.error ? (
+        <FailureNote
+          failure={failureOf(isErrorCode(query.error) ? query.error : "auth.required")}
+          className="mb-4"
+        />
+      ) : null}
       {oidc ? <ProviderButton name={oidc.name} callbackUrl={callbackUrl} /> : null}
       <SignInForm callbackUrl={callbackUrl} />
     </AuthPage>

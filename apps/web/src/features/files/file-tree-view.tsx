@@ -34,6 +34,10 @@ export function FileTreeView({ onDelete, onCopyPath }: FileTreeViewProps) {
   useEffect(() => {
     if (selectedIndex >= 0) virtualizer.scrollToIndex(selectedIndex, { align: "auto" });
   }, [selectedIndex, virtualizer]);
+  const { active } = useModelState(editor.state);
+  useEffect(() => {
+    if (active) tree.select(active.path);
+  }, [active, tree]);
   const open = (path: string) => editor.open(path);
   const finishEdit = async (name: string) => {
     const { edit } = state;

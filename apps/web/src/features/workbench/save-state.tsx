@@ -4,8 +4,9 @@ import type { EditorModel } from "../editor/editor-model.ts";
 import { useModelState } from "../use-model-state.ts";
 import { useModels } from "./models-context.tsx";
 
-type Summary = "saved" | "saving" | "unsaved" | "conflict";
+type Summary = "unknown" | "saved" | "saving" | "unsaved" | "conflict";
 const WORDS: Record<Summary, string> = {
+  unknown: "",
   saved: "All changes saved",
   saving: "Saving…",
   unsaved: "Unsaved changes",
@@ -16,7 +17,7 @@ export function SaveState() {
   const { editor } = useModels();
   const { documents } = useModelState(editor.state);
   const summary = useSaveSummary(editor);
-  if (documents.length === 0) return null;
+  if (documents.length === 0 || summary === "unknown") return null;
   return (
     <span role="status" aria-label="Saving" className="px-1.5">
       {WORDS[summary]}
@@ -30,7 +31,9 @@ function useSaveSummary(editor: EditorModel): Summary {
   useEffect(() => {
     const read = () => {
       const states = documents.map((document) => document.state.get());
-      if (states.some(({ conflict }) => conflict)) setSummary("conflict");
+      // A file still being opened may have a draft that was never saved.
+      if (states.some(({ phase }) => phase === "loading")) setSummary("unknown");
+      else if (states.some(({ conflict }) => conflict)) setSummary("conflict");
       else if (states.some(({ isSaving }) => isSaving)) setSummary("saving");
       else setSummary(states.some(({ isDirty }) => isDirty) ? "unsaved" : "saved");
     };

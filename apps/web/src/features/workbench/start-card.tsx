@@ -54,19 +54,25 @@ export function StartCard({ progress }: { progress: StartProgress }) {
         />
       </div>
       <ol className="mt-4 grid gap-2 text-sm" aria-label="Steps">
-        {STEP_ORDER.map((name) => {
+        {STEP_ORDER.map((name, at) => {
           const step = byName.get(name);
-          const isDone = step?.endedAtMs !== undefined;
+          // Steps may be over before this page heard of the first one.
+          const isDone = step ? step.endedAtMs !== undefined : at < progress.index;
           const endMs = step?.endedAtMs ?? now;
           return (
             <li
               key={name}
-              className={classNames("flex items-center gap-2.5", step ? "text-ink" : "text-ink-faint")}
+              className={classNames(
+                "flex items-center gap-2.5",
+                step || isDone ? "text-ink" : "text-ink-faint",
+              )}
             >
               <span className="grid size-4 place-items-center">
                 {isDone ? <Check aria-label="done" className="size-3.5 text-ok" /> : null}
                 {step && !isDone ? <Spinner className="size-3.5 text-accent" /> : null}
-                {step ? null : <span aria-hidden className="size-1.5 rounded-full bg-line-strong" />}
+                {step || isDone ? null : (
+                  <span aria-hidden className="size-1.5 rounded-full bg-line-strong" />
+                )}
               </span>
               <span className="flex-1">{STEP_WORDS[name]}</span>
               {step && endMs !== undefined ? (

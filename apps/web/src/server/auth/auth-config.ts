@@ -4,11 +4,12 @@ import { signInWithAccount } from "@atoll/db/accounts";
 import { appendAudit } from "@atoll/db/audit";
 import { createAuthSession } from "@atoll/db/auth-sessions";
 import { withTenant } from "@atoll/db/with-tenant";
-import { AtollError } from "@atoll/protocol/atoll-error";
-import NextAuth, { CredentialsSignin, type NextAuthConfig } from "next-auth";
+import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
+import NextAuth, { type Account, CredentialsSignin, type NextAuthConfig, type Profile } from "next-auth";
 import Credentials from "next-auth/providers/credentials";
 import { env } from "#env.ts";
 import { verifySignIn } from "../domain/auth/verify-sign-in.ts";
+import { log } from "../log.ts";
 import { webProcess } from "../web-process.ts";
 import { clientAddress } from "./client-address.ts";
 import { signInInput } from "./credentials.schema.ts";
@@ -78,18 +79,20 @@ function authConfig(): NextAuthConfig {
         const path = url.startsWith(webUrl.origin) ? url.slice(webUrl.origin.length) : url;
         return webUrl.origin + safeCallbackPath(path);
       },
+      async signIn({ account, profile }) {
+        if (account?.type !== "oidc") return true;
+        try {
+          await userOfIdentity(account, profile);
+          return true;
+        } catch (error) {
+          const { code } = toAtollError(error);
+          if (code === "internal") log().error({ err: error }, "provider sign-in failed");
+          return `/signin?error=${code}`;
+        }
+      },
       async jwt({ token, user, account, profile }) {
         if (!account) return token;
-        const { db } = webProcess();
-        const userId =
-          account.type === "oidc"
-            ? await signInWithAccount(db, {
-                provider: account.provider,
-                providerAccountId: account.providerAccountId,
-                email: String(profile?.email ?? ""),
-                name: String(profile?.name ?? profile?.email ?? ""),
-              })
-            : String(user.id);
+        const userId = account.type === "oidc" ? await userOfIdentity(account, profile) : String(user.id);
         const authSessionId = await startSession(userId);
         return { sub: userId, authSessionId };
       },
@@ -99,6 +102,19 @@ function authConfig(): NextAuthConfig {
       },
     },
   };
+}
+
+/** Made at the first sign-in, found at every later one. */
+function userOfIdentity(account: Account, profile: Profile | undefined): Promise<string> {
+  const { email, name } = profile ?? {};
+  // Without an address there would be nothing to tell accounts apart by, nor to type when deleting one.
+  if (typeof email !== "string" || email === "") throw new AtollError("auth.forbidden", "no e-mail claim");
+  return signInWithAccount(webProcess().db, {
+    provider: account.provider,
+    providerAccountId: account.providerAccountId,
+    email,
+    name: name || email,
+  });
 }
 
 async function startSession(userId: string): Promise<string> {
