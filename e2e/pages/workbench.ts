@@ -69,7 +69,12 @@ export class Workbench {
   /** Opens the preview of a listening port beside the editor. */
   async preview(port: number): Promise<FrameLocator> {
     const ports = this.#page.getByRole("list", { name: "Listening ports" });
-    if (!(await ports.isVisible())) await this.#page.getByRole("button", { name: /^Ports/ }).click();
+    // The view that was open is open again after a reload, a moment later.
+    const view = this.#page
+      .getByRole("navigation", { name: "Views" })
+      .getByRole("button", { name: /^Ports/ });
+    await expect(view).toBeVisible();
+    if ((await view.getAttribute("aria-pressed")) === "false") await view.click();
     await expect(ports.getByRole("listitem", { name: `Port ${port}` })).toBeVisible();
     await ports.getByRole("button", { name: `Open port ${port} beside the editor` }).click();
     return this.#page.frameLocator(`iframe[title="Preview of port ${port}"]`);
