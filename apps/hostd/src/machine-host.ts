@@ -12,6 +12,7 @@ import { chooseAccelerator } from "./hypervisor/qemu/choose-accelerator.ts";
 import { QemuHypervisor } from "./hypervisor/qemu/qemu-hypervisor.ts";
 import { BuiltImages, readBuiltVmm } from "./images/built-images.ts";
 import { prepareGuest } from "./link/prepare-guest.ts";
+import { rehearseGuest } from "./link/rehearse-guest.ts";
 import { LocalMachineSource } from "./machines/local-machine-source.ts";
 
 /** User ids that machines run under; the driver skips any that a process of this host has. */
@@ -77,6 +78,7 @@ export async function openMachineHost(env: HostdEnv, logger: Logger, scope: Scop
       qemuImgCommand: vmm.qemuImgCommand,
       scratchDirectory,
       prepareGuest,
+      rehearseGuest,
       warm: { image: warmImage, size: PLANS.free },
       poolSize: env.ATOLL_POOL_SIZE,
       onFault: (error) => logger.error({ err: error }, "background work on machines failed"),

@@ -19,7 +19,17 @@ export interface DiskLauncherOptions {
   templates: TemplateStore;
   qemuImgCommand: readonly string[];
   scratchDirectory: string;
+  rehearseGuest: RehearseGuest;
 }
+
+/**
+ * Runs a clone that nobody waits for through what its first user will do, so that it is quick then; link closed after it.
+ * Answers the token that the agent expects next.
+ */
+export type RehearseGuest = (
+  machine: Machine,
+  options: { expectedToken: string },
+) => Promise<{ linkToken: string }>;
 
 export class DiskLauncher {
   readonly #options: DiskLauncherOptions;
@@ -61,8 +71,11 @@ export class DiskLauncher {
     }
   }
 
-  /** A disk that is nobody's yet, and a machine over it that has loaded its template. */
-  async make({ template, image }: PoolKind): Promise<PoolItem> {
+  /**
+   * A disk that is nobody's yet, and a machine over it that has loaded its template and does not run.
+   * @param isAhead nobody waits: the machine is rehearsed before it is stopped again
+   */
+  async make({ template, image }: PoolKind, { isAhead }: { isAhead: boolean }): Promise<PoolItem> {
     const { hypervisor, qemuImgCommand, scratchDirectory } = this.#options;
     const directory = this.directory(randomUUID());
     const { diskId } = directory;
@@ -89,11 +102,12 @@ export class DiskLauncher {
       });
       try {
         await machine.load();
+        const linkToken = isAhead ? await this.#rehearse(machine, template) : template.linkToken;
+        return { diskId, templateId, linkToken, key, machine };
       } catch (error) {
         await machine.kill();
         throw error;
       }
-      return { diskId, templateId, key, machine };
     } catch (error) {
       key.fill(0);
       await directory.remove();
@@ -107,6 +121,12 @@ export class DiskLauncher {
     item.key.fill(0);
     await item.machine.kill();
     await this.directory(item.diskId).remove();
+  }
+
+  async #rehearse(machine: Machine, template: Template): Promise<string> {
+    const { linkToken } = await this.#options.rehearseGuest(machine, { expectedToken: template.linkToken });
+    await machine.stop();
+    return linkToken;
   }
 
   #encryptedDisk(diskId: string, workspaceKey: Uint8Array, template: Template): EncryptedDisk {

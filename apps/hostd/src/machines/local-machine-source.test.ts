@@ -53,6 +53,7 @@ class TestSource implements AsyncDisposable {
       qemuImgCommand: FAKE_QEMU_IMG,
       scratchDirectory: join(directory, "scratch"),
       prepareGuest: (machine) => this.prepareGuest(machine),
+      rehearseGuest: (machine, { expectedToken }) => this.rehearseGuest(machine, expectedToken),
       warm: { image: "base", size: SIZE },
       poolSize,
       onFault: (error) => this.faults.push(error),
@@ -73,6 +74,15 @@ class TestSource implements AsyncDisposable {
     await guest.count();
     guest.close();
     return { linkToken: TEMPLATE_TOKEN };
+  };
+
+  /** Counts once, so that a rehearsed guest is told apart. */
+  rehearseGuest = async (machine: Machine, expectedToken: string): Promise<{ linkToken: string }> => {
+    const linkToken = randomBytes(32).toString("hex");
+    const guest = await GuestProbe.start(machine, { reason: "create", expectedToken, linkToken });
+    await guest.count();
+    guest.close();
+    return { linkToken };
   };
 
   get workspaces(): Promise<string[]> {
@@ -164,6 +174,33 @@ test("the pool fills ahead, is claimed without making, and refills when the star
   at.clock.advance(60_000);
   await expect.poll(() => at.source.readyCount).toBe(2);
   expect(await at.workspaces).toHaveLength(3);
+});
+
+test("a waiting machine was rehearsed, stands still, and is each its own", async () => {
+  await using at = await TestSource.open({ poolSize: 2 });
+  await at.source.sweep(new Set());
+  await expect.poll(() => at.source.readyCount).toBe(2);
+  const created = [await at.source.create(newRequest()), await at.source.create(newRequest())] as const;
+  const counts = created.map(async ({ machine, linkToken }) => {
+    const guest = await GuestProbe.start(machine, { reason: "create", expectedToken: linkToken });
+    const count = await guest.count();
+    guest.close();
+    return count;
+  });
+  expect(await Promise.all(counts)).toEqual([3, 3]);
+  expect(created[0].linkToken).not.toBe(created[1].linkToken);
+});
+
+test("a rehearsal that fails leaves nothing, and creates go on without", async () => {
+  await using at = await TestSource.open({ poolSize: 1 });
+  at.rehearseGuest = async () => {
+    throw new AtollError("request.timeout", "no answer");
+  };
+  await at.source.sweep(new Set());
+  await expect.poll(() => at.faults.length).toBe(1);
+  expect([at.host.machines.size, await at.workspaces, at.source.readyCount]).toEqual([0, [], 0]);
+  const { linkToken } = await at.source.create(newRequest());
+  expect(linkToken).toBe(TEMPLATE_TOKEN);
 });
 
 test("a waiting machine that dies is dropped with its disk", async () => {

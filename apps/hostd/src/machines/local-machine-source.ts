@@ -22,7 +22,7 @@ import {
   writeSnapshot,
 } from "../snapshots/snapshot-store.ts";
 import { type PrepareGuest, TemplateStore } from "../templates/template-store.ts";
-import { DiskLauncher } from "./disk-launcher.ts";
+import { DiskLauncher, type RehearseGuest } from "./disk-launcher.ts";
 import { noteErasure } from "./erasure-note.ts";
 import type { ImageSource } from "./image-source.ts";
 import type {
@@ -42,6 +42,7 @@ export interface LocalMachineSourceOptions {
   /** Memory-backed, private to us: keys lie here while a disk is made. */
   scratchDirectory: string;
   prepareGuest: PrepareGuest;
+  rehearseGuest: RehearseGuest;
   /** Baked at start, and `poolSize` machines of it kept ready. */
   warm: { image: string; size: MachineSize };
   poolSize: number;
@@ -75,7 +76,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     });
     this.#disks = new DiskLauncher({ ...options, directory: this.#workspaces, templates: this.#templates });
     this.#pool = new MachinePool({
-      make: (kind) => this.#disks.make(kind),
+      make: (kind, how) => this.#disks.make(kind, how),
       discard: (item) => this.#disks.discard(item),
       onFault: options.onFault,
     });
@@ -99,7 +100,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
       return {
         machine: item.machine,
         disk: { diskId, imageKey: kind.image.key, templateId, epoch: 1 },
-        linkToken: kind.template.linkToken,
+        linkToken: item.linkToken,
         keyCommitment: commitment,
       };
     } catch (error) {

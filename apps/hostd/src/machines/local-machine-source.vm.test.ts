@@ -7,6 +7,7 @@ import { deriveKey } from "@atoll/keys/derive-key";
 import { LocalKeyStore } from "@atoll/keys/local-key-store";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { prepareGuest } from "../link/prepare-guest.ts";
+import { rehearseGuest } from "../link/rehearse-guest.ts";
 import { GuestProbe } from "../testing/guest-probe.ts";
 import { TEST_SIZE, VmTestHost } from "../testing/vm-test-host.ts";
 import { LocalMachineSource } from "./local-machine-source.ts";
@@ -30,6 +31,7 @@ beforeAll(async () => {
     qemuImgCommand: host.vmm.qemuImgCommand,
     scratchDirectory: host.scratchDirectory,
     prepareGuest,
+    rehearseGuest,
     warm: { image: "base", size: TEST_SIZE },
     poolSize: 0,
     onFault: (error) => faults.push(error),
@@ -128,6 +130,7 @@ test("what nobody claimed or named is gone after a restart, what the journal nam
     qemuImgCommand: host.vmm.qemuImgCommand,
     scratchDirectory: host.scratchDirectory,
     prepareGuest,
+    rehearseGuest,
     warm: { image: "base", size: TEST_SIZE },
     poolSize: 0,
     onFault: (error) => faults.push(error),

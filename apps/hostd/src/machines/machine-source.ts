@@ -23,7 +23,7 @@ export interface CreatedMachine {
   /** Loaded, not started. */
   machine: Machine;
   disk: WorkspaceDisk;
-  /** What the guest's agent expects at the next handshake: the template's token, or the first one after a boot. */
+  /** What the guest's agent expects at the next handshake. */
   linkToken: string;
   /** SHA-256 commitment of the workspace key, for the receipt. */
   keyCommitment: string;

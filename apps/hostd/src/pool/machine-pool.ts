@@ -1,6 +1,6 @@
 /**
  * Machines that wait to be someone's: an encrypted disk with a key of its own, and a process over a template that has
- * loaded everything and never ran. Made one at a time in the background; an item whose process ends is dropped.
+ * loaded everything and is stopped. Made one at a time in the background; an item whose process ends is dropped.
  */
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { ImageFiles, Machine } from "../hypervisor/hypervisor.ts";
@@ -9,6 +9,8 @@ import type { Template } from "../templates/template-store.ts";
 export interface PoolItem {
   diskId: string;
   templateId: string;
+  /** What the guest's agent expects at the next handshake. */
+  linkToken: string;
   /** The workspace's key to be. Whoever claims the item wipes it. */
   key: Uint8Array;
   machine: Machine;
@@ -20,8 +22,8 @@ export interface PoolKind {
 }
 
 export interface MachinePoolOptions {
-  /** Makes a disk and a loaded machine over it. Slow: seconds. */
-  make: (kind: PoolKind) => Promise<PoolItem>;
+  /** Makes a disk and a loaded machine over it. Slow: seconds, more when it is made ahead and nobody waits. */
+  make: (kind: PoolKind, options: { isAhead: boolean }) => Promise<PoolItem>;
   /** Ends the machine, wipes the key and removes the disk. */
   discard: (item: PoolItem) => Promise<void>;
   /** A refill failed; the pool tries again at the next claim. */
@@ -63,7 +65,7 @@ export class MachinePool implements AsyncDisposable {
   async claim(kind: PoolKind): Promise<PoolItem> {
     if (this.#isClosed) throw new AtollError("host.draining");
     const item = this.#shelves.get(kind.template.templateId)?.ready.shift();
-    if (item === undefined) return this.#options.make(kind);
+    if (item === undefined) return this.#options.make(kind, { isAhead: false });
     return item;
   }
 
@@ -97,7 +99,7 @@ export class MachinePool implements AsyncDisposable {
       const shelf = [...this.#shelves.values()].find(({ target, ready }) => ready.length < target);
       if (shelf === undefined || this.#isClosed) return;
       try {
-        const item = await this.#options.make(shelf.kind);
+        const item = await this.#options.make(shelf.kind, { isAhead: true });
         shelf.ready.push(item);
         void item.machine.exited.then(() => this.#drop(shelf, item));
       } catch (error) {
