@@ -6,7 +6,7 @@ import { readSavedState, writeSavedState } from "./saved-state.ts";
 function memoryOf(runs: PageRun[]): GuestMemory {
   const memory: Pick<GuestMemory, "changedRuns" | "read"> = {
     changedRuns: async () => runs,
-    async read(first, target) {
+    read(first, target) {
       for (let page = 0; page * PAGE_BYTES < target.length; page++) {
         target.fill((first + page) % 251, page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
       }
@@ -31,7 +31,7 @@ async function read(bytes: Buffer, pieceBytes: number) {
     async onDevices(devices) {
       seen.devices = Buffer.from(devices).toString();
     },
-    async onPages(first, data) {
+    onPages(first, data) {
       expect(data.length % PAGE_BYTES).toBe(0);
       for (let page = 0; page * PAGE_BYTES < data.length; page++) {
         const content = data.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES);

@@ -27,7 +27,7 @@ export async function* writeSavedState(devices: Uint8Array, memory: GuestMemory)
     for (const [index, { first, count }] of runs.entries()) {
       table.writeUInt32BE(first, 4 + index * 8);
       table.writeUInt32BE(count, 8 + index * 8);
-      await memory.read(first, bytes.subarray(at, at + count * PAGE_BYTES));
+      memory.read(first, bytes.subarray(at, at + count * PAGE_BYTES));
       at += count * PAGE_BYTES;
     }
     table.copy(bytes, HEADER_BYTES);
@@ -39,7 +39,7 @@ export async function* writeSavedState(devices: Uint8Array, memory: GuestMemory)
 export interface SavedStateTarget {
   /** Called once, before any page. */
   onDevices(bytes: Uint8Array): Promise<void>;
-  onPages(first: number, bytes: Uint8Array): Promise<void>;
+  onPages(first: number, bytes: Uint8Array): void;
 }
 
 /** @throws AtollError snapshot.invalid when the stream is not one that `writeSavedState` made. */
@@ -55,12 +55,12 @@ export async function readSavedState(
     if (type === RecordType.devices && !hasDevices) {
       hasDevices = true;
       await target.onDevices(body);
-    } else if (type === RecordType.pages && hasDevices) await readPages(body, target);
+    } else if (type === RecordType.pages && hasDevices) readPages(body, target);
     else throw new AtollError("snapshot.invalid", `record of type ${type} in the wrong place`);
   }
 }
 
-async function readPages(body: Buffer, target: SavedStateTarget): Promise<void> {
+function readPages(body: Buffer, target: SavedStateTarget): void {
   const runCount = body.length >= 4 ? body.readUInt32BE(0) : Number.NaN;
   let at = 4 + runCount * 8;
   if (!(at <= body.length)) throw new AtollError("snapshot.invalid", "pages without their table");
@@ -68,7 +68,7 @@ async function readPages(body: Buffer, target: SavedStateTarget): Promise<void> 
     const first = body.readUInt32BE(4 + index * 8);
     const end = at + body.readUInt32BE(8 + index * 8) * PAGE_BYTES;
     if (end > body.length) throw new AtollError("snapshot.invalid", "pages are missing");
-    await target.onPages(first, body.subarray(at, end));
+    target.onPages(first, body.subarray(at, end));
     at = end;
   }
   if (at !== body.length) throw new AtollError("snapshot.invalid", "pages without a place");
