@@ -1,6 +1,6 @@
 /** What lies on the host's disk about a workspace: an attacker's view, with hostd's files in hand. */
 import { execFile } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -84,6 +84,8 @@ async function workspaceKey(stack: RunningStack, workspace: StoredWorkspace): Pr
   return keys.unwrapWorkspaceKey(workspace);
 }
 
+const BACKING_BYTES = 2 * 1024 ** 3;
+
 const vmm = z.object({ qemuImgCommand: z.array(z.string()).min(1) });
 
 async function opens(stack: RunningStack, imagePath: string, key: Uint8Array): Promise<boolean> {
@@ -95,9 +97,13 @@ async function opens(stack: RunningStack, imagePath: string, key: Uint8Array): P
       JSON.parse(await readFile(join(stack.cacheDirectory, "current/vmm.json"), "utf8")),
     );
     const [program, ...prefix] = built.qemuImgCommand as [string, ...string[]];
+    // The template below it holds nothing of anyone's: zeros do.
+    const backingPath = join(directory, "backing");
+    await writeFile(backingPath, "");
+    await truncate(backingPath, BACKING_BYTES);
     const image = [
-      `driver=qcow2,file.driver=file,file.filename=${imagePath}`,
-      "encrypt.format=luks,encrypt.key-secret=key,backing.driver=null-co,backing.read-zeroes=on",
+      `driver=qcow2,file.driver=file,file.filename=${imagePath},encrypt.format=luks,encrypt.key-secret=key`,
+      `backing.driver=raw,backing.file.driver=file,backing.file.filename=${backingPath}`,
     ].join(",");
     // A read of the first cluster needs the key; the header alone would not.
     await promisify(execFile)(program, [
