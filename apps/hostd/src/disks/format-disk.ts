@@ -3,8 +3,8 @@ import { runTool } from "./run-tool.ts";
 
 /** A sparse raw disk with an empty ext4. Nothing in it is anyone's: it becomes the backing file of every clone. */
 export async function formatDisk(path: string, sizeMb: number, signal?: AbortSignal): Promise<void> {
+  await using file = await open(path, "wx", 0o600);
   try {
-    await using file = await open(path, "wx", 0o600);
     await file.truncate(sizeMb * 1024 * 1024);
     await runTool(
       [

@@ -1,0 +1,25 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { expect, test } from "vitest";
+import { isAlive, killProcess, startTicksOf } from "./process-identity.ts";
+
+async function sleeper() {
+  const child = spawn("sleep", ["60"], { stdio: "ignore" });
+  await once(child, "spawn");
+  const exited = once(child, "exit");
+  return { pid: child.pid as number, exited, kill: () => child.kill("SIGKILL") };
+}
+
+test("a process is known by pid and start, and killed only as that", async () => {
+  const child = await sleeper();
+  const { pid } = child;
+  const startTicks = startTicksOf(pid) as string;
+  const recycled = { pid, startTicks: `${Number(startTicks) - 1}` };
+  expect([isAlive({ pid, startTicks }), isAlive(recycled)]).toEqual([true, false]);
+  await killProcess(recycled);
+  expect(isAlive({ pid, startTicks })).toBe(true);
+  await killProcess({ pid, startTicks });
+  await child.exited;
+  expect(startTicksOf(pid)).toBeUndefined();
+  await killProcess({ pid, startTicks });
+});
