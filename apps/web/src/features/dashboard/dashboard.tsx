@@ -10,7 +10,7 @@ import { machineSize } from "#ui/machine-size.ts";
 import { AppHeader } from "./app-header.tsx";
 import { NewWorkspaceDialog } from "./new-workspace-dialog.tsx";
 import { PaletteProvider } from "./palette.tsx";
-import { useWorkspaces, type WorkspaceList } from "./use-workspaces.ts";
+import { useLiveWorkspaces, useWorkspaceList, type WorkspaceList } from "./use-workspaces.ts";
 import { WorkspaceRow } from "./workspace-row.tsx";
 
 export interface DashboardProps {
@@ -21,7 +21,8 @@ export interface DashboardProps {
 
 export function Dashboard({ user, firstList }: DashboardProps) {
   const [isCreating, setCreating] = useState(false);
-  const { data, error } = useWorkspaces(firstList);
+  const { data, error } = useWorkspaceList(firstList);
+  useLiveWorkspaces();
   const plan = PLANS[user.plan];
   const workspaces = data?.workspaces ?? [];
   const isFull = workspaces.length >= plan.maxWorkspaces;

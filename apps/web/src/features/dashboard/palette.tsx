@@ -7,7 +7,7 @@ import { signOutAction } from "#server/auth/actions.ts";
 import { type CommandItem, CommandList } from "#ui/command-list.tsx";
 import { THEMES } from "#ui/theme-menu.tsx";
 import { STATE_WORDS } from "./state-words.ts";
-import { useWorkspaces } from "./use-workspaces.ts";
+import { useWorkspaceList } from "./use-workspaces.ts";
 
 const PaletteContext = createContext<{ open: () => void }>({ open: () => {} });
 export const usePalette = () => use(PaletteContext);
@@ -42,7 +42,7 @@ export function PaletteProvider({ children, onNewWorkspace }: PaletteProviderPro
 function Palette(props: { onOpenChange: (open: boolean) => void; onNewWorkspace: (() => void) | undefined }) {
   const router = useRouter();
   const { setTheme } = useTheme();
-  const { data } = useWorkspaces();
+  const { data } = useWorkspaceList();
   const { onNewWorkspace } = props;
   const items: CommandItem[] = [
     ...(onNewWorkspace

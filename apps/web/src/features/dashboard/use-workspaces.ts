@@ -3,19 +3,34 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useSubscription } from "@trpc/tanstack-react-query";
 import { liveFields, type WorkspaceView } from "#server/domain/workspace/workspace-view.ts";
 import { useTRPC } from "#trpc/client.tsx";
+import { useIsVisible } from "#ui/use-is-visible.ts";
 
 export interface WorkspaceList {
   isHostReachable: boolean;
   workspaces: WorkspaceView[];
 }
 
-/** The caller's workspaces, kept live: each event replaces exactly the fields hostd owns. */
-export function useWorkspaces(firstList?: WorkspaceList) {
+/** The caller's workspaces as last fetched or reported. */
+export function useWorkspaceList(firstList?: WorkspaceList) {
+  const trpc = useTRPC();
+  return useQuery({
+    ...trpc.workspace.list.queryOptions(),
+    ...(firstList ? { initialData: firstList } : {}),
+  });
+}
+
+/**
+ * Keeps the list live: each event replaces exactly the fields hostd owns. Only while the page is seen: a browser
+ * holds six connections to one host, and a stream for each forgotten tab would use them up.
+ */
+export function useLiveWorkspaces(): void {
   const trpc = useTRPC();
   const queryClient = useQueryClient();
+  const isVisible = useIsVisible();
   const queryKey = trpc.workspace.list.queryKey();
   useSubscription(
     trpc.workspace.watch.subscriptionOptions(undefined, {
+      enabled: isVisible,
       onData: ({ isHostReachable, statuses }) => {
         const byId = new Map(statuses.map((status) => [status.workspaceId, status]));
         let isUnknown = false;
@@ -23,8 +38,7 @@ export function useWorkspaces(firstList?: WorkspaceList) {
           if (!list) return list;
           const known = new Set(list.workspaces.map((workspace) => workspace.id));
           isUnknown = statuses.some(
-            (status) =>
-              !known.has(status.workspaceId) && status.state !== "erased" && status.state !== "deleting",
+            ({ workspaceId, state }) => !known.has(workspaceId) && state !== "erased" && state !== "deleting",
           );
           const workspaces = list.workspaces.map((workspace) => {
             const status = byId.get(workspace.id);
@@ -37,8 +51,4 @@ export function useWorkspaces(firstList?: WorkspaceList) {
       },
     }),
   );
-  return useQuery({
-    ...trpc.workspace.list.queryOptions(),
-    ...(firstList ? { initialData: firstList } : {}),
-  });
 }

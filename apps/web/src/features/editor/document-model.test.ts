@@ -231,15 +231,19 @@ describe("document", () => {
     });
   });
 
-  it("writes a file anew that was deleted under an open edit", async () => {
+  it("keeps the text of a file that was deleted, and writes it anew only with a further edit", async () => {
     const disk = new FakeDisk("one");
     const { document, type, pass, state } = await open(disk);
     disk.bytes = undefined;
     await document.checkDisk();
-    expect(state().isDirty).toBe(true);
+    await document.save();
+    await pass(10_000);
+    expect(state()).toMatchObject({ isDeleted: true, isDirty: false });
+    expect(disk.text).toBeUndefined();
     type("still here");
     await pass(1_000);
     expect(disk.text).toBe("still here");
+    expect(state().isDeleted).toBe(false);
   });
 
   it("goes on loading when the machine comes within reach", async () => {

@@ -26,6 +26,8 @@ export interface DocumentState {
   /** The last save failed; the text is kept and tried again. */
   saveError: AtollError | undefined;
   conflict: Conflict | undefined;
+  /** The file is not there any more. Its text stays open; only a further edit writes it anew. */
+  isDeleted: boolean;
   /** This text was found in the browser: it had not reached the machine when the tab closed. */
   isRestoredDraft: boolean;
 }
@@ -49,6 +51,7 @@ export class DocumentModel {
     isSaving: false,
     saveError: undefined,
     conflict: undefined,
+    isDeleted: false,
     isRestoredDraft: false,
   });
   readonly path: string;
@@ -118,16 +121,14 @@ export class DocumentModel {
     await this.#saving;
     try {
       const entry = await this.#options.files.stat(this.path);
+      this.state.update({ isDeleted: false });
       if (entry.version === this.#diskVersion || this.#saving) return;
       const disk = await this.#readDisk();
       if (disk) this.#meet(disk);
     } catch (cause) {
       if (toAtollError(cause).code !== "file.not_found") return;
-      // The next save writes it anew; until then the text here is the only copy.
       this.#diskVersion = undefined;
-      this.#savedToken = -1;
-      this.#onChange();
-      this.#cancelAutosave();
+      this.state.update({ isDeleted: true });
     }
   }
 
@@ -227,6 +228,7 @@ export class DocumentModel {
     try {
       const entry = await this.#options.files.write(this.path, encodeFileText(text), expect);
       this.#diskVersion = entry.version;
+      this.state.update({ isDeleted: false });
       this.#settleSaved(token);
     } catch (cause) {
       await this.#onSaveFailure(toAtollError(cause), { text, token });

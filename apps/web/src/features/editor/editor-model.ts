@@ -97,16 +97,23 @@ export class EditorModel {
     return this.state.get().documents.some((document) => document.state.get().isDirty);
   }
 
-  /** A file or folder got another name: open tabs follow it. */
-  async follow(from: string, to: string): Promise<void> {
+  /** Before a file or folder gets another name: a save after that would bring the old one back. */
+  async saveWithin(path: string): Promise<void> {
+    const inside = this.state.get().documents.filter((document) => isWithin(document.path, path));
+    await Promise.all(inside.map((document) => document.save()));
+  }
+
+  /** A file or folder got another name: its open tabs follow it, in their places. */
+  follow(from: string, to: string): void {
     const { documents, active } = this.state.get();
     for (const document of documents.filter(({ path }) => isWithin(path, from))) {
-      await document.save();
-      const isActive = document === active;
-      this.#remove(document);
       const next = this.open(to + document.path.slice(from.length));
-      if (!isActive && active)
-        this.state.update({ active: this.state.get().documents.includes(active) ? active : next });
+      const { documents: now } = this.state.get();
+      const moved = now.filter((other) => other !== next);
+      moved.splice(moved.indexOf(document), 0, next);
+      this.state.update({ documents: moved });
+      this.#remove(document);
+      if (document !== active) this.state.update({ active });
     }
   }
 

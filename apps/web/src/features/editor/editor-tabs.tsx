@@ -26,7 +26,7 @@ export function EditorTabs() {
 
 function EditorTab({ document, isActive }: { document: DocumentModel; isActive: boolean }) {
   const { editor } = useModels();
-  const { isDirty, conflict } = useModelState(document.state);
+  const { isDirty, conflict, isDeleted } = useModelState(document.state);
   const name = baseName(document.path);
   const close = () => void editor.close(document);
   return (
@@ -41,14 +41,18 @@ function EditorTab({ document, isActive }: { document: DocumentModel; isActive: 
         type="button"
         role="tab"
         aria-selected={isActive}
-        aria-label={isDirty ? `${name}, unsaved` : name}
+        aria-label={isDirty ? `${name}, unsaved` : isDeleted ? `${name}, deleted` : name}
         title={shownPath(document.path)}
         onClick={() => editor.activate(document)}
         onAuxClick={(event) => event.button === 1 && close()}
         className="flex h-full items-center gap-1.5 pr-1 pl-3 outline-offset-[-2px]"
       >
         <FileIcon name={name} className="size-3.5" />
-        <span className={classNames("max-w-48 truncate", conflict && "text-danger")}>{name}</span>
+        <span
+          className={classNames("max-w-48 truncate", conflict && "text-danger", isDeleted && "line-through")}
+        >
+          {name}
+        </span>
       </button>
       <button
         type="button"

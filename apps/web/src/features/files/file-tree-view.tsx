@@ -41,10 +41,11 @@ export function FileTreeView({ onDelete, onCopyPath }: FileTreeViewProps) {
   const open = (path: string) => editor.open(path);
   const finishEdit = async (name: string) => {
     const { edit } = state;
+    if (edit?.kind === "rename") await editor.saveWithin(edit.path);
     const path = await tree.finishEdit(name);
     if (path === undefined || !edit) return;
     if (edit.kind === "file") editor.open(path);
-    if (edit.kind === "rename") await editor.follow(edit.path, path);
+    if (edit.kind === "rename") editor.follow(edit.path, path);
     scroller.current?.focus();
   };
   const activate = (row: TreeRow) => {

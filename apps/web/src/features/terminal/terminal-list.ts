@@ -64,11 +64,21 @@ export class TerminalList {
       // A workspace without a terminal is an empty room.
       if (channel.result.terminals.length === 0) await this.open();
       for await (const item of channel.items()) {
-        if (item.kind === "event") this.#take(item.value.terminals);
+        if (item.kind !== "event") continue;
+        this.#take(item.value.terminals);
+        this.#closeEnded(item.value.terminals);
       }
     } finally {
       signal.removeEventListener("abort", onAbort);
       channel.stream.reset();
+    }
+  }
+
+  /** A shell that was left with `exit` goes at once; one that failed stays, so that its last words can be read. */
+  #closeEnded(terminals: TerminalInfo[]): void {
+    for (const { terminalId, exit } of terminals) {
+      // Another tab of the workspace may have been quicker.
+      if (exit?.exitCode === 0) this.kill(terminalId).catch(() => {});
     }
   }
 

@@ -16,8 +16,9 @@ export interface StatusBarProps {
 }
 
 export function StatusBar({ cursor, idlePauseSeconds }: StatusBarProps) {
-  const { connection } = useModels();
+  const { connection, editor } = useModels();
   const { status } = useModelState(connection.state);
+  const { active } = useModelState(editor.state);
   return (
     // biome-ignore lint/a11y/useAriaPropsSupportedByRole: outside of main a footer is the page's contentinfo, which takes a name
     <footer
@@ -45,7 +46,7 @@ export function StatusBar({ cursor, idlePauseSeconds }: StatusBarProps) {
       ) : null}
       <span className="flex-1" />
       <SaveState />
-      {cursor ? (
+      {cursor && active ? (
         <>
           <span className="px-1.5 tabular-nums">
             Ln {cursor.line}, Col {cursor.column}
