@@ -91,6 +91,7 @@ export class BenchHost {
       directory,
       hypervisor: QemuHypervisor.prototype,
       prepareGuest: () => Promise.reject(new Error("a benchmark bakes nothing")),
+      signal: AbortSignal.abort(),
     });
     for (const name of await readdir(directory)) {
       const template = await store.find(name);

@@ -20,6 +20,8 @@ export interface DiskLauncherOptions {
   qemuImgCommand: readonly string[];
   scratchDirectory: string;
   rehearseGuest: RehearseGuest;
+  /** Ends what is made ahead. */
+  signal: AbortSignal;
 }
 
 /**
@@ -28,7 +30,7 @@ export interface DiskLauncherOptions {
  */
 export type RehearseGuest = (
   machine: Machine,
-  options: { expectedToken: string },
+  options: { expectedToken: string; signal: AbortSignal },
 ) => Promise<{ linkToken: string }>;
 
 export class DiskLauncher {
@@ -76,7 +78,7 @@ export class DiskLauncher {
    * @param isAhead nobody waits: the machine is rehearsed before it is stopped again
    */
   async make({ template, image }: PoolKind, { isAhead }: { isAhead: boolean }): Promise<PoolItem> {
-    const { hypervisor, qemuImgCommand, scratchDirectory } = this.#options;
+    const { hypervisor, qemuImgCommand, scratchDirectory, signal } = this.#options;
     const directory = this.directory(randomUUID());
     const { diskId } = directory;
     const { templateId, size } = template;
@@ -90,6 +92,7 @@ export class DiskLauncher {
         sizeMb: size.diskMb,
         key: disk.key,
         scratchDirectory,
+        signal,
       });
       await directory.write({ epoch: 1, imageKey: image.key, templateId });
       const machineId = newMachineId(diskId);
@@ -99,9 +102,10 @@ export class DiskLauncher {
         size,
         disk,
         start: { kind: "template", template },
+        signal,
       });
       try {
-        await machine.load();
+        await machine.load(signal);
         const linkToken = isAhead ? await this.#rehearse(machine, template) : template.linkToken;
         return { diskId, templateId, linkToken, key, machine };
       } catch (error) {
@@ -124,7 +128,8 @@ export class DiskLauncher {
   }
 
   async #rehearse(machine: Machine, template: Template): Promise<string> {
-    const { linkToken } = await this.#options.rehearseGuest(machine, { expectedToken: template.linkToken });
+    const { rehearseGuest, signal } = this.#options;
+    const { linkToken } = await rehearseGuest(machine, { expectedToken: template.linkToken, signal });
     await machine.stop();
     return linkToken;
   }

@@ -52,7 +52,7 @@ class TestSource implements AsyncDisposable {
       },
       qemuImgCommand: FAKE_QEMU_IMG,
       scratchDirectory: join(directory, "scratch"),
-      prepareGuest: (machine) => this.prepareGuest(machine),
+      prepareGuest: (machine, { signal }) => this.prepareGuest(machine, signal),
       rehearseGuest: (machine, { expectedToken }) => this.rehearseGuest(machine, expectedToken),
       warm: { image: "base", size: SIZE },
       poolSize,
@@ -68,7 +68,7 @@ class TestSource implements AsyncDisposable {
     return new TestSource(directory, host, keys, options.poolSize ?? 0, options.fingerprint ?? "fake 1");
   }
 
-  prepareGuest = async (machine: Machine): Promise<{ linkToken: string }> => {
+  prepareGuest = async (machine: Machine, _signal: AbortSignal): Promise<{ linkToken: string }> => {
     this.bakeCount++;
     const guest = await GuestProbe.start(machine, { reason: "boot", linkToken: TEMPLATE_TOKEN });
     await guest.count();
@@ -222,6 +222,25 @@ test("disposing ends the pool's machines and removes their disks, not those of w
   await at.source[Symbol.asyncDispose]();
   expect(await at.workspaces).toEqual([disk.diskId]);
   expect([...at.host.machines.keys()]).toEqual([machine.record.pid]);
+  await rm(at.directory, { recursive: true });
+});
+
+test("disposing cuts a bake off and leaves nothing of it", async () => {
+  const at = await TestSource.open({ poolSize: 1 });
+  const baking = Promise.withResolvers<void>();
+  at.prepareGuest = (_machine, signal) =>
+    new Promise((_, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+      baking.resolve();
+    });
+  await at.source.sweep(new Set());
+  await baking.promise;
+  await at.source[Symbol.asyncDispose]();
+  expect([at.host.machines.size, await readdir(join(at.directory, "templates")), at.faults]).toEqual([
+    0,
+    [],
+    [],
+  ]);
   await rm(at.directory, { recursive: true });
 });
 

@@ -2,13 +2,12 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, systemClock } from "@atoll/base/clock";
-import type { KeyStore } from "@atoll/keys/key-store";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { uuid } from "@atoll/protocol/ids";
 import { FIRST_LINK_TOKEN } from "@atoll/protocol/link-handshake";
 import type { MachineSize } from "@atoll/protocol/plans";
 import type { DiskDirectory } from "../disks/disk-directory.ts";
-import type { Hypervisor, Machine } from "../hypervisor/hypervisor.ts";
+import type { Machine } from "../hypervisor/hypervisor.ts";
 import { MachinePool, type PoolKind } from "../pool/machine-pool.ts";
 import {
   findManifest,
@@ -21,10 +20,10 @@ import {
   type SnapshotOrigin,
   writeSnapshot,
 } from "../snapshots/snapshot-store.ts";
-import { type PrepareGuest, TemplateStore } from "../templates/template-store.ts";
-import { DiskLauncher, type RehearseGuest } from "./disk-launcher.ts";
+import { TemplateStore } from "../templates/template-store.ts";
+import { DiskLauncher } from "./disk-launcher.ts";
 import { noteErasure } from "./erasure-note.ts";
-import type { ImageSource } from "./image-source.ts";
+import type { LocalMachineSourceOptions } from "./local-machine-source-options.ts";
 import type {
   CreatedMachine,
   MachineRequest,
@@ -32,24 +31,6 @@ import type {
   SnapshotRef,
   WorkspaceDisk,
 } from "./machine-source.ts";
-
-export interface LocalMachineSourceOptions {
-  dataDirectory: string;
-  hypervisor: Hypervisor;
-  keys: KeyStore;
-  images: ImageSource;
-  qemuImgCommand: readonly string[];
-  /** Memory-backed, private to us: keys lie here while a disk is made. */
-  scratchDirectory: string;
-  prepareGuest: PrepareGuest;
-  rehearseGuest: RehearseGuest;
-  /** Baked at start, and `poolSize` machines of it kept ready. */
-  warm: { image: string; size: MachineSize };
-  poolSize: number;
-  /** Faults of background work: baking ahead, refilling, cleaning up. */
-  onFault: (error: unknown) => void;
-  clock?: Clock;
-}
 
 /** A refill right after a claim would take a core from the very start that claimed. */
 const REFILL_AFTER_MS = 1500;
@@ -59,6 +40,7 @@ const OTHER_SIZES_READY = 1;
 export class LocalMachineSource implements MachineSource, AsyncDisposable {
   readonly #options: LocalMachineSourceOptions;
   readonly #clock: Clock;
+  readonly #closing = new AbortController();
   readonly #templates: TemplateStore;
   readonly #disks: DiskLauncher;
   readonly #pool: MachinePool;
@@ -73,12 +55,18 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
       directory: join(options.dataDirectory, "templates"),
       hypervisor: options.hypervisor,
       prepareGuest: options.prepareGuest,
+      signal: this.#closing.signal,
     });
-    this.#disks = new DiskLauncher({ ...options, directory: this.#workspaces, templates: this.#templates });
+    this.#disks = new DiskLauncher({
+      ...options,
+      directory: this.#workspaces,
+      templates: this.#templates,
+      signal: this.#closing.signal,
+    });
     this.#pool = new MachinePool({
       make: (kind, how) => this.#disks.make(kind, how),
       discard: (item) => this.#disks.discard(item),
-      onFault: options.onFault,
+      onFault: (error) => this.#fault(error),
     });
   }
 
@@ -223,6 +211,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
   /** Ends what nobody claimed. Machines of workspaces are their owners' to pause. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#cancelRefill();
+    this.#closing.abort(new AtollError("host.draining"));
     await this.#warming;
     await this.#pool[Symbol.asyncDispose]();
   }
@@ -234,7 +223,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
   #warmTemplateId: string | undefined;
 
   async #warm(): Promise<void> {
-    const { warm, poolSize, onFault } = this.#options;
+    const { warm, poolSize } = this.#options;
     try {
       const kind = await this.#kindFor(warm.image, warm.size);
       this.#templateState = "ready";
@@ -243,7 +232,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
       this.#pool.refill();
     } catch (error) {
       this.#templateState = "failed";
-      onFault(error);
+      this.#fault(error);
     }
   }
 
@@ -286,8 +275,13 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     this.#cancelRefill = this.#clock.schedule(REFILL_AFTER_MS, () => this.#pool.refill());
   }
 
+  /** What closing cut off is no fault. */
+  #fault(error: unknown): void {
+    if (!this.#closing.signal.aborted) this.#options.onFault(error);
+  }
+
   #inBackground(work: Promise<unknown>): void {
-    work.catch(this.#options.onFault);
+    work.catch((error: unknown) => this.#fault(error));
   }
 }
 

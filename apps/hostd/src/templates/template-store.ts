@@ -47,13 +47,15 @@ export interface Template extends TemplateFiles {
  */
 export type PrepareGuest = (
   machine: Machine,
-  options: { signal?: AbortSignal },
+  options: { signal: AbortSignal },
 ) => Promise<{ linkToken: string }>;
 
 export interface TemplateStoreOptions {
   directory: string;
   hypervisor: Hypervisor;
   prepareGuest: PrepareGuest;
+  /** Ends bakes that are under way. */
+  signal: AbortSignal;
 }
 
 export class TemplateStore {
@@ -135,19 +137,20 @@ export class TemplateStore {
   }
 
   async #bake(directory: string, templateId: string, image: ImageFiles, size: MachineSize): Promise<void> {
-    const { hypervisor, prepareGuest } = this.#options;
+    const { hypervisor, prepareGuest, signal } = this.#options;
     const { diskPath, ramPath, deviceStatePath } = filesIn(directory);
-    await formatDisk(diskPath, size.diskMb);
+    await formatDisk(diskPath, size.diskMb, signal);
     await using machine = await hypervisor.launch({
       machineId: `bake-${templateId.slice(0, 8)}-${randomBytes(4).toString("hex")}`,
       image,
       size,
       disk: { kind: "raw", path: diskPath },
       start: { kind: "boot", templateRamPath: ramPath },
+      signal,
     });
-    const { linkToken } = await prepareGuest(machine, {});
-    await machine.stop();
-    await machine.saveTemplate(deviceStatePath);
+    const { linkToken } = await prepareGuest(machine, { signal });
+    await machine.stop(signal);
+    await machine.saveTemplate(deviceStatePath, signal);
     await machine.kill();
     for (const path of [diskPath, ramPath, deviceStatePath]) {
       await chown(path, process.getuid?.() ?? 0, process.getgid?.() ?? 0);

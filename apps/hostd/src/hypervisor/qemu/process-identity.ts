@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
+import { systemClock } from "@atoll/base/clock";
+import { AtollError } from "@atoll/protocol/atoll-error";
 
 /** A process told apart from a later one with the same pid. */
 export interface ProcessIdentity {
@@ -29,14 +31,21 @@ export function isAlive(process: ProcessIdentity): boolean {
   return startTicksOf(process.pid) === process.startTicks;
 }
 
-/** SIGKILL to exactly that process, then waits until it is gone. */
+/** A process that has not ended by then hangs in the kernel. */
+const KILL_TIMEOUT_MS = 60_000;
+
+/** SIGKILL to exactly that process, then waits until it is gone. @throws AtollError vm.monitor_failed when it does not go */
 export async function killProcess(target: ProcessIdentity): Promise<void> {
+  const giveUpAtMs = systemClock.monotonic() + KILL_TIMEOUT_MS;
   for (let waitMs = 1; isAlive(target); waitMs = Math.min(waitMs * 2, 50)) {
     try {
       process.kill(target.pid, "SIGKILL");
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
       return;
+    }
+    if (systemClock.monotonic() > giveUpAtMs) {
+      throw new AtollError("vm.monitor_failed", `process ${target.pid} does not end`);
     }
     // Node has no pidfd; a killed QEMU needs milliseconds to give its memory back.
     await delay(waitMs);

@@ -198,7 +198,8 @@ export class QemuMachine implements Machine {
     if (this.#isLetGo) return new Promise(() => {});
     // The monitor's socket closes with the process, a moment before it is gone. A process without a monitor is of no use.
     for (let waits = 0; waits < 20 && isAlive(this.record); waits++) await delay(5);
-    await killProcess(this.record);
+    // One that hangs in the kernel is out of reach; whoever called `kill` has been told.
+    await killProcess(this.record).catch(() => {});
     const detail = this.#shutdownReason ?? (await this.#logTail());
     // A directory that cannot be removed now goes with the next reap; the exit is known either way.
     await this.#onGone().catch(() => {});

@@ -1,0 +1,25 @@
+import type { Clock } from "@atoll/base/clock";
+import type { KeyStore } from "@atoll/keys/key-store";
+import type { MachineSize } from "@atoll/protocol/plans";
+import type { Hypervisor } from "../hypervisor/hypervisor.ts";
+import type { PrepareGuest } from "../templates/template-store.ts";
+import type { RehearseGuest } from "./disk-launcher.ts";
+import type { ImageSource } from "./image-source.ts";
+
+export interface LocalMachineSourceOptions {
+  dataDirectory: string;
+  hypervisor: Hypervisor;
+  keys: KeyStore;
+  images: ImageSource;
+  qemuImgCommand: readonly string[];
+  /** Memory-backed, private to us: keys lie here while a disk is made. */
+  scratchDirectory: string;
+  prepareGuest: PrepareGuest;
+  rehearseGuest: RehearseGuest;
+  /** Baked at start, and `poolSize` machines of it kept ready. */
+  warm: { image: string; size: MachineSize };
+  poolSize: number;
+  /** Faults of background work: baking ahead, refilling, cleaning up. */
+  onFault: (error: unknown) => void;
+  clock?: Clock;
+}
