@@ -3,7 +3,7 @@ import { type ComponentProps, type ReactNode, useId } from "react";
 import { classNames } from "./class-names.ts";
 
 export const inputLook =
-  "h-9 w-full rounded-md border border-line-strong bg-surface px-3 text-base text-ink shadow-low transition-colors focus-visible:border-focus focus-visible:outline-1 focus-visible:outline-offset-0 aria-invalid:border-danger";
+  "h-9 w-full rounded-md border border-line-field bg-surface px-3 text-base text-ink shadow-low transition-colors focus-visible:border-focus focus-visible:outline-1 focus-visible:outline-offset-0 aria-invalid:border-danger";
 
 export interface FieldProps extends ComponentProps<"input"> {
   label: string;

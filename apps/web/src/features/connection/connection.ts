@@ -142,7 +142,6 @@ export class Connection {
       if (this.#mux === mux) this.#lost(error);
     };
     const transport = this.#options.openTransport(() => this.#auth(), {
-      onOpen: () => {},
       onBytes: (chunk) => mux.receive(chunk),
       onDrain: () => mux.drained(),
       onClosed: lost,

@@ -2,8 +2,6 @@ import type { AtollError } from "@atoll/protocol/atoll-error";
 import type { SocketAuth } from "@atoll/protocol/gateway-events";
 
 export interface TransportEvents {
-  /** Bytes may be sent from here on. */
-  onOpen: () => void;
   onBytes: (chunk: Uint8Array) => void;
   /** Takes bytes again after `send` returned false. */
   onDrain: () => void;

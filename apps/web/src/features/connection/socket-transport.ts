@@ -41,7 +41,6 @@ export function socketTransport(gatewayUrl: string): OpenTransport {
     });
     socket.on("connect", () => {
       socket.io.engine.on("drain", () => events.onDrain());
-      events.onOpen();
     });
     socket.on("bytes", (chunk) => {
       if (!isOver) events.onBytes(new Uint8Array(chunk));

@@ -33,7 +33,7 @@ export function RadioCards<V extends string>({ label, value, onChange, options }
           >
             <span
               className={classNames(
-                "mt-0.5 grid size-4 shrink-0 place-items-center rounded-full border border-line-strong bg-surface",
+                "mt-0.5 grid size-4 shrink-0 place-items-center rounded-full border border-line-field bg-surface",
                 "group-data-[state=checked]:border-accent",
               )}
             >

@@ -59,7 +59,7 @@ export function PreviewPane({ workspaceId, hostSuffix, target, onNavigate, onClo
           aria-label="Preview port"
           value={port}
           onChange={(event) => onNavigate({ port: Number(event.target.value), path: "/" })}
-          className="h-6 rounded-sm border border-line bg-sunken px-1 font-mono text-ink text-xs"
+          className="h-6 rounded-sm border border-line-field bg-sunken px-1 font-mono text-ink text-xs"
         >
           {isListening ? null : <option value={port}>{port}</option>}
           {ports.map((listening) => (
@@ -68,7 +68,7 @@ export function PreviewPane({ workspaceId, hostSuffix, target, onNavigate, onClo
             </option>
           ))}
         </select>
-        <div className="flex h-6 min-w-0 flex-1 items-center rounded-sm border border-line bg-sunken px-2 font-mono text-xs focus-within:border-focus">
+        <div className="flex h-6 min-w-0 flex-1 items-center rounded-sm border border-line-field bg-sunken px-2 font-mono text-xs focus-within:border-focus">
           <span className="truncate text-ink-faint max-lg:hidden" title={`${port}-${hostSuffix}`}>
             {port}-{hostSuffix}
           </span>

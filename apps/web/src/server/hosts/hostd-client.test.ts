@@ -50,6 +50,6 @@ describe("hostd client", () => {
     const client = new HostdClient({ socketPath: hostd.socketPath });
     await expect(client.deleteWorkspace("x")).rejects.toMatchObject({ code: "host.unreachable" });
     const nobody = new HostdClient({ socketPath: `${hostd.socketPath}.none` });
-    await expect(nobody.list()).rejects.toMatchObject({ code: "host.unreachable" });
+    await expect(nobody.lifecycle(id, "stop")).rejects.toMatchObject({ code: "host.unreachable" });
   });
 });

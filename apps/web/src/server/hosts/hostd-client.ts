@@ -1,13 +1,7 @@
 /** Calls hostd's HTTP API over its Unix socket. Answers are parsed; refusals become the AtollError they name. */
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { AtollError } from "@atoll/protocol/atoll-error";
-import {
-  type CreateWorkspace,
-  deleteAnswer,
-  hostHealth,
-  type revokeSessions,
-  workspaceList,
-} from "@atoll/protocol/hostd-api";
+import { type CreateWorkspace, deleteAnswer, type revokeSessions } from "@atoll/protocol/hostd-api";
 import type { EgressPreset } from "@atoll/protocol/messages/egress";
 import { type WorkspaceStatus, workspaceStatus } from "@atoll/protocol/workspace-status";
 import { z } from "zod";
@@ -35,20 +29,6 @@ export class HostdClient {
 
   constructor(options: HostdClientOptions) {
     this.#socketPath = options.socketPath;
-  }
-
-  health(): Promise<z.output<typeof hostHealth>> {
-    return this.#call({ method: "GET", path: "/healthz", timeoutMs: QUERY_TIMEOUT_MS, answer: hostHealth });
-  }
-
-  async list(): Promise<WorkspaceStatus[]> {
-    const call = {
-      method: "GET",
-      path: "/v1/workspaces",
-      timeoutMs: QUERY_TIMEOUT_MS,
-      answer: workspaceList,
-    };
-    return (await this.#call(call)).workspaces;
   }
 
   /** Creates and starts. Safe to repeat with the same body. */
