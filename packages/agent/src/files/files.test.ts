@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { renameSync } from "node:fs";
 import {
   chmod,
   link,
@@ -393,14 +394,30 @@ describe("watching", () => {
     expect(await watching.stream.closed).toBeUndefined();
   });
 
-  it("says that a watched folder is gone or replaced", async () => {
+  it("says that a watched folder is gone", async () => {
     await using guest = await testGuest();
     const path = join(guest.folder, "d");
     await mkdir(path);
     const watching = await watch(guest, path);
     await rm(path, { recursive: true });
-    await mkdir(path);
     expect(await watching.next()).toEqual({ type: "failed", path, code: "file.not_found" });
+  });
+
+  it("goes on watching when another folder takes the place of one", async () => {
+    await using guest = await testGuest();
+    const path = join(guest.folder, "d");
+    await mkdir(path);
+    await mkdir(join(guest.folder, "new"));
+    const watching = await watch(guest, path);
+    // Within one batch, so that the path is never seen empty.
+    renameSync(path, join(guest.folder, "old"));
+    renameSync(join(guest.folder, "new"), path);
+    expect(await watching.next()).toEqual({ type: "overflow" });
+    await writeFile(join(path, "later"), "");
+    expect(await watching.next()).toEqual({
+      type: "changes",
+      changes: [{ path: join(path, "later"), kind: "created" }],
+    });
   });
 
   it("announces a flood of changes as overflow", async () => {

@@ -21,36 +21,30 @@ const DIRTY_NAMES_MAX = 1000;
 /** One watched directory: collects names, and says what became of them when asked. */
 export class FolderWatch {
   readonly path: string;
-  readonly #watcher: FSWatcher;
-  readonly #identity: string;
+  readonly #options: FolderWatchOptions;
+  #watcher: FSWatcher;
+  #identity: string;
   #dirty = new Map<string, { isRenamed: boolean }>();
   #isOverflown = false;
+  #isClosed = false;
 
   private constructor(watcher: FSWatcher, identity: string, options: FolderWatchOptions) {
     this.path = options.path;
+    this.#options = options;
     this.#watcher = watcher;
     this.#identity = identity;
-    watcher.on("change", (type, name) => {
-      options.onRawEvent();
-      if (this.#note(type, name)) options.onDirty();
-    });
-    // The kernel took the watch away, with its folder or its file system; `take` finds out.
-    watcher.on("error", () => {
-      this.#isOverflown = true;
-      options.onDirty();
-    });
+    this.#listen(watcher);
   }
 
   /** @throws system call errors: ENOSPC when the kernel has no watch to give. */
   static async start(options: FolderWatchOptions): Promise<FolderWatch> {
     await using folder = await findFolder(options.path);
     const identity = await identityOf(folder);
-    // The kernel watches the directory that is open here, whatever the path leads to by now.
-    const watcher = watch(folder.path, { encoding: "buffer" }, () => {});
-    return new FolderWatch(watcher, identity, options);
+    return new FolderWatch(watchOpenFolder(folder), identity, options);
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#watcher.close();
   }
 
@@ -63,14 +57,26 @@ export class FolderWatch {
     this.#isOverflown = false;
   }
 
-  /** The changes since last time; "overflow" when they were too many. @throws when the folder is no longer there. */
+  /**
+   * The changes since last time; "overflow" when they were too many, or when another directory is at the path now: the
+   * watch has moved to it. An overlay copying a directory up at its first change looks the same.
+   * @throws when the folder is no longer there.
+   */
   async take(): Promise<FileChange[] | "overflow"> {
     const dirty = this.#dirty;
     const isOverflown = this.#isOverflown;
     this.#dirty = new Map();
     this.#isOverflown = false;
     await using folder = await findFolder(this.path);
-    if ((await identityOf(folder)) !== this.#identity) throw new FolderReplaced();
+    const identity = await identityOf(folder);
+    if (identity !== this.#identity) {
+      this.#identity = identity;
+      this.#watcher.close();
+      this.#watcher = watchOpenFolder(folder);
+      if (this.#isClosed) this.#watcher.close();
+      else this.#listen(this.#watcher);
+      return "overflow";
+    }
     if (isOverflown) return "overflow";
     const prefix = this.path.endsWith("/") ? this.path : `${this.path}/`;
     return Promise.all(
@@ -85,6 +91,19 @@ export class FolderWatch {
     );
   }
 
+  #listen(watcher: FSWatcher): void {
+    const { onDirty, onRawEvent } = this.#options;
+    watcher.on("change", (type, name) => {
+      onRawEvent();
+      if (this.#note(type, name)) onDirty();
+    });
+    // The kernel took the watch away, with its folder or its file system; `take` finds out.
+    watcher.on("error", () => {
+      this.#isOverflown = true;
+      onDirty();
+    });
+  }
+
   /** Returns whether it is worth telling. */
   #note(type: string, name: Buffer | string | null): boolean {
     const text = name === null ? undefined : typeof name === "string" ? name : decodeName(name);
@@ -95,9 +114,9 @@ export class FolderWatch {
   }
 }
 
-/** Another directory is at the watched path now: the caller should look there anew. */
-export class FolderReplaced extends Error {
-  override readonly name = "FolderReplaced";
+/** The kernel watches the directory that is open here, whatever the path leads to by now. */
+function watchOpenFolder(folder: GuestFolder): FSWatcher {
+  return watch(folder.path, { encoding: "buffer" }, () => {});
 }
 
 /** With its time of birth: a new folder often gets the inode of the one just deleted. */

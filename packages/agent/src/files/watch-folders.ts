@@ -7,7 +7,7 @@ import { filesWatch } from "@atoll/protocol/messages/files";
 import type { MuxStream } from "@atoll/protocol/mux-stream";
 import { hasErrno } from "../system/has-errno.ts";
 import { fileFault } from "./file-fault.ts";
-import { FolderReplaced, FolderWatch } from "./folder-watch.ts";
+import { FolderWatch } from "./folder-watch.ts";
 import type { InotifyGauge } from "./inotify-gauge.ts";
 
 /** Changes of one save or one command come together. */
@@ -140,7 +140,6 @@ interface FailedEvent {
 }
 
 function failedEvent(path: string, cause: unknown): FailedEvent {
-  if (cause instanceof FolderReplaced) return { type: "failed", path, code: "file.not_found" };
   // inotify says "no space" when its watches are used up, and "too many files" for its instances.
   if (hasErrno(cause, "ENOSPC", "EMFILE", "ENFILE"))
     return { type: "failed", path, code: "file.watch_limit" };
