@@ -33,8 +33,9 @@ export class Dashboard {
     await expect(this.row(name).getByText(state, { exact: true })).toBeVisible({ timeout: timeoutMs });
   }
 
-  async choose(name: string, action: string): Promise<void> {
+  async setNetwork(name: string, network: "Off" | "Package sources" | "Open"): Promise<void> {
     await this.#page.getByRole("button", { name: `Actions for ${name}` }).click();
-    await this.#page.getByRole("menuitem", { name: action }).click();
+    await this.#page.getByRole("menuitemradio", { name: network }).click();
+    await expect(this.row(name).getByText(`Network: ${network.toLowerCase()}`)).toBeVisible();
   }
 }

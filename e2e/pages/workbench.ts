@@ -90,7 +90,7 @@ export class Workbench {
   }
 
   get alert(): Locator {
-    return this.#page.getByRole("alert");
+    return this.#page.getByRole("main").getByRole("alert");
   }
 
   get connectionBanner(): Locator {

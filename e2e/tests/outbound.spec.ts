@@ -27,7 +27,7 @@ test("packages install from their sources, everything else is refused, and off m
   await terminal.expectOutput(/egress\.denied.*other-0/s);
 
   await page.goto(webUrl);
-  await dashboard.choose("Builds", "Off");
+  await dashboard.setNetwork("Builds", "Off");
   await dashboard.row("Builds").getByRole("link", { name: "Builds", exact: true }).click();
   const again = new Workbench(page);
   await again.expectReadyAgain();
