@@ -32,7 +32,7 @@ export class AccountPages {
     await this.#page.getByLabel("E-mail").fill(person.email);
     await this.#page.getByLabel("Password").fill(person.password);
     await this.#page.getByRole("button", { name: "Create account" }).click();
-    await expect(this.#page.getByRole("heading", { name: "Workspaces" })).toBeVisible();
+    await expect(this.#page.getByRole("heading", { name: "Workspaces", exact: true })).toBeVisible();
   }
 
   async signIn(person: Pick<Person, "email" | "password">): Promise<void> {

@@ -11,7 +11,7 @@ export class Dashboard {
 
   async open(): Promise<void> {
     await this.#page.goto(`${this.#webUrl}/`);
-    await expect(this.#page.getByRole("heading", { name: "Workspaces" })).toBeVisible();
+    await expect(this.#page.getByRole("heading", { name: "Workspaces", exact: true })).toBeVisible();
   }
 
   /** Ends on the workspace's page; returns its slug. */

@@ -21,7 +21,7 @@ test("an account is made once, signs out everywhere it should, and signs in agai
   await account.signIn({ email: "nobody@people.example", password: "not the password at all" });
   await expect(page.getByText("That e-mail and password do not match.")).toBeVisible();
   await account.signIn(ada);
-  await expect(page.getByRole("heading", { name: "Workspaces" })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "Workspaces", exact: true })).toBeVisible();
 });
 
 test("an account of an OpenID Connect provider signs in by configuration alone", async ({ page }) => {
@@ -33,7 +33,7 @@ test("an account of an OpenID Connect provider signs in by configuration alone",
   await page.getByPlaceholder("and password").fill("any");
   await page.getByRole("button", { name: "Sign-in" }).click();
   await page.getByRole("button", { name: "Continue" }).click();
-  await expect(page.getByRole("heading", { name: "Workspaces" })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "Workspaces", exact: true })).toBeVisible();
   await page.goto(`${webUrl}/settings`);
   await expect(page.getByText("grace@school.example").first()).toBeVisible();
 });
