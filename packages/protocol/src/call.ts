@@ -43,9 +43,12 @@ export async function call<D extends RequestDefinition>(
 ): Promise<ResultOf<D>> {
   const stream = mux.open(definition.name, params);
   try {
-    return await awaitReply(stream, definition, options);
-  } finally {
+    const result = await awaitReply(stream, definition, options);
+    stream.finish();
+    return result;
+  } catch (error) {
     if (!stream.isOver) stream.reset(new AtollError("request.aborted"));
+    throw error;
   }
 }
 

@@ -49,6 +49,8 @@ export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
   #weEnded = false;
   #error: AtollError | undefined;
   #isOver = false;
+  /** Nobody waits for a reply any more. Errors cost a stack trace, so none is made for a promise that is settled. */
+  #isReplySettled = false;
 
   constructor(options: MuxStreamOptions) {
     this.streamId = options.streamId;
@@ -71,6 +73,7 @@ export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
   }
 
   sendReply(value: unknown): void {
+    this.#isReplySettled = true;
     this.#sendMessage(FrameKind.reply, { ok: value });
   }
 
@@ -117,6 +120,13 @@ export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
     this.#finishIfBothEnded();
   }
 
+  /** Ends this side, and whatever the peer still sends is dropped unread: for an opener that has its answer. */
+  finish(): void {
+    if (this.#isOver) return;
+    this.end();
+    if (!this.#isOver) this.#over(undefined);
+  }
+
   /** Ends both directions now. The peer sees `error`; local waits reject with it. */
   reset(error: AtollError = new AtollError("stream.reset")): void {
     if (this.#isOver) return;
@@ -152,6 +162,7 @@ export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
         const message = this.#assemble(frame);
         if (message === undefined) return;
         const value = decodeJson(message);
+        this.#isReplySettled = true;
         this.#reply.resolve(
           typeof value === "object" && value !== null && "ok" in value ? value.ok : undefined,
         );
@@ -185,7 +196,7 @@ export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
       }
       case FrameKind.end:
         this.#peerEnded = true;
-        this.#reply.reject(new AtollError("stream.reset", "stream ended without a reply"));
+        this.#rejectReply();
         this.#wakeReader?.();
         this.#finishIfBothEnded();
         return;
@@ -269,12 +280,18 @@ export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
     if (this.#peerEnded && this.#weEnded) this.#over(undefined);
   }
 
+  #rejectReply(error?: AtollError): void {
+    if (this.#isReplySettled) return;
+    this.#isReplySettled = true;
+    this.#reply.reject(error ?? new AtollError("stream.reset", "stream ended without a reply"));
+  }
+
   #over(error: AtollError | undefined): void {
     this.#isOver = true;
     this.#error = error;
     this.#peerEnded = true;
     this.#forget();
-    this.#reply.reject(error ?? new AtollError("stream.reset", "stream ended without a reply"));
+    this.#rejectReply(error);
     this.#wakeReader?.();
     this.#wakeAllWriters();
     this.#closed.resolve(error);

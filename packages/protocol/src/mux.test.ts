@@ -43,6 +43,22 @@ describe("mux", () => {
     expect(client.streamCount).toBe(0);
   });
 
+  it("ends an answered request on both sides without an error, and drops what comes after the answer", async () => {
+    const ends: unknown[] = [];
+    const { client, server, fatal } = muxPair({
+      onServerOpen: (open) => {
+        const stream = open.accept();
+        void stream.closed.then((error) => ends.push(error));
+        stream.sendReply({ uptimeMs: 7 });
+        void stream.write(new Uint8Array(100_000)).then(() => stream.end());
+      },
+    });
+    expect(await call(client, corePing, {})).toEqual({ uptimeMs: 7 });
+    expect(client.streamCount).toBe(0);
+    await client.ping();
+    expect([ends, server.streamCount, fatal]).toEqual([[undefined], 0, []]);
+  });
+
   it("carries replies larger than one frame", async () => {
     const { client } = muxPair({ onServerOpen: (open) => echoDispatcher().dispatch(open, "session") });
     const listing = await call(client, filesList, { path: "/" });
