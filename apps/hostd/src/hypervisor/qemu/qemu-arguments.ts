@@ -28,8 +28,11 @@ export const layerName = (index: number) => `layer${index}`;
 /** Serials by which the guest tells its disks apart. */
 const LAYER_SERIALS = ["base", "agent"] as const;
 
-/** Translated guest code. Unbounded it grows to hundreds of MB; Node and a compiler in the guest stay below this. */
-const TRANSLATION_CACHE_MB = 64;
+/**
+ * Translated guest code, taken as it is filled. Unbounded it grows without end; with 64 a package install in the guest
+ * thrashes and needs nearly twice the CPU.
+ */
+const TRANSLATION_CACHE_MB = 256;
 
 export interface QemuArgumentOptions {
   qemuPath: string;
