@@ -13,6 +13,7 @@ import {
   MESSAGE_MAX_BYTES,
   STREAM_WINDOW_BYTES,
 } from "./limits.ts";
+import { MessageAssembler } from "./message-assembler.ts";
 import type { StreamEnd } from "./mux.ts";
 
 export type StreamItem =
@@ -38,8 +39,7 @@ export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
   readonly #reply = deferred<unknown>();
   readonly #closed = deferred<AtollError | undefined>();
   readonly #incoming: QueuedItem[] = [];
-  #fragments: Uint8Array[] = [];
-  #fragmentBytes = 0;
+  readonly #assembler = new MessageAssembler();
   #wakeReader: (() => void) | undefined;
   #wakeWriters: Array<() => void> = [];
   #writable = STREAM_WINDOW_BYTES;
@@ -159,7 +159,7 @@ export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
     if (this.#isOver) return;
     switch (frame.kind) {
       case FrameKind.reply: {
-        const message = this.#assemble(frame);
+        const message = this.#assembler.push(frame);
         if (message === undefined) return;
         const value = decodeJson(message);
         this.#isReplySettled = true;
@@ -178,7 +178,7 @@ export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
         return;
       case FrameKind.event: {
         this.#takeReadable(frame.payload.length);
-        const message = this.#assemble(frame);
+        const message = this.#assembler.push(frame);
         if (message === undefined) {
           // A fragment occupies memory already counted by MESSAGE_MAX_BYTES: give its credit back at once.
           this.#giveCredit(frame.payload.length);
@@ -245,25 +245,6 @@ export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
     this.#readableLeft += this.#consumed;
     this.#consumed = 0;
     this.#send({ kind: FrameKind.credit, flags: 0, streamId: this.streamId, payload });
-  }
-
-  /** Returns the whole message, or undefined while fragments are missing. */
-  #assemble(frame: Frame): Uint8Array | undefined {
-    const isPartial = (frame.flags & FrameFlag.more) !== 0;
-    if (!isPartial && this.#fragments.length === 0) return frame.payload;
-    this.#fragments.push(frame.payload.slice());
-    this.#fragmentBytes += frame.payload.length;
-    if (this.#fragmentBytes > MESSAGE_MAX_BYTES) throw new AtollError("link.protocol", "message too long");
-    if (isPartial) return undefined;
-    const message = new Uint8Array(this.#fragmentBytes);
-    let at = 0;
-    for (const fragment of this.#fragments) {
-      message.set(fragment, at);
-      at += fragment.length;
-    }
-    this.#fragments = [];
-    this.#fragmentBytes = 0;
-    return message;
   }
 
   #push(item: StreamItem, creditBytes: number): void {
