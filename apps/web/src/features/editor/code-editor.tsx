@@ -57,13 +57,18 @@ export function CodeEditor({ document, onCursor, onPalette }: CodeEditorProps) {
     if (!model) return;
     editor.setModel(model);
     editor.restoreViewState(viewStates.current.get(document.path) ?? null);
-    editor.focus();
+    if (!isTypingElsewhere()) editor.focus();
     return () => {
       viewStates.current.set(document.path, editor.saveViewState());
     };
   }, [loaded, document, document.buffer]);
 
   return <div ref={holder} className="absolute inset-0" />;
+}
+
+/** An editor that finishes loading must not catch the keys meant for the terminal. */
+function isTypingElsewhere(): boolean {
+  return globalThis.document.activeElement?.matches("textarea, input, [contenteditable]") ?? false;
 }
 
 const EDITOR_OPTIONS = {
