@@ -167,7 +167,7 @@ try {
     async () => {
       await using machine = await startBareMachine(bare);
       await cpuPercent(machine.pid, 10);
-      return cpuPercent(machine.pid, IDLE_SECONDS);
+      return await cpuPercent(machine.pid, IDLE_SECONDS);
     },
   );
   add({

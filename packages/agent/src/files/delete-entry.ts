@@ -16,7 +16,7 @@ export async function deleteEntry(path: string, options: { recursive: boolean })
   if (place.isRoot) throw new AtollError("file.denied");
   const facts = await lookAt(place);
   if (facts === undefined) throw new AtollError("file.not_found");
-  if (!facts.isDirectory()) return unlink(place.path);
+  if (!facts.isDirectory()) return await unlink(place.path);
   if (options.recursive) {
     await using top = await place.folder.open(place.name);
     const { dev } = await top.handle.stat();

@@ -79,7 +79,8 @@ export class FolderWatch {
     }
     if (isOverflown) return "overflow";
     const prefix = this.path.endsWith("/") ? this.path : `${this.path}/`;
-    return Promise.all(
+    // Awaited here: the folder must stay open until every name was looked at.
+    return await Promise.all(
       Array.from(dirty, async ([name, { isRenamed }]): Promise<FileChange> => {
         const isThere = await lstat(folder.entry(name)).then(
           () => true,
