@@ -47,6 +47,8 @@ export class QemuMachine implements Machine {
   readonly #onGone: () => Promise<void>;
   #loading: Promise<void> | undefined;
   #link: Socket | undefined;
+  /** Connected by `load`, for the first `openLink`. */
+  #earlyLink: Socket | undefined;
   #isKilled = false;
   #isLetGo = false;
   #shutdownReason: string | undefined;
@@ -78,25 +80,16 @@ export class QemuMachine implements Machine {
 
   async openLink(signal?: AbortSignal): Promise<Duplex> {
     signal?.throwIfAborted();
+    const early = this.#earlyLink;
+    this.#earlyLink = undefined;
+    if (early !== undefined && !early.destroyed) {
+      this.#link = early;
+      return early;
+    }
     // QEMU serves one connection at a time and would leave the next one waiting.
     this.#link?.destroy();
-    const socket = createConnection(join(this.record.runDirectory, LINK_SOCKET));
-    // Whoever uses the stream hears of its end by `close`; without a listener an error would end hostd.
-    socket.on("error", () => {});
-    this.#link = socket;
-    try {
-      await withDeadline(once(socket, "connect"), {
-        timeoutMs: LINK_TIMEOUT_MS,
-        clock: systemClock,
-        signal,
-        onTimeout: () => new AtollError("link.lost", "the machine took no connection"),
-      });
-    } catch (cause) {
-      socket.destroy();
-      if (signal?.aborted || cause instanceof AtollError) throw cause;
-      throw new AtollError("link.lost", "the machine took no connection", { cause });
-    }
-    return socket;
+    this.#link = await this.#connectLink(signal);
+    return this.#link;
   }
 
   async *saveState(signal?: AbortSignal): AsyncGenerator<Uint8Array> {
@@ -122,13 +115,13 @@ export class QemuMachine implements Machine {
   /** Drops every connection and leaves the process as it is: for the next life of hostd. Nothing else works from then on. */
   letGo(): void {
     this.#isLetGo = true;
-    this.#link?.destroy();
+    this.#closeLinks();
     this.#qmp.close();
   }
 
   async kill(): Promise<void> {
     this.#isKilled = true;
-    this.#link?.destroy();
+    this.#closeLinks();
     await killProcess(this.record);
     await this.exited;
   }
@@ -137,9 +130,36 @@ export class QemuMachine implements Machine {
     return this.kill();
   }
 
+  #closeLinks(): void {
+    this.#link?.destroy();
+    this.#earlyLink?.destroy();
+  }
+
+  async #connectLink(signal?: AbortSignal): Promise<Socket> {
+    const socket = createConnection(join(this.record.runDirectory, LINK_SOCKET));
+    // Whoever uses the stream hears of its end by `close`; without a listener an error would end hostd.
+    socket.on("error", () => {});
+    try {
+      await withDeadline(once(socket, "connect"), {
+        timeoutMs: LINK_TIMEOUT_MS,
+        clock: systemClock,
+        signal,
+        onTimeout: () => new AtollError("link.lost", "the machine took no connection"),
+      });
+      return socket;
+    } catch (cause) {
+      socket.destroy();
+      if (signal?.aborted || cause instanceof AtollError) throw cause;
+      throw new AtollError("link.lost", "the machine took no connection", { cause });
+    }
+  }
+
   async #load(signal?: AbortSignal): Promise<void> {
     const start = this.#start;
     if (start === undefined || start.kind === "boot") return;
+    // A guest saved in the middle of a write has that write finished while its devices load. With nobody connected QEMU
+    // blocks the port for it, and nothing ever unblocks it again.
+    this.#earlyLink = await this.#connectLink(signal);
     if (start.kind === "template") return this.#loadDevices(jailPath(TEMPLATE_STATE_NAME), signal);
     const path = join(this.record.runDirectory, DEVICES_FILE);
     try {
