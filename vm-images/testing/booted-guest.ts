@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { watch } from "node:fs";
-import { access, mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -22,8 +21,6 @@ export interface BootOptions {
   diskSizeBytes?: number;
   /** Folder for sockets, console and a new disk; the caller's, kept. */
   folder: string;
-  kernelArguments?: string[];
-  qemuArguments?: string[];
 }
 
 /** A guest with the stand-in agent, booted under emulation and answering. Killed when disposed of. */
@@ -97,12 +94,7 @@ function bootArguments(options: BootOptions, diskPath: string, link: string): [s
   const { image, vmm } = options;
   const readOnly = "format=raw,if=none,readonly=on";
   const { kernelArguments, emulatedKernelArguments } = image.manifest;
-  const append = [
-    ...kernelArguments,
-    ...emulatedKernelArguments,
-    "console=ttyS0",
-    ...(options.kernelArguments ?? []),
-  ];
+  const append = [...kernelArguments, ...emulatedKernelArguments, "console=ttyS0"];
   const [command, ...loader] = vmm.qemuCommand;
   return [
     command,
@@ -133,25 +125,12 @@ function bootArguments(options: BootOptions, diskPath: string, link: string): [s
     ...["-device", "virtserialport,chardev=link,name=org.atoll.link"],
     ...["-device", "virtio-rng-pci", "-device", "vmgenid,guid=auto"],
     ...["-serial", `file:${join(options.folder, "console.log")}`],
-    ...(options.qemuArguments ?? []),
   ];
 }
 
 async function consoleTail(folder: string): Promise<string> {
   const text = await readFile(join(folder, "console.log"), "utf8").catch(() => "no console");
   return text.split("\n").slice(-60).join("\n");
-}
-
-/** Resolves when a program has bound the socket; needs no polling. */
-export async function socketAppears(path: string, signal: AbortSignal): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const watcher = watch(join(path, ".."), { signal }, () => void access(path).then(resolve, () => undefined));
-  watcher.on("error", reject);
-  try {
-    await promise;
-  } finally {
-    watcher.close();
-  }
 }
 
 export async function temporaryFolder(): Promise<AsyncDisposable & { path: string }> {

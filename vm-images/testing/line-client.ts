@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createConnection, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { createInterface, type Interface } from "node:readline";
 import { z } from "zod";
 
@@ -53,10 +53,4 @@ export class LineClient implements Disposable {
     this.#reader.close();
     this.#socket.destroy();
   }
-}
-
-export async function connectSocket(path: string, signal: AbortSignal): Promise<Socket> {
-  const socket = createConnection(path);
-  await once(socket, "connect", { signal });
-  return socket;
 }

@@ -110,6 +110,8 @@ export async function connectGuest(options: ConnectGuestOptions): Promise<GuestC
   const onLost = (cause?: Error) =>
     found.reject(new AtollError("link.lost", "guest stream closed", { cause }));
   duplex.on("data", onData).on("error", onLost).on("close", onLost).on("end", onLost);
+  // A stream that was paused before, as one that was dialled is, does not flow again by itself.
+  duplex.resume();
   try {
     send(FIRST_RETRY_MS);
     return await withDeadline(found.promise, {
