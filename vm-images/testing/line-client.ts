@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import type { Socket } from "node:net";
 import { createInterface, type Interface } from "node:readline";
 import { z } from "zod";
