@@ -3,9 +3,8 @@
  * on the link's port and on the agent's socket. Runs as root in the guest.
  */
 import { spawnSync } from "node:child_process";
-import { readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { createServer } from "node:net";
 import { spawn as spawnTerminal } from "@lydell/node-pty";
 
 /** What is used of packages/agent/native/guest-native.ts. */
@@ -21,7 +20,6 @@ interface Native {
 }
 
 const native = createRequire(import.meta.url)("/run/atoll/base/usr/lib/atoll/guest-native.node") as Native;
-const SOCKET = "/run/atoll/agent.sock";
 
 type Request =
   | { kind: "run"; argv: [string, ...string[]] }
@@ -113,16 +111,6 @@ function flush(): void {
     else outgoing.shift();
   }
 }
-
-rmSync(SOCKET, { force: true });
-createServer((socket) => {
-  const ofSocket = new Lines();
-  socket.setEncoding("utf8");
-  socket.on("data", (text: string) =>
-    ofSocket.push(text, (line) => handle(line, (value) => socket.write(`${JSON.stringify(value)}\n`))),
-  );
-  socket.on("error", () => socket.destroy());
-}).listen(SOCKET);
 
 // Tells the host that it is here: bytes written before anyone reads the port would be lost.
 send({ ready: true });
