@@ -1,6 +1,6 @@
 /**
  * Stands in for the guest agent when the image itself is tested: one JSON request per line, one JSON reply per line,
- * on the link's port and on the agent's socket. Runs as root in the guest.
+ * on the link's port. Runs as root in the guest.
  */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
