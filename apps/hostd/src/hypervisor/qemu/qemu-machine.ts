@@ -26,6 +26,7 @@ const DEVICES_FILE = "devices";
 
 const LOAD_TIMEOUT_MS = 60_000;
 const LINK_TIMEOUT_MS = 10_000;
+const LINK_RETRY_MS = 5;
 /** Stopping flushes the disk: on a busy one that takes a while. */
 const STOP_TIMEOUT_MS = 60_000;
 const LOG_TAIL_CHARACTERS = 500;
@@ -136,21 +137,29 @@ export class QemuMachine implements Machine {
   }
 
   async #connectLink(signal?: AbortSignal): Promise<Socket> {
-    const socket = createConnection(join(this.record.runDirectory, LINK_SOCKET));
-    // Whoever uses the stream hears of its end by `close`; without a listener an error would end hostd.
-    socket.on("error", () => {});
-    try {
-      await withDeadline(once(socket, "connect"), {
-        timeoutMs: LINK_TIMEOUT_MS,
-        clock: systemClock,
-        signal,
-        onTimeout: () => new AtollError("link.lost", "the machine took no connection"),
-      });
-      return socket;
-    } catch (cause) {
-      socket.destroy();
-      if (signal?.aborted || cause instanceof AtollError) throw cause;
-      throw new AtollError("link.lost", "the machine took no connection", { cause });
+    const giveUpAtMs = systemClock.monotonic() + LINK_TIMEOUT_MS;
+    for (;;) {
+      const socket = createConnection(join(this.record.runDirectory, LINK_SOCKET));
+      // Whoever uses the stream hears of its end by `close`; without a listener an error would end hostd.
+      socket.on("error", () => {});
+      try {
+        await withDeadline(once(socket, "connect"), {
+          timeoutMs: LINK_TIMEOUT_MS,
+          clock: systemClock,
+          signal,
+          onTimeout: () => new AtollError("link.lost", "the machine took no connection"),
+        });
+        return socket;
+      } catch (cause) {
+        socket.destroy();
+        if (signal?.aborted || cause instanceof AtollError) throw cause;
+        // QEMU has not yet taken in that the connection before is gone, and lets only one more wait.
+        const isBusy = (cause as NodeJS.ErrnoException).code === "EAGAIN";
+        if (!isBusy || systemClock.monotonic() > giveUpAtMs) {
+          throw new AtollError("link.lost", "the machine took no connection", { cause });
+        }
+        await delay(LINK_RETRY_MS);
+      }
     }
   }
 
@@ -159,7 +168,7 @@ export class QemuMachine implements Machine {
     if (start === undefined || start.kind === "boot") return;
     // A guest saved in the middle of a write has that write finished while its devices load. With nobody connected QEMU
     // blocks the port for it, and nothing ever unblocks it again.
-    this.#earlyLink = await this.#connectLink(signal);
+    if (this.#link === undefined || this.#link.destroyed) this.#earlyLink = await this.#connectLink(signal);
     if (start.kind === "template") return this.#loadDevices(jailPath(TEMPLATE_STATE_NAME), signal);
     const path = join(this.record.runDirectory, DEVICES_FILE);
     try {
