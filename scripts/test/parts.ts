@@ -61,6 +61,8 @@ function run(
     env,
     stdio: ["ignore", "inherit", "inherit"],
     signal,
+    // Ctrl-C is what the runners clean up after: a browser, a stack with machines.
+    killSignal: "SIGINT",
   });
   return new Promise((resolve) => {
     child.once("error", (error) => {
