@@ -7,9 +7,17 @@ import { timedMs } from "./statistics.ts";
 
 const FLOOD_BYTES = 16 * 1024 * 1024;
 
-/** One key at a time to a terminal in raw mode that runs `cat`; each answer awaited before the next. */
-export async function echoesMs(mux: Mux, count: number): Promise<number[]> {
-  const argv = ["sh", "-c", "stty raw -echo; printf ready; exec cat"];
+/** What answers a key: the PTY's own echo, or a program that has to be woken for it. */
+export type EchoSource = "pty" | "program";
+
+const ECHO_COMMANDS: Record<EchoSource, string> = {
+  pty: "stty raw echo; printf ready; exec sleep 600",
+  program: "stty raw -echo; printf ready; exec cat",
+};
+
+/** One key at a time to a terminal; each answer awaited before the next. */
+export async function echoesMs(mux: Mux, source: EchoSource, count: number): Promise<number[]> {
+  const argv = ["sh", "-c", ECHO_COMMANDS[source]];
   const { terminalId } = await call(mux, terminalOpen, { cols: 80, rows: 24, argv });
   const terminal = await openChannel(mux, terminalAttach, { terminalId });
   const items = terminal.items();

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, totalmem } from "node:os";
+import { z } from "zod";
 import { type Quantiles, quantiles } from "./statistics.ts";
 
 export interface Row {
@@ -52,9 +53,12 @@ export function printRow(each: Row): void {
   console.log(cells.join("  "));
 }
 
-/** Replaces the rows of this run in `bench/results.json`; rows of other suites stay. */
+const earlier = z.object({
+  rows: z.array(z.custom<Row>((value) => typeof value === "object" && value !== null)),
+});
+
+/** Replaces the rows of this run in the file; rows of suites that did not run stay, with the commit they were measured at. */
 export function writeResults(path: string, isolation: string, rows: readonly Row[]): void {
-  mkdirSync(new URL(".", `file://${path}`).pathname, { recursive: true });
   const machine = {
     cpu: cpus()[0]?.model ?? "unknown",
     cores: cpus().length,
@@ -64,5 +68,8 @@ export function writeResults(path: string, isolation: string, rows: readonly Row
   };
   const commit = execFileSync("git", ["rev-parse", "HEAD"], { encoding: "utf8" }).trim();
   const measuredAt = new Date().toISOString();
-  writeFileSync(path, `${JSON.stringify({ machine, isolation, commit, measuredAt, rows }, null, 2)}\n`);
+  const known = existsSync(path) ? earlier.parse(JSON.parse(readFileSync(path, "utf8"))).rows : [];
+  const kept = known.filter(({ name }) => !rows.some((row) => row.name === name));
+  const all = [...kept, ...rows.map((row) => ({ ...row, commit }))];
+  writeFileSync(path, `${JSON.stringify({ machine, isolation, commit, measuredAt, rows: all }, null, 2)}\n`);
 }
