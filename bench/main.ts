@@ -52,13 +52,16 @@ try {
   await host.ready(1);
   const bare = await host.bareOptions(env.cacheDirectory);
   const rows: Row[] = [];
+  const { isolation } = await host.health();
   const add = (input: RowInput) => {
     const made = row(input);
     rows.push(made);
     printRow(made);
+    // At once: what was measured is kept although a later suite fails.
+    writeResults(join(import.meta.dirname, "results.json"), isolation, rows);
   };
 
-  const suites: Record<string, () => Promise<void>> = { create, resume, terminal, idle, memory };
+  const suites: Record<string, () => Promise<void>> = { create, resume, memory, terminal, idle };
   const wanted = process.argv.slice(2);
   const unknown = wanted.filter((name) => suites[name] === undefined);
   if (unknown.length > 0)
@@ -66,8 +69,6 @@ try {
   for (const [name, suite] of Object.entries(suites)) {
     if (wanted.length === 0 || wanted.includes(name)) await suite();
   }
-  const { isolation } = await host.health();
-  writeResults(join(import.meta.dirname, "results.json"), isolation, rows);
   if (rows.some(({ pass }) => !pass)) process.exitCode = 1;
 
   async function create(): Promise<void> {

@@ -1,3 +1,5 @@
+import { systemClock } from "@atoll/base/clock";
+import { withDeadline } from "@atoll/base/with-deadline";
 import { call, openChannel } from "@atoll/protocol/call";
 import { corePing, coreStatus } from "@atoll/protocol/messages/core";
 import { processRun } from "@atoll/protocol/messages/process";
@@ -6,6 +8,7 @@ import type { Mux } from "@atoll/protocol/mux";
 import { timedMs } from "./statistics.ts";
 
 const FLOOD_BYTES = 16 * 1024 * 1024;
+const FLOOD_TIMEOUT_MS = 60_000;
 
 /** What answers a key: the PTY's own echo, or a program that has to be woken for it. */
 export type EchoSource = "pty" | "program";
@@ -57,10 +60,15 @@ export async function floodMbPerSecond(mux: Mux): Promise<number> {
   const items = terminal.items();
   let greeting = "";
   while (!greeting.includes("ready")) greeting += await nextText(items);
-  const ms = await timedMs(async () => {
+  let bytes = 0;
+  const flood = async () => {
     await terminal.stream.write(new TextEncoder().encode("\n"));
-    for (let bytes = 0; bytes < FLOOD_BYTES; ) bytes += (await nextText(items)).length;
-  });
+    while (bytes < FLOOD_BYTES) bytes += (await nextText(items)).length;
+  };
+  const onTimeout = () => new Error(`only ${bytes} of ${FLOOD_BYTES} bytes came`);
+  const ms = await timedMs(() =>
+    withDeadline(flood(), { timeoutMs: FLOOD_TIMEOUT_MS, clock: systemClock, onTimeout }),
+  );
   terminal.stream.reset();
   await call(mux, terminalClose, { terminalId });
   return FLOOD_BYTES / 1e6 / (ms / 1000);
