@@ -9,6 +9,8 @@ import { ptyBinding } from "./pty-binding.ts";
 const AFTER_EXIT_MS = 250;
 /** What one read of a terminal gives at most, however much waits. */
 const PTY_READ_BYTES = 4095;
+/** More than the kernel keeps of a terminal's output: 64 KiB on its way and 4 KiB to be read. */
+const KERNEL_MAX_BYTES = 128 * 1024;
 /** A read of this size is no echo and no prompt: more follows, and is read together after a moment. */
 const FLOOD_BYTES = 2048;
 const GATHER_MS = 2;
@@ -84,7 +86,7 @@ export class Pty {
     this.#output.resume();
     // EIO is how Linux says that the last program closed the terminal.
     this.#output.on("error", () => this.#output.destroy());
-    this.#output.on("end", () => this.#output.destroy());
+    this.#output.on("end", () => this.#onHangUp());
     this.#output.on("close", () => this.#onOutputClosed());
   }
 
@@ -164,6 +166,21 @@ export class Pty {
     return total;
   }
 
+  /**
+   * libuv before 1.52 takes a hang-up for the end as soon as a read did not fill its buffer, and no read of a terminal
+   * does: more may lie in the kernel.
+   */
+  #onHangUp(): void {
+    let leftBytes = KERNEL_MAX_BYTES;
+    for (let count = this.#readAll(); count > 0; count = this.#readAll()) {
+      this.#deliver(count);
+      leftBytes -= count;
+      // Nobody can write any more, except who opens the terminal again by its name.
+      if (leftBytes <= 0) break;
+    }
+    this.#output.destroy();
+  }
+
   #deliver(count: number): void {
     this.#onOutput(this.#buffer.subarray(0, count));
     if (this.#pending) this.#offerInput();
@@ -218,7 +235,12 @@ export class Pty {
 
   #awaitDrain(): void {
     this.#cancelDrain?.();
-    this.#cancelDrain = this.#clock.schedule(AFTER_EXIT_MS, () => this.#output.destroy());
+    this.#cancelDrain = this.#clock.schedule(AFTER_EXIT_MS, () => {
+      // The moment may have passed while this thread was busy, with output unread.
+      const count = this.#readAll();
+      if (count > 0) this.#deliver(count);
+      else this.#output.destroy();
+    });
   }
 
   #onOutputClosed(): void {
