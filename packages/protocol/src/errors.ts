@@ -192,6 +192,63 @@ export const ERRORS = {
     why: "Its machine stopped unexpectedly.",
     now: "Start it again; your saved files are on its disk.",
   },
+  "workspace.memory_lost": {
+    http: 409,
+    retry: "never",
+    what: "Running programs were restarted.",
+    why: "The machine's memory could not be kept; every saved file is there.",
+    now: "Start your programs again.",
+  },
+  // Checkpoints, views and templates
+  "checkpoint.not_found": {
+    http: 404,
+    retry: "never",
+    what: "There is no such checkpoint.",
+    why: "It was deleted, or it belongs to another workspace.",
+    now: "Choose another one from the timeline.",
+  },
+  "checkpoint.limit_reached": {
+    http: 409,
+    retry: "after_change",
+    what: "The timeline is full.",
+    why: "Your plan keeps a limited number of checkpoints.",
+    now: "Delete one you no longer need, then try again.",
+  },
+  "checkpoint.damaged": {
+    http: 409,
+    retry: "never",
+    what: "This checkpoint cannot be used.",
+    why: "What is stored is damaged or incomplete; nothing else was touched.",
+    now: "Choose another one from the timeline.",
+  },
+  "view.read_only": {
+    http: 409,
+    retry: "never",
+    what: "These files can only be read.",
+    why: "You are looking at a stored state, not at the workspace itself.",
+    now: "Restore the file to change it in the workspace.",
+  },
+  "view.unavailable": {
+    http: 409,
+    retry: "later",
+    what: "The files could not be opened.",
+    why: "The stored disk could not be read, or the workspace is running.",
+    now: "Open the workspace if it runs; otherwise try again.",
+  },
+  "template.not_found": {
+    http: 404,
+    retry: "never",
+    what: "There is no such template.",
+    why: "It was deleted, or it is not published.",
+    now: "Choose another template.",
+  },
+  "template.not_ready": {
+    http: 409,
+    retry: "later",
+    what: "The template is not ready.",
+    why: "It is still being made.",
+    now: "Wait a moment and try again.",
+  },
   // Sessions
   "session.taken_over": {
     http: 409,
@@ -235,6 +292,13 @@ export const ERRORS = {
     what: "The host is shutting down.",
     why: "Its machines are being paused.",
     now: "Come back in a moment.",
+  },
+  "host.lease_lost": {
+    http: 503,
+    retry: "later",
+    what: "This host no longer owns these workspaces.",
+    why: "Another process took over its data.",
+    now: "Try again; the new owner answers.",
   },
   "host.emulation_refused": {
     http: 503,
@@ -306,6 +370,13 @@ export const ERRORS = {
     what: "The key store does not answer.",
     why: "It is down or restarting.",
     now: "Running machines go on; try again soon.",
+  },
+  "receipt.invalid": {
+    http: 422,
+    retry: "never",
+    what: "This receipt does not hold.",
+    why: "Its signature, its form or one of its figures is not what was signed.",
+    now: "Ask for the receipt again, and compare the key it names.",
   },
   // Link
   "link.lost": {

@@ -1,8 +1,26 @@
 /** hostd's HTTP API for the control plane, JSON over its Unix socket. Unknown keys are refused: a caller with a typo must hear of it. */
 import * as z from "zod";
 import { uuid, workspaceSlug } from "./ids.ts";
+import { LEASE_MAX_SECONDS } from "./limits.ts";
 import { egressPreset } from "./messages/egress.ts";
+import { guestPath } from "./messages/files.ts";
 import { isolation, workspaceStatus } from "./workspace-status.ts";
+
+/** Where a new workspace begins when not from an image alone. The caller has checked that the owner may read it. */
+export const workspaceOrigin = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("checkpoint"), workspaceId: uuid, checkpointId: uuid }),
+  /** A live fork: of a running workspace with its memory, of another with its disk. */
+  z.strictObject({ kind: z.literal("workspace"), workspaceId: uuid }),
+  z.strictObject({ kind: z.literal("template"), templateId: uuid }),
+]);
+export type WorkspaceOrigin = z.infer<typeof workspaceOrigin>;
+
+/** Seconds in a state after which the next, cheaper one follows. */
+export const retention = z.strictObject({
+  stopAfterPausedSeconds: z.number().int().min(1).max(31_536_000),
+  archiveAfterStoppedSeconds: z.number().int().min(1).max(31_536_000),
+});
+export type Retention = z.infer<typeof retention>;
 
 /** PUT /v1/workspaces/:id — creates and starts. Repeating it with the same body answers the same workspace. */
 export const createWorkspace = z.strictObject({
@@ -13,8 +31,14 @@ export const createWorkspace = z.strictObject({
   memoryMb: z.number().int().min(128).max(262_144),
   diskMb: z.number().int().min(512).max(1_048_576),
   egress: egressPreset,
-  /** Pause this long after the last session closed. */
+  /** Pause this long after the last work. */
   idlePauseSeconds: z.number().int().min(1).max(604_800),
+  retention: retention.optional(),
+  /** A disposable workspace: erased at this time even if hostd was down then. */
+  expiresAtMs: z.number().int().positive().optional(),
+  /** Take a checkpoint by itself this often while there is work; absent: never. */
+  checkpointEverySeconds: z.number().int().min(60).max(604_800).optional(),
+  origin: workspaceOrigin.optional(),
 });
 export type CreateWorkspace = z.infer<typeof createWorkspace>;
 
@@ -22,10 +46,92 @@ export type CreateWorkspace = z.infer<typeof createWorkspace>;
 export const updateWorkspace = z.strictObject({
   egress: egressPreset.optional(),
   idlePauseSeconds: z.number().int().min(1).max(604_800).optional(),
+  retention: retention.optional(),
+  checkpointEverySeconds: z.number().int().min(60).max(604_800).nullable().optional(),
 });
 
 /** POST /v1/workspaces/:id/{pause,resume,stop}. Answers when done with the status; `generation` guards against stale callers. */
 export const lifecycleCommand = z.strictObject({ generation: z.number().int().nonnegative().optional() });
+
+/** POST /v1/workspaces/:id/keep-awake — a lease of the interface or API; 0 ends it. Answers the status. */
+export const keepAwake = z.strictObject({ seconds: z.number().int().min(0).max(LEASE_MAX_SECONDS) });
+
+export const checkpointName = z
+  .string()
+  .trim()
+  .min(1)
+  .max(80)
+  .regex(/^[^\p{Cc}\p{Cs}]*$/u);
+
+/**
+ * PUT /v1/workspaces/:id/checkpoints/:checkpointId — repeating it answers the same checkpoint. Of a workspace that is
+ * not running there is no memory to keep: `withMemory` then keeps what is sealed already, if anything is.
+ */
+export const createCheckpoint = z.strictObject({ name: checkpointName, withMemory: z.boolean() });
+
+/** `automatic` ones are thinned out by age and count; `safety` ones were made before a restore. */
+export const checkpointKind = z.enum(["named", "automatic", "safety"]);
+
+export const checkpointInfo = z.object({
+  checkpointId: uuid,
+  name: z.string(),
+  kind: checkpointKind,
+  createdAtMs: z.number(),
+  hasMemory: z.boolean(),
+  /** The checkpoint this one's disk continues from; null at the beginning. */
+  parentId: uuid.nullable(),
+  /** What deleting it would free at least. */
+  ownBytes: z.number().nonnegative(),
+});
+export type CheckpointInfo = z.infer<typeof checkpointInfo>;
+
+/** GET /v1/workspaces/:id/checkpoints, newest first. */
+export const checkpointList = z.object({
+  checkpoints: z.array(checkpointInfo),
+  /** The one the present disk continues from. */
+  currentParentId: uuid.nullable(),
+  /** On this host's disk, counted to the owner: layers (shared ones by their share), sealed memory, checkpoints. */
+  usage: z.object({ layerBytes: z.number(), snapshotBytes: z.number(), layerCount: z.number().int() }),
+});
+
+/**
+ * POST /v1/workspaces/:id/restore — everything as it was; a safety checkpoint is made first, and its id chosen by the
+ * caller makes repeating harmless. A running workspace is running again afterwards.
+ */
+export const restoreCheckpoint = z.strictObject({
+  checkpointId: uuid,
+  safetyCheckpointId: uuid,
+  generation: z.number().int().nonnegative().optional(),
+});
+
+/** POST /v1/workspaces/:id/restore-paths — files and folders of a checkpoint over the running workspace's own. */
+export const restorePaths = z.strictObject({
+  checkpointId: uuid,
+  safetyCheckpointId: uuid,
+  paths: z.array(guestPath).min(1).max(1000),
+});
+export const restorePathsAnswer = z.object({ restoredBytes: z.number().nonnegative() });
+
+/** PUT /v1/templates/:id — from a checkpoint, scrubbed of secrets; a draft until published. Repeatable. */
+export const createTemplate = z.strictObject({
+  ownerId: uuid,
+  workspaceId: uuid,
+  checkpointId: uuid,
+});
+
+/** A file that scrubbing found and removed or emptied, and by which rule. */
+export const scrubbedFile = z.object({ path: z.string(), rule: z.string().max(64) });
+
+export const templateInfo = z.object({
+  templateId: uuid,
+  ownerId: uuid,
+  state: z.enum(["making", "draft", "published", "failed", "erased"]),
+  errorCode: z.string().max(64).optional(),
+  scrubbed: z.array(scrubbedFile).max(1000),
+  sizeBytes: z.number().nonnegative(),
+  createdAtMs: z.number(),
+});
+export type TemplateInfo = z.infer<typeof templateInfo>;
 
 /** What an erasure leaves behind as evidence. */
 export const erasure = z.object({
@@ -43,6 +149,13 @@ export const deleteAnswer = z.object({
   erasures: z.array(erasure),
   ownerKeyCommitment: z.string().nullable(),
   ownerKeyDestroyedAtMs: z.number().nullable(),
+});
+
+/** GET /v1/tombstones — wins over rows that come back from a backup of the database. */
+export const tombstoneList = z.object({
+  tombstones: z.array(
+    z.object({ kind: z.enum(["workspace", "owner"]), id: uuid, requestedAtMs: z.number() }),
+  ),
 });
 
 /** POST /v1/sessions/revoke — ends the live sessions of a sign-in or a user within a second. */

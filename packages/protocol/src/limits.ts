@@ -60,3 +60,10 @@ export const PROCESSES_PER_WORKSPACE = 64;
 export const ENTROPY_BYTES = 32;
 /** Marks a clean start of the link in each direction; see link-handshake.ts. */
 export const LINK_TOKEN_BYTES = 32;
+
+/** The longest a workspace may be kept awake by one lease; plans set less. */
+export const LEASE_MAX_SECONDS = 24 * 3600;
+/** Layers a disk may be made of. Each costs memory and a lookup at every read; background flattening keeps it well below. */
+export const DISK_LAYERS_MAX = 24;
+/** From this many on a disk is flattened when there is time. */
+export const DISK_LAYERS_FLATTEN = 12;

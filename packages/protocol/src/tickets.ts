@@ -17,6 +17,11 @@ export const sessionTicketClaims = z.object({
   authSessionId: uuid,
   planLabel: z.string().max(32),
   maxSessions: z.number().int().positive(),
+  /**
+   * Instead of the workspace itself: a read-only view of a checkpoint, or with null of its disk as it lies there. Such a
+   * session never wakes the workspace and counts to no limit of it.
+   */
+  view: z.object({ checkpointId: uuid.nullable() }).optional(),
   exp: z.number(),
 });
 export type SessionTicketClaims = z.infer<typeof sessionTicketClaims>;

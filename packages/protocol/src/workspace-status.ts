@@ -30,12 +30,16 @@ export const stateReason = z.enum([
   "start_failed",
   "deadline",
   "disk_full",
+  /** Paused or stopped for as long as its plan keeps it so. */
+  "retention",
+  "restored",
+  "forked",
 ]);
 export type StateReason = z.infer<typeof stateReason>;
 
 /** Steps of one start, in order; `index` only grows within one generation. */
 export const startStage = z.object({
-  path: z.enum(["create", "resume", "boot"]),
+  path: z.enum(["create", "resume", "boot", "fork"]),
   name: z.enum(["reserve", "restore", "identity", "ready"]),
   index: z.number().int().nonnegative(),
   total: z.number().int().positive(),
@@ -44,6 +48,22 @@ export const startStage = z.object({
   typicalMs: z.number().nonnegative().optional(),
 });
 export type StartStage = z.infer<typeof startStage>;
+
+/** One thing that keeps a workspace from pausing. */
+export const awakeReason = z.object({
+  kind: z.enum(["input", "foreground", "cpu", "network", "preview", "api", "lease"]),
+  /** For people: the command in front, the port, the lease's own words. */
+  detail: z.string().max(120),
+  /** Of a lease: when it ends. */
+  untilMs: z.number().optional(),
+});
+export type AwakeReason = z.infer<typeof awakeReason>;
+
+/** A change that takes longer than a moment and is no start: shown, and refused to be doubled. */
+export const workspaceOperation = z.object({
+  kind: z.enum(["checkpoint", "restore", "fork", "flatten", "archive", "template"]),
+  startedAtMs: z.number(),
+});
 
 export const isolation = z.enum(["hardware", "emulated"]);
 export type Isolation = z.infer<typeof isolation>;
@@ -60,10 +80,27 @@ export const workspaceStatus = z.object({
   /** Error code of a failed state. */
   errorCode: z.string().max(64).optional(),
   /** How the last start came about, once running. `boot` after `resume` was expected: memory was lost, files were not. */
-  startedBy: z.enum(["create", "resume", "boot"]).optional(),
+  startedBy: z.enum(["create", "resume", "boot", "fork"]).optional(),
   sessionCount: z.number().int().nonnegative(),
-  /** Set while no session is open and the pause is counting down. */
+  /** Of a running workspace: when it pauses if nothing more happens. Absent while something keeps it awake. */
   pausesAtMs: z.number().optional(),
+  /** When the interface should warn of that pause. */
+  warnsAtMs: z.number().optional(),
+  /** Of a running workspace: what keeps it awake now, newest first. */
+  awakeBecause: z.array(awakeReason).max(16).optional(),
+  /** The last thing that was work, and when; of an idle or paused workspace why it pauses or did. */
+  lastWork: z.object({ reason: awakeReason, atMs: z.number() }).optional(),
+  /** Of a paused workspace: `memory` within the grace time, return is instant; `disk` once sealed. */
+  pausedIn: z.enum(["memory", "disk"]).optional(),
+  /** Memory (never saved files) was lost since the user last worked: why, as an error code. Cleared by the next pause. */
+  lostMemory: z.object({ code: z.string().max(64), atMs: z.number() }).optional(),
+  /** Of a paused workspace: when its memory image is dropped. */
+  stopsAtMs: z.number().optional(),
+  /** Of a stopped workspace: when it is archived. */
+  archivesAtMs: z.number().optional(),
+  /** Of a disposable workspace: when it is erased, whatever state it is in. */
+  expiresAtMs: z.number().optional(),
+  operation: workspaceOperation.optional(),
   isolation,
   egress: egressPreset,
 });

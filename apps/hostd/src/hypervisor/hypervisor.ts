@@ -13,12 +13,20 @@ export interface ImageFiles {
   kernelArguments: string;
 }
 
-/** The user's disk: a LUKS qcow2 over a template disk without personal data. */
-export interface EncryptedDisk {
-  kind: "encrypted";
-  path: string;
+/** One LUKS qcow2 of a user's disk. Written while it is the top, never changed once another lies above it. */
+export interface DiskLayer {
+  layerId: string;
   /** 32 bytes; the driver hands it over in memory-backed files only and never keeps it. */
   key: Uint8Array;
+}
+
+/** The user's disk: encrypted layers over a template disk without personal data. */
+export interface EncryptedDisk {
+  kind: "encrypted";
+  /** Holds `<layerId>.qcow2` of every layer, and of the empty ones that `switchLayer` will be given. */
+  directory: string;
+  /** Bottom first, never empty; only the last is written. */
+  layers: readonly DiskLayer[];
   /** Raw, unencrypted, read-only; the file system as the template's guest left it. */
   backingPath: string;
 }
@@ -49,6 +57,11 @@ export interface LaunchSpec {
   image: ImageFiles;
   size: MachineSize;
   disk: EncryptedDisk | RawDisk;
+  /**
+   * A second disk to look into, as the guest's device with serial `view`. What is written to it goes into the layer on
+   * top, which the caller throws away. Every machine has that device; without this it is empty.
+   */
+  view?: EncryptedDisk;
   start: MachineStart;
   signal?: AbortSignal;
 }
@@ -96,6 +109,20 @@ export interface Machine extends AsyncDisposable {
   saveState(signal?: AbortSignal): AsyncIterable<Uint8Array>;
   /** While stopped, for a machine booted with `templateRamPath`: writes the device state and makes the pair durable. */
   saveTemplate(deviceStatePath: string, signal?: AbortSignal): Promise<void>;
+  /** RAM that `saveState` would give now, in bytes; cheap, and roughly right while the machine runs. */
+  changedBytes(): Promise<number>;
+  /** The layer the guest's writes go to: after a crash it may be an older one than the disk's record names. */
+  topLayerId(): Promise<string>;
+  /**
+   * From now on writes go to `layer`, whose empty file lies in the disk's directory; what was the top is only read.
+   * While stopped; repeating it is harmless.
+   */
+  switchLayer(layer: DiskLayer, signal?: AbortSignal): Promise<void>;
+  /**
+   * Copies into the top what the layers below it hold, at low priority and while the guest runs; resolves when nothing
+   * but the template's disk is below the top. Cut off at any point the disk's content is the same.
+   */
+  flatten(signal?: AbortSignal): Promise<void>;
   /** Resolves when the process is gone and its key material is wiped. */
   kill(): Promise<void>;
 }
@@ -107,6 +134,8 @@ export interface Hypervisor {
   readonly fingerprint: string;
   /** @throws AtollError vm.start_failed, host.full */
   launch(spec: LaunchSpec): Promise<Machine>;
+  /** `Machine.flatten` for a disk that no machine has open. */
+  flattenDisk(disk: EncryptedDisk, signal?: AbortSignal): Promise<void>;
   /** The machine of a record if exactly that process still lives, else undefined. Never signals a recycled pid. */
   adopt(record: MachineRecord): Promise<Machine | undefined>;
   /** Forgets its machines without ending them, for the next life of this host to adopt. Their handles are dead. */

@@ -1,4 +1,6 @@
+import type { CheckpointInfo, checkpointList } from "@atoll/protocol/hostd-api";
 import type { MachineSize } from "@atoll/protocol/plans";
+import type { z } from "zod";
 import type { Machine } from "../hypervisor/hypervisor.ts";
 
 export interface MachineRequest {
@@ -23,6 +25,8 @@ export interface CreatedMachine {
   /** Loaded, not started. */
   machine: Machine;
   disk: WorkspaceDisk;
+  /** `boot`: the origin had no memory that can be loaded here, so the guest begins with its kernel. */
+  startsBy: "restore" | "boot";
   /** What the guest's agent expects at the next handshake. */
   linkToken: string;
   /** SHA-256 commitment of the workspace key, for the receipt. */
@@ -34,6 +38,36 @@ export interface SnapshotRef {
   /** Bytes on disk. */
   sizeBytes: number;
   createdAtMs: number;
+}
+
+type CheckpointList = z.infer<typeof checkpointList>;
+
+/** Whose key and which disk a checkpoint lies under. */
+export interface CheckpointOwner {
+  ownerId: string;
+  workspaceId: string;
+  disk: WorkspaceDisk;
+}
+
+export interface CheckpointFacts {
+  checkpointId: string;
+  name: string;
+  kind: CheckpointInfo["kind"];
+}
+
+/**
+ * A state that others can begin from: layers nobody writes to any more, and the memory over them if it was kept. Holds
+ * keys and maybe memory of a guest; whoever got it disposes of it, which removes nothing that was stored.
+ */
+export interface Point extends AsyncDisposable {
+  readonly hasMemory: boolean;
+  /** How long the source's vCPUs stood still for it. */
+  readonly stoppedMs: number;
+}
+
+/** Room on this host's disk that is promised to one pause. */
+export interface SpaceReservation extends Disposable {
+  readonly bytes: number;
 }
 
 /**
@@ -60,11 +94,76 @@ export interface MachineSource {
   ): Promise<{ machine: Machine; disk: WorkspaceDisk }>;
   /** The committed snapshot that fits the disk's epoch: after a crash between a pause and the journal. */
   findSnapshot(workspaceId: string, disk: WorkspaceDisk): Promise<SnapshotRef | undefined>;
+  /** Room for what sealing this machine may need, also against other pauses at the same time. @throws AtollError host.disk_full */
+  reserve(request: MachineRequest, disk: WorkspaceDisk, machine: Machine): Promise<SpaceReservation>;
   /**
-   * Of a machine whose guest is quiesced: stops it, seals state and RAM under the workspace's key, commits the manifest
-   * last, then kills the process. Space is checked first (`host.disk_full`: the machine goes on running).
+   * Of a stopped machine whose guest is quiesced: seals state and RAM under the workspace's key, commits the manifest
+   * last, then kills the process. When it fails the machine is as it was: stopped, its memory complete.
    */
-  pause(request: MachineRequest, disk: WorkspaceDisk, machine: Machine): Promise<SnapshotRef>;
+  seal(request: MachineRequest, disk: WorkspaceDisk, machine: Machine): Promise<SnapshotRef>;
+
+  /**
+   * Freezes the present state; of a running machine its guest must be quiesced. Stops the vCPUs for as long as copying
+   * the changed memory takes and lets them run again. Durable is only that the disk goes on in a new layer: what is kept
+   * of the point decides `keep`.
+   */
+  capture(
+    request: MachineRequest,
+    disk: WorkspaceDisk,
+    machine: Machine | undefined,
+    options: {
+      withMemory: boolean;
+      /** What the guest's agent expects; whoever begins at this point needs it. */
+      linkToken: string;
+      /** Let the vCPUs run afterwards; false for a machine that was standing still already. */
+      letRun: boolean;
+    },
+  ): Promise<{ disk: WorkspaceDisk; point: Point }>;
+  /** Stores a captured point as a checkpoint of the workspace it came from. Repeating an id answers the stored one. */
+  keep(
+    request: MachineRequest,
+    disk: WorkspaceDisk,
+    point: Point,
+    facts: CheckpointFacts,
+  ): Promise<CheckpointInfo>;
+  /** @throws AtollError checkpoint.not_found, checkpoint.damaged, key.not_found */
+  openCheckpoint(owner: CheckpointOwner, checkpointId: string): Promise<Point>;
+  /**
+   * A new workspace that begins at `point`: its own key and identity, its own top layer, the layers below shared as
+   * files. With memory the guest goes on where the point was and expects the origin's link token.
+   */
+  createFrom(request: MachineRequest, point: Point): Promise<CreatedMachine>;
+  listCheckpoints(owner: CheckpointOwner): Promise<CheckpointList>;
+  /** Also removes layers that nothing needs any more. Repeatable. */
+  deleteCheckpoint(owner: CheckpointOwner, checkpointId: string): Promise<void>;
+  /**
+   * The disk as it was at the checkpoint, in a new layer over it; any sealed snapshot is void. No machine may have the
+   * disk open. Repeating it gives the same content.
+   */
+  restore(request: MachineRequest, disk: WorkspaceDisk, checkpointId: string): Promise<WorkspaceDisk>;
+  /**
+   * Right after `restore`: with the checkpoint's memory.
+   * @throws AtollError checkpoint.damaged, snapshot.incompatible: the caller boots instead and says so
+   */
+  resumeCheckpoint(
+    request: MachineRequest,
+    disk: WorkspaceDisk,
+    checkpointId: string,
+  ): Promise<{ machine: Machine; disk: WorkspaceDisk; linkToken: string }>;
+  /** When the disk has more layers than is good for it: fewer, with the same content. */
+  flatten(request: MachineRequest, disk: WorkspaceDisk, machine: Machine | undefined): Promise<WorkspaceDisk>;
+  /**
+   * A machine that is nobody's, not started, with the disk of a checkpoint (or with null of a workspace that does not
+   * run) as its view. Killing it removes all of it.
+   */
+  openView(
+    owner: CheckpointOwner,
+    checkpointId: string | null,
+    signal?: AbortSignal,
+  ): Promise<{ machine: Machine; linkToken: string }>;
+  /** A stopped workspace's disk in its smallest form, out of the way; `unarchive` before anything else uses it. Both repeatable. */
+  archive(request: MachineRequest, disk: WorkspaceDisk): Promise<WorkspaceDisk>;
+  unarchive(request: MachineRequest, disk: WorkspaceDisk): Promise<WorkspaceDisk>;
   /** Destroys the workspace's keys first, durably, then unlinks its data. Repeatable; answers the same times. */
   destroy(
     workspaceId: string,

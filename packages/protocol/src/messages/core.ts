@@ -42,3 +42,33 @@ export const coreStatus = request("core.status", {
     agentRssBytes: z.number().nonnegative(),
   }),
 });
+
+/**
+ * What the guest is doing, for the host to judge whether that is work. Cheap; asked a few times a minute. Everything in
+ * it is the guest's word: it may keep the machine awake within the bounds of leases and plans, and nothing else.
+ */
+export const coreActivity = request("core.activity", {
+  callers: ["host"],
+  params: z.object({}),
+  result: z.object({
+    /** Commands in front of a terminal that are not its shell. */
+    foreground: z.array(z.object({ terminalId: z.string().max(64), command: z.string().max(80) })).max(32),
+    /** CPU time of everything but the agent since boot. */
+    cpuMs: z.number().nonnegative(),
+    /** Held by `atoll keep-awake` in the guest. */
+    leases: z.array(z.object({ detail: z.string().max(80), untilMs: z.number() })).max(16),
+  }),
+});
+
+/**
+ * Finds and removes what must not go into a template: keys, tokens, histories, machine identity. Asked of a machine
+ * that is nobody's yet. `files` is cut at its bound, `count` is not.
+ */
+export const coreScrub = request("core.scrub", {
+  callers: ["host"],
+  params: z.object({}),
+  result: z.object({
+    files: z.array(z.object({ path: z.string(), rule: z.string().max(64) })).max(1000),
+    count: z.number().int().nonnegative(),
+  }),
+});
