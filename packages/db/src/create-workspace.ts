@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { AtollError } from "@atoll/protocol/atoll-error";
+import type { WorkspaceOrigin } from "@atoll/protocol/hostd-api";
 import { PLANS } from "@atoll/protocol/plans";
 import type { EgressPreset, Plan, Workspace } from "./generated/client.ts";
 import { newSlug } from "./new-slug.ts";
@@ -15,6 +16,9 @@ export interface NewWorkspace {
   memoryMb?: number | undefined;
   diskMb?: number | undefined;
   egress?: EgressPreset | undefined;
+  /** The caller has checked that the user may read it. */
+  origin?: WorkspaceOrigin | undefined;
+  expiresAt?: Date | undefined;
 }
 
 /**
@@ -57,6 +61,8 @@ export async function createWorkspace({ tx, userId }: Tenant, wanted: NewWorkspa
       image: wanted.image,
       ...size,
       egress: wanted.egress ?? "packages",
+      ...(wanted.origin ? { origin: wanted.origin } : {}),
+      expiresAt: wanted.expiresAt ?? null,
     },
   });
 }
