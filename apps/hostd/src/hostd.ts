@@ -5,7 +5,7 @@ import { totalmem } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "@atoll/base/clock";
 import { Scope } from "@atoll/base/scope";
-import { replaceFile } from "@atoll/keys/replace-file";
+import { replaceFile } from "@atoll/durable/replace-file";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { Logger } from "pino";
 import { ApiServer } from "./api/api-server.ts";

@@ -4,16 +4,17 @@
  * that was interrupted is finished when it is repeated or when the store is opened.
  */
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, systemClock } from "@atoll/base/clock";
+import { makeDirectory } from "@atoll/durable/make-directory";
+import { replaceFile } from "@atoll/durable/replace-file";
+import { wipeFile } from "@atoll/durable/wipe-file";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { uuid } from "@atoll/protocol/ids";
 import { z } from "zod";
 import { keyCommitment } from "./key-commitment.ts";
 import { type DestroyedKey, KEY_BYTES, type KeyStore, type WorkspaceKeyIds } from "./key-store.ts";
-import { replaceFile, syncDirectory } from "./replace-file.ts";
-import { wipeFile } from "./wipe-file.ts";
 import { unwrapKey, wrapKey, wrappedKey } from "./wrap-key.ts";
 
 const keyRecord = z.strictObject({ wrapped: wrappedKey, commitment: z.string().length(64) });
@@ -42,7 +43,7 @@ export class LocalKeyStore implements KeyStore {
   static async open(options: { directory: string; clock?: Clock }): Promise<LocalKeyStore> {
     const { directory } = options;
     for (const path of [directory, join(directory, "owners"), join(directory, "workspaces")]) {
-      await mkdir(path, { recursive: true, mode: 0o700 });
+      await makeDirectory(path);
     }
     const path = join(directory, "root");
     let root = await readIfThere(path);
@@ -51,7 +52,6 @@ export class LocalKeyStore implements KeyStore {
       await replaceFile(path, root);
     }
     if (root.length !== KEY_BYTES) throw new AtollError("key.unavailable", "the root key file is damaged");
-    await syncDirectory(join(directory, ".."));
     const store = new LocalKeyStore(directory, root, options.clock ?? systemClock);
     await store.#finishDestructions();
     return store;

@@ -1,7 +1,8 @@
 /** A workspace's directory below `workspaces/`: `disk.qcow2`, `disk.json` with its epoch, `snapshots/`. */
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { replaceFile, syncDirectory } from "@atoll/keys/replace-file";
+import { replaceFile } from "@atoll/durable/replace-file";
+import { syncDirectory } from "@atoll/durable/sync-directory";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { uuid } from "@atoll/protocol/ids";
 import { z } from "zod";

@@ -1,6 +1,6 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { replaceFile } from "@atoll/keys/replace-file";
+import { replaceFile } from "@atoll/durable/replace-file";
 import { uuid } from "@atoll/protocol/ids";
 import { z } from "zod";
 

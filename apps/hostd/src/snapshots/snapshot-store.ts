@@ -5,8 +5,9 @@
 import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { mkdir, open, readdir, readFile, rm, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
+import { replaceFile } from "@atoll/durable/replace-file";
+import { syncDirectory } from "@atoll/durable/sync-directory";
 import { deriveKey } from "@atoll/keys/derive-key";
-import { replaceFile, syncDirectory } from "@atoll/keys/replace-file";
 import { unwrapKey, wrapKey, wrappedKey } from "@atoll/keys/wrap-key";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { uuid } from "@atoll/protocol/ids";

@@ -6,7 +6,8 @@
 import { createHash, randomBytes } from "node:crypto";
 import { chmod, chown, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { replaceFile, syncDirectory } from "@atoll/keys/replace-file";
+import { replaceFile } from "@atoll/durable/replace-file";
+import { syncDirectory } from "@atoll/durable/sync-directory";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { MachineSize } from "@atoll/protocol/plans";
 import { z } from "zod";

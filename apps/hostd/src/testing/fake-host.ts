@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ManualClock } from "@atoll/base/manual-clock";
-import { replaceFile } from "@atoll/keys/replace-file";
+import { replaceFile } from "@atoll/durable/replace-file";
 import type { CreateWorkspace } from "@atoll/protocol/hostd-api";
 import type { WorkspaceState, WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import { pino } from "pino";

@@ -7,7 +7,7 @@ import { access, constants, mkdir, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Readable } from "node:stream";
 import { type Clock, systemClock } from "@atoll/base/clock";
-import { replaceFile } from "@atoll/keys/replace-file";
+import { replaceFile } from "@atoll/durable/replace-file";
 import { z } from "zod";
 import { hostBootId } from "./process-identity.ts";
 import type { Accelerator } from "./qemu-arguments.ts";

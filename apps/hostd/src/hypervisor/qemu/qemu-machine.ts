@@ -7,7 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { systemClock } from "@atoll/base/clock";
 import { deferred } from "@atoll/base/deferred";
 import { withDeadline } from "@atoll/base/with-deadline";
-import { syncDirectory } from "@atoll/keys/replace-file";
+import { syncDirectory } from "@atoll/durable/sync-directory";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { z } from "zod";
 import type { Machine, MachineExit, MachineRecord, MachineStart } from "../hypervisor.ts";
