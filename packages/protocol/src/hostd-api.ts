@@ -38,6 +38,8 @@ export const createWorkspace = z.strictObject({
   expiresAtMs: z.number().int().positive().optional(),
   /** Take a checkpoint by itself this often while there is work; absent: never. */
   checkpointEverySeconds: z.number().int().min(60).max(604_800).optional(),
+  /** The plan's; hostd keeps to it where nobody asks: automatic ones are thinned, named ones refused above it. */
+  maxCheckpoints: z.number().int().min(1).max(1000).optional(),
   origin: workspaceOrigin.optional(),
 });
 export type CreateWorkspace = z.infer<typeof createWorkspace>;
@@ -48,6 +50,7 @@ export const updateWorkspace = z.strictObject({
   idlePauseSeconds: z.number().int().min(1).max(604_800).optional(),
   retention: retention.optional(),
   checkpointEverySeconds: z.number().int().min(60).max(604_800).nullable().optional(),
+  maxCheckpoints: z.number().int().min(1).max(1000).optional(),
 });
 
 /** POST /v1/workspaces/:id/{pause,resume,stop}. Answers when done with the status; `generation` guards against stale callers. */
@@ -132,6 +135,9 @@ export const templateInfo = z.object({
   createdAtMs: z.number(),
 });
 export type TemplateInfo = z.infer<typeof templateInfo>;
+
+/** GET /v1/templates. */
+export const templateList = z.object({ templates: z.array(templateInfo) });
 
 /** What an erasure leaves behind as evidence. */
 export const erasure = z.object({
