@@ -109,6 +109,8 @@ export interface Machine extends AsyncDisposable {
   saveState(signal?: AbortSignal): AsyncIterable<Uint8Array>;
   /** While stopped, for a machine booted with `templateRamPath`: writes the device state and makes the pair durable. */
   saveTemplate(deviceStatePath: string, signal?: AbortSignal): Promise<void>;
+  /** Resolves when the monitor answers. @throws AtollError vm.monitor_failed after 5 s without one: it is stuck or stopped; vm.gone */
+  ping(signal?: AbortSignal): Promise<void>;
   /** RAM that `saveState` would give now, in bytes; cheap, and roughly right while the machine runs. */
   changedBytes(): Promise<number>;
   /** The layer the guest's writes go to: after a crash it may be an older one than the disk's record names. */

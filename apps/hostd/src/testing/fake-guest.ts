@@ -14,6 +14,25 @@ import { portsConnect } from "@atoll/protocol/messages/ports";
 import { processRun } from "@atoll/protocol/messages/process";
 import { Mux } from "@atoll/protocol/mux";
 
+/** Marks the probe's disk commands among those that only count; see guest-probe.ts. */
+export const DISK_COMMANDS = {
+  writeDisk: "write-disk",
+  readDisk: "read-disk",
+  writeView: "write-view",
+  readView: "read-view",
+} as const;
+
+/** What a guest sees of a disk: named texts instead of blocks. */
+export interface FakeGuestDisk {
+  read(key: string): string | undefined;
+  write(key: string, value: string): void;
+}
+
+/** Answer to a read of a disk that changed behind the guest's back: a real one would be corrupted. */
+export const TORN_DISK = "torn";
+/** How often this disk was written; the guest's memory knows the same number. */
+const WRITES = "#writes";
+
 /** The agent's end of the link in memory: the real handshake and mux, with a counter for a process that goes on. */
 export class FakeGuest {
   expectedToken = FIRST_LINK_TOKEN;
@@ -25,6 +44,15 @@ export class FakeGuest {
   /** What core.quiesce does. */
   quiesce: () => Promise<{ frozen: boolean }> | { frozen: boolean } = () => ({ frozen: true });
   onShutdown = () => {};
+  /** What a command prints before what it reads; the counter stands for the rest of it. */
+  run: (argv: readonly string[]) => string = () => "";
+  disk: FakeGuestDisk = new MapDisk();
+  /** Undefined: the device is empty. */
+  view: FakeGuestDisk | undefined;
+  /** Writes to the disk since it was made, as this guest's memory has it. */
+  diskWrites = 0;
+  /** Resolves while the vCPUs run. */
+  whenRunning: () => Promise<void> | void = () => {};
   mux: Mux | undefined;
   #pending = Buffer.alloc(0);
   readonly #dispatcher = new Dispatcher(() => {});
@@ -37,15 +65,19 @@ export class FakeGuest {
       return result;
     });
     this.#dispatcher.onRequest(coreThaw, () => {
-      this.isFrozen = false;
+      this.#thaw();
       return {};
     });
     this.#dispatcher.onRequest(coreShutdown, () => {
       queueMicrotask(() => this.onShutdown());
       return {};
     });
-    this.#dispatcher.onChannel(processRun, async (_params, stream) => {
-      stream.sendReply({ pid: 40 + this.counter++ });
+    this.#dispatcher.onChannel(processRun, async ({ argv }, stream) => {
+      await this.whenRunning();
+      const isDiskCommand = Object.values<unknown>(DISK_COMMANDS).includes(argv[3]);
+      stream.sendReply({ pid: isDiskCommand ? 1 : 40 + this.counter++ });
+      const output = isDiskCommand ? await this.#diskCommand(argv.slice(3)) : this.run(argv);
+      if (output !== "") await stream.write(Buffer.from(output));
       for await (const item of stream) if (item.kind === "data") await stream.write(item.bytes);
       await stream.sendEvent({ type: "exit", exitCode: 0, signal: null, isTimedOut: false });
     });
@@ -53,6 +85,11 @@ export class FakeGuest {
       stream.sendReply({});
       for await (const item of stream) if (item.kind === "data") await stream.write(item.bytes);
     });
+  }
+
+  /** The disk is mounted: from here on nobody else may change it. */
+  mount(): void {
+    this.diskWrites = Number(this.disk.read(WRITES) ?? 0);
   }
 
   /** A stream the host just opened. Replaces the one before. */
@@ -84,11 +121,40 @@ export class FakeGuest {
     this.#helloReceived(duplex, hello);
   }
 
+  #thaw(): void {
+    this.isFrozen = false;
+    for (const resolve of this.#waitingForThaw.splice(0)) resolve();
+  }
+  readonly #waitingForThaw: (() => void)[] = [];
+
+  /** What a probe's disk command prints. */
+  async #diskCommand([name, key = "", value = ""]: string[]): Promise<string> {
+    if (name === DISK_COMMANDS.writeDisk) {
+      while (this.isFrozen) {
+        await new Promise<void>((resolve) => this.#waitingForThaw.push(resolve));
+        await this.whenRunning();
+      }
+      if (this.#isTorn) return TORN_DISK;
+      this.diskWrites++;
+      this.disk.write(WRITES, String(this.diskWrites));
+      this.disk.write(key, value);
+      return "";
+    }
+    if (name === DISK_COMMANDS.readDisk) return this.#isTorn ? TORN_DISK : (this.disk.read(key) ?? "");
+    if (name === DISK_COMMANDS.readView) return this.view?.read(key) ?? "";
+    this.view?.write(key, value);
+    return "";
+  }
+
+  get #isTorn(): boolean {
+    return Number(this.disk.read(WRITES) ?? 0) !== this.diskWrites;
+  }
+
   #helloReceived(duplex: Duplex, hello: LinkHello): void {
     this.hellos.push(hello);
     if (this.answer === undefined) return;
     this.expectedToken = hello.linkToken;
-    this.isFrozen = false;
+    this.#thaw();
     const answer: LinkHelloAnswer = {
       type: "agent",
       generation: 1,
@@ -118,5 +184,18 @@ export class FakeGuest {
     duplex.once("close", () => {
       if (this.mux === mux) this.mux = undefined;
     });
+  }
+}
+
+/** A disk in memory, for guests whose disk nobody looks at. */
+class MapDisk implements FakeGuestDisk {
+  readonly #entries = new Map<string, string>();
+
+  read(key: string): string | undefined {
+    return this.#entries.get(key);
+  }
+
+  write(key: string, value: string): void {
+    this.#entries.set(key, value);
   }
 }

@@ -2,14 +2,28 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { call, openChannel } from "@atoll/protocol/call";
 import { FIRST_LINK_TOKEN } from "@atoll/protocol/link-handshake";
-import { coreQuiesce, coreShutdown } from "@atoll/protocol/messages/core";
+import { coreQuiesce, coreShutdown, coreThaw } from "@atoll/protocol/messages/core";
 import { processRun } from "@atoll/protocol/messages/process";
 import type { Mux } from "@atoll/protocol/mux";
 import type { Machine } from "../hypervisor/hypervisor.ts";
 import { GuestLink } from "../link/guest-link.ts";
+import { DISK_COMMANDS } from "./fake-guest.ts";
 
 /** Counts in the guest's memory: /dev/shm is a tmpfs. */
 const COUNT = "n=$(cat /dev/shm/probe 2>/dev/null || echo 0); n=$((n+1)); echo $n >/dev/shm/probe; echo $n";
+/** Past the guest's page cache: what is read comes from the device. */
+const DROP_CACHES = "sync && echo 3 | sudo tee /proc/sys/vm/drop_caches >/dev/null";
+/** The device with serial `view`, mounted in a private mount namespace; $1 and $2 as given, $at where the dev user's files are. */
+const inView = (command: string) =>
+  `sudo unshare -m sh -c '
+    for d in /sys/block/vd*; do [ "$(cat $d/serial)" = view ] && dev=/dev/\${d##*/}; done
+    mount $dev /mnt && at=/mnt/upper/home/dev && { ${command}; umount /mnt; }' view "$@"`;
+const DISK_SHELL = {
+  [DISK_COMMANDS.writeDisk]: `printf %s "$2" >"$HOME/probe-$1" && ${DROP_CACHES}`,
+  [DISK_COMMANDS.readDisk]: `${DROP_CACHES}; cat "$HOME/probe-$1" 2>/dev/null`,
+  [DISK_COMMANDS.writeView]: inView('printf %s "$2" >"$at/probe-$1" && sync'),
+  [DISK_COMMANDS.readView]: inView('cat "$at/probe-$1" 2>/dev/null'),
+};
 const START_TIMEOUT_MS = 150_000;
 const CALL_TIMEOUT_MS = 60_000;
 
@@ -66,8 +80,31 @@ export class GuestProbe {
     return (await this.#run(["sh", "-c", command])).output;
   }
 
+  /** Durable in the guest when this resolves. */
+  async writeDisk(key: string, value: string): Promise<void> {
+    await this.#disk(DISK_COMMANDS.writeDisk, key, value);
+  }
+
+  /** Undefined when it was never written. */
+  readDisk(key: string): Promise<string | undefined> {
+    return this.#disk(DISK_COMMANDS.readDisk, key);
+  }
+
+  async writeView(key: string, value: string): Promise<void> {
+    await this.#disk(DISK_COMMANDS.writeView, key, value);
+  }
+
+  /** What `writeDisk` wrote to the disk that this machine has as its view. */
+  readView(key: string): Promise<string | undefined> {
+    return this.#disk(DISK_COMMANDS.readView, key);
+  }
+
   async quiesce(): Promise<boolean> {
     return (await call(this.mux, coreQuiesce, {}, { timeoutMs: CALL_TIMEOUT_MS })).frozen;
+  }
+
+  async thaw(): Promise<void> {
+    await call(this.mux, coreThaw, {}, { timeoutMs: CALL_TIMEOUT_MS });
   }
 
   async shutDown(): Promise<void> {
@@ -81,6 +118,12 @@ export class GuestProbe {
 
   close(): void {
     this.#link.close(new AtollError("link.lost", "the probe is done"));
+  }
+
+  async #disk(name: keyof typeof DISK_SHELL, key: string, value = ""): Promise<string | undefined> {
+    // The name is $0 for the shell; the fake knows the command by it.
+    const { output } = await this.#run(["sh", "-c", DISK_SHELL[name], name, key, value]);
+    return output === "" ? undefined : output;
   }
 
   async #run(argv: string[]): Promise<{ pid: number; output: string }> {

@@ -1,15 +1,18 @@
 /**
  * Machines in memory for tests of what stands on the port. Its guest is a counter behind the real link handshake: saved
- * and template state is that counter and the token the agent expects, so a restore that lost or mixed up anything shows.
+ * and template state is that counter, the token the agent expects and what its memory knows of the disk, so a restore
+ * that lost or mixed up anything shows.
  */
 import { randomBytes } from "node:crypto";
-import { readFile, stat, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { type Duplex, duplexPair } from "node:stream";
 import { deferred } from "@atoll/base/deferred";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { z } from "zod";
 import { FakeGuest } from "../../testing/fake-guest.ts";
 import type {
+  DiskLayer,
+  EncryptedDisk,
   Hypervisor,
   LaunchSpec,
   Machine,
@@ -17,12 +20,18 @@ import type {
   MachineRecord,
   MachineStart,
 } from "../hypervisor.ts";
+import { FakeDisk, FakeFileLocks } from "./fake-disk.ts";
 
-const guestState = z.strictObject({ counter: z.number().int(), expectedToken: z.string() });
+const guestState = z.strictObject({
+  counter: z.number().int(),
+  expectedToken: z.string(),
+  diskWrites: z.number().int(),
+});
 
 /** The host that machines live on: it outlives a hypervisor, as processes outlive hostd. */
 export class FakeMachineHost {
   readonly machines = new Map<number, FakeHypervisorMachine>();
+  readonly locks = new FakeFileLocks();
   nextPid = 1000;
 }
 
@@ -42,11 +51,15 @@ export class FakeHypervisor implements Hypervisor {
   async launch(spec: LaunchSpec): Promise<Machine> {
     spec.signal?.throwIfAborted();
     if (this.launchError) throw this.launchError;
-    // As QEMU would: without its disk it does not come up.
-    await stat(spec.disk.path).catch((cause: unknown) => {
-      throw new AtollError("vm.start_failed", "no disk", { cause });
-    });
     const { host } = this;
+    const disk = FakeDisk.open(spec.disk, host.locks);
+    let view: FakeDisk | undefined;
+    try {
+      view = spec.view && FakeDisk.open(spec.view, host.locks);
+    } catch (error) {
+      disk.close();
+      throw error;
+    }
     const pid = host.nextPid++;
     const record: MachineRecord = {
       machineId: spec.machineId,
@@ -58,10 +71,25 @@ export class FakeHypervisor implements Hypervisor {
       templateId: "template" in spec.start ? (spec.start.template?.templateId ?? null) : null,
       baseRamPath: "/fake/ram",
     };
-    const machine = new FakeHypervisorMachine(record, spec.start, () => host.machines.delete(pid));
+    const onGone = () => {
+      disk.close();
+      view?.close();
+      host.machines.delete(pid);
+    };
+    const machine = new FakeHypervisorMachine({ record, start: spec.start, disk, view, onGone });
     host.machines.set(pid, machine);
     this.#mine.add(pid);
     return machine;
+  }
+
+  async flattenDisk(disk: EncryptedDisk, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    const open = FakeDisk.open(disk, this.host.locks);
+    try {
+      await open.flatten(signal);
+    } finally {
+      open.close();
+    }
   }
 
   async adopt(record: MachineRecord): Promise<Machine | undefined> {
@@ -80,21 +108,40 @@ export class FakeHypervisor implements Hypervisor {
   }
 }
 
+interface FakeHypervisorMachineOptions {
+  record: MachineRecord;
+  start: MachineStart;
+  disk: FakeDisk;
+  view: FakeDisk | undefined;
+  onGone: () => void;
+}
+
 export class FakeHypervisorMachine implements Machine {
   readonly record: MachineRecord;
   readonly guest = new FakeGuest();
+  /** Set when the monitor shall be stuck, as that of a process under SIGSTOP: everything but `kill` fails by it. */
+  monitorError: AtollError | undefined;
   readonly #start: MachineStart;
+  readonly #disk: FakeDisk;
   readonly #onGone: () => void;
   readonly #exited = deferred<MachineExit>();
   #loading: Promise<void> | undefined;
   #link: Duplex | undefined;
+  #guestEnd: Duplex | undefined;
+  #running = deferred<void>();
   #isRunning = false;
   #isGone = false;
 
-  constructor(record: MachineRecord, start: MachineStart, onGone: () => void) {
+  constructor({ record, start, disk, view, onGone }: FakeHypervisorMachineOptions) {
     this.record = record;
     this.#start = start;
+    this.#disk = disk;
     this.#onGone = onGone;
+    this.guest.disk = disk;
+    this.guest.view = view;
+    this.guest.whenRunning = async () => {
+      while (!this.#isRunning) await this.#running.promise;
+    };
     this.guest.onShutdown = () => this.end({ reason: "guest_halted", detail: "guest-shutdown" });
   }
 
@@ -112,11 +159,13 @@ export class FakeHypervisorMachine implements Machine {
     this.#requireAlive();
     await this.load();
     this.#isRunning = true;
+    this.#running.resolve();
     this.#attach();
   }
 
   async stop(): Promise<void> {
     this.#requireAlive();
+    if (this.#isRunning) this.#running = deferred();
     this.#isRunning = false;
   }
 
@@ -130,7 +179,6 @@ export class FakeHypervisorMachine implements Machine {
     this.#attach();
     return host;
   }
-  #guestEnd: Duplex | undefined;
 
   async *saveState(): AsyncGenerator<Uint8Array> {
     yield Buffer.from(this.#state());
@@ -138,6 +186,34 @@ export class FakeHypervisorMachine implements Machine {
 
   async saveTemplate(deviceStatePath: string): Promise<void> {
     await writeFile(deviceStatePath, this.#state(), { flag: "wx" });
+  }
+
+  async ping(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    this.#requireAlive();
+  }
+
+  async changedBytes(): Promise<number> {
+    this.#requireAlive();
+    return Buffer.byteLength(this.#guestState());
+  }
+
+  async topLayerId(): Promise<string> {
+    this.#requireAlive();
+    return this.#disk.topLayerId;
+  }
+
+  async switchLayer(layer: DiskLayer, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    this.#requireAlive();
+    this.#requireStopped();
+    this.#disk.switchTo(layer);
+  }
+
+  async flatten(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    this.#requireAlive();
+    await this.#disk.flatten(signal);
   }
 
   async kill(): Promise<void> {
@@ -167,9 +243,13 @@ export class FakeHypervisorMachine implements Machine {
 
   #state(): string {
     this.#requireAlive();
-    if (this.#isRunning) throw new AtollError("vm.monitor_failed", "saving needs stopped vCPUs");
-    const { counter, expectedToken } = this.guest;
-    return JSON.stringify({ counter, expectedToken } satisfies z.infer<typeof guestState>);
+    this.#requireStopped();
+    return this.#guestState();
+  }
+
+  #guestState(): string {
+    const { counter, expectedToken, diskWrites } = this.guest;
+    return JSON.stringify({ counter, expectedToken, diskWrites } satisfies z.infer<typeof guestState>);
   }
 
   async #load(): Promise<void> {
@@ -177,6 +257,7 @@ export class FakeHypervisorMachine implements Machine {
     if (start.kind === "boot") {
       if (start.templateRamPath !== undefined)
         await writeFile(start.templateRamPath, randomBytes(16), { flag: "wx" });
+      this.guest.mount();
       return;
     }
     const bytes =
@@ -185,10 +266,16 @@ export class FakeHypervisorMachine implements Machine {
     if (!state.success) throw new AtollError("snapshot.invalid", "this is no saved guest");
     this.guest.counter = state.data.counter;
     this.guest.expectedToken = state.data.expectedToken;
+    this.guest.diskWrites = state.data.diskWrites;
   }
 
   #requireAlive(): void {
     if (this.#isGone) throw new AtollError("vm.gone");
+    if (this.monitorError !== undefined) throw this.monitorError;
+  }
+
+  #requireStopped(): void {
+    if (this.#isRunning) throw new AtollError("vm.monitor_failed", "this needs stopped vCPUs");
   }
 }
 
