@@ -5,6 +5,7 @@
 import * as z from "zod";
 import { errorDetails } from "./atoll-error.ts";
 import { uuid } from "./ids.ts";
+import { LEASE_MAX_SECONDS } from "./limits.ts";
 import { workspaceStatus } from "./workspace-status.ts";
 
 export const connectionHello = z.discriminatedUnion("type", [
@@ -45,9 +46,13 @@ export const sessionEvent = z.discriminatedUnion("type", [
 ]);
 export type SessionEvent = z.infer<typeof sessionEvent>;
 
-/** Events of stream 0 from a session. Input counts as activity by itself; this is for a tab that is only looked at. */
+/** Events of stream 0 from a session. */
 export const sessionCommand = z.discriminatedUnion("type", [
   /** Resume a paused or stopped workspace. */
   z.object({ type: z.literal("wake") }),
+  /** Somebody is at the tab: keys, pointer, scrolling. At most one in 30 s; typing into terminals and saving count by themselves. */
+  z.object({ type: z.literal("active") }),
+  /** Keep it running that long, as by the API's keep-awake; 0 ends it. */
+  z.object({ type: z.literal("keep_awake"), seconds: z.number().int().min(0).max(LEASE_MAX_SECONDS) }),
 ]);
 export type SessionCommand = z.infer<typeof sessionCommand>;

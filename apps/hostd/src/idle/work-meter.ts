@@ -1,0 +1,335 @@
+/**
+ * Knows whether a running workspace is at work: collects what sessions, previews, callers and the guest itself show, has
+ * it judged, and says when it is idle. Times inside are monotonic; only `status` speaks wall time.
+ */
+import type { Clock } from "@atoll/base/clock";
+import { toAtollError } from "@atoll/protocol/atoll-error";
+import { LEASE_MAX_SECONDS } from "@atoll/protocol/limits";
+import type { AwakeReason, WorkspaceStatus } from "@atoll/protocol/workspace-status";
+import { ActivityReader, type ActivitySample } from "./activity-reader.ts";
+import { type Evidence, type IdleVerdict, judgeIdle } from "./judge-idle.ts";
+
+export interface WorkMeterOptions {
+  clock: Clock;
+  idlePauseSeconds: number;
+  /** Asks the guest; rejects when it cannot. */
+  sample: (signal: AbortSignal) => Promise<ActivitySample>;
+  /** Judged on a fresh sample. Called again after a while as long as nobody pauses it. */
+  onIdle: () => void;
+  /** `status` changed. A few times a minute at most, whatever the guest or its user does. */
+  onChange: () => void;
+}
+
+export type WorkStatus = Pick<WorkspaceStatus, "pausesAtMs" | "warnsAtMs" | "awakeBecause" | "lastWork">;
+
+const SAMPLE_INTERVAL_MAX_MS = 30_000;
+const LEASE_MAX_MS = LEASE_MAX_SECONDS * 1000;
+/** An idle workspace that could not be paused is tried again. */
+const RETRY_MS = 60_000;
+/** A sample outlives its interval by as long as its successor may take. */
+const SAMPLE_GRACE_MS = 12_000;
+/** Below it is what an idle guest's own programs say now and then. */
+const NETWORK_FLOOR_BYTES_PER_SECOND = 32 * 1024;
+const PREVIEW_FLOOR_BYTES_PER_SECOND = 4 * 1024;
+/** Wall time is shown as it was when last read, unless it moved by more. */
+const WALL_TOLERANCE_MS = 1000;
+const AWAKE_REASONS_MAX = 16;
+const DETAIL_MAX = 120;
+
+export class WorkMeter implements Disposable {
+  readonly #options: WorkMeterOptions;
+  #idleMs: number;
+  #armed: { atMs: number; abort: AbortController; reader: ActivityReader } | undefined;
+  /** Newest act of each kind. */
+  readonly #acts = new Map<AwakeReason["kind"], Evidence>();
+  /** Kept while the workspace is paused. */
+  #hostLease: Evidence | undefined;
+  #seen: Evidence[] = [];
+  #lastWork: IdleVerdict["lastWork"] | undefined;
+  #verdict: IdleVerdict | undefined;
+  #traffic = { sinceMs: 0, networkBytes: 0, previewBytes: 0, previewPort: 0 };
+  #canSample = true;
+  #notBeforeMs = 0;
+  #wallOffsetMs: number;
+  #announced = "";
+  #cancelSample = () => {};
+  #cancelJudge = () => {};
+  #isSettling = false;
+
+  constructor(options: WorkMeterOptions) {
+    this.#options = options;
+    this.#idleMs = options.idlePauseSeconds * 1000;
+    this.#wallOffsetMs = options.clock.now() - options.clock.monotonic();
+  }
+
+  /** It runs: the idle time begins now. Harmless when it does already, except that it begins anew. */
+  arm(): void {
+    this.#stop();
+    const atMs = this.#now();
+    this.#armed = { atMs, abort: new AbortController(), reader: new ActivityReader() };
+    this.#acts.clear();
+    this.#seen = [];
+    this.#canSample = true;
+    this.#notBeforeMs = 0;
+    const started: Evidence = {
+      kind: "api",
+      detail: "started",
+      atMs,
+      holdsUntilMs: atMs,
+      isLease: false,
+      isAuthorised: true,
+    };
+    this.#lastWork = { evidence: started, atMs };
+    this.#traffic = { sinceMs: atMs, networkBytes: 0, previewBytes: 0, previewPort: 0 };
+    this.#scheduleSample();
+    this.#judge();
+  }
+
+  /** It runs no longer. `status` keeps the last work. */
+  disarm(): void {
+    if (this.#armed === undefined) return;
+    this.#lastWork = this.#judgeNow()?.lastWork ?? this.#lastWork;
+    this.#stop();
+    this.#verdict = undefined;
+    this.#announceIfChanged();
+  }
+
+  /** As of this moment, for whoever waited for a turn to pause it. */
+  get isIdle(): boolean {
+    return isDue(this.#judgeNow(), this.#now());
+  }
+
+  get status(): WorkStatus {
+    const { lastWork } = this.#verdict ?? { lastWork: this.#lastWork };
+    const last = lastWork && { reason: reasonOf(lastWork.evidence), atMs: this.#wall(lastWork.atMs) };
+    const verdict = this.#verdict;
+    const shared = last === undefined ? {} : { lastWork: last };
+    if (verdict === undefined) return shared;
+    const { awakeBecause, pausesAtMs, warnsAtMs } = verdict;
+    if (pausesAtMs === undefined || warnsAtMs === undefined) {
+      const reasons = awakeBecause.slice(0, AWAKE_REASONS_MAX).map((one) => this.#shown(one));
+      return { ...shared, awakeBecause: reasons };
+    }
+    return {
+      ...shared,
+      pausesAtMs: this.#wall(Math.max(pausesAtMs, this.#notBeforeMs)),
+      warnsAtMs: this.#wall(warnsAtMs),
+    };
+  }
+
+  /** Wall time of the newest work since it was armed. */
+  get lastWorkAtMs(): number | undefined {
+    const lastWork = this.#judgeNow()?.lastWork ?? this.#lastWork;
+    return lastWork === undefined ? undefined : this.#wall(lastWork.atMs);
+  }
+
+  setIdleSeconds(seconds: number): void {
+    if (seconds * 1000 === this.#idleMs) return;
+    this.#idleMs = seconds * 1000;
+    if (this.#armed === undefined) return;
+    this.#scheduleSample();
+    this.#judge();
+  }
+
+  /** Wall time at which the host's own lease ends. */
+  get leaseUntilMs(): number | undefined {
+    const lease = this.#hostLease;
+    return lease === undefined || lease.holdsUntilMs <= this.#now()
+      ? undefined
+      : this.#wall(lease.holdsUntilMs);
+  }
+
+  /** A lease by the interface or API, in place of the one before; 0 ends it. */
+  keepAwake(seconds: number, detail: string): void {
+    // What the old one was worth until now stays known.
+    this.#lastWork = this.#judgeNow()?.lastWork ?? this.#lastWork;
+    const atMs = this.#now();
+    const leftMs = Math.min(Math.max(seconds * 1000, 0), LEASE_MAX_MS);
+    this.#hostLease =
+      leftMs === 0
+        ? undefined
+        : { kind: "lease", detail, atMs, holdsUntilMs: atMs + leftMs, isLease: true, isAuthorised: true };
+    this.#judge();
+  }
+
+  /** The lease that a record kept over a restart. */
+  restoreLease(untilMs: number, detail: string): void {
+    this.keepAwake((untilMs - this.#options.clock.now()) / 1000, detail);
+  }
+
+  /** Somebody types, clicks or saves. Called for every keystroke. */
+  markInput(detail: string): void {
+    this.#mark("input", detail);
+  }
+
+  /** A request of an authorised caller; with `bytes` only traffic of one, which counts above a floor. */
+  markPreview(port: number, bytes?: number): void {
+    if (bytes === undefined) return this.#mark("preview", `port ${port}`);
+    this.#traffic.previewBytes += bytes;
+    this.#traffic.previewPort = port;
+  }
+
+  markApi(detail: string): void {
+    this.#mark("api", detail);
+  }
+
+  /** Passed through the policy proxy, either way. */
+  addNetworkBytes(count: number): void {
+    this.#traffic.networkBytes += count;
+  }
+
+  [Symbol.dispose](): void {
+    this.disarm();
+  }
+
+  #mark(kind: "input" | "preview" | "api", detail: string): void {
+    if (this.#armed === undefined) return;
+    const atMs = this.#now();
+    const known = this.#acts.get(kind);
+    const holdsUntilMs = atMs + this.#intervalMs;
+    this.#acts.set(kind, { kind, detail, atMs, holdsUntilMs, isLease: false, isAuthorised: true });
+    // While it holds anyway there is nothing to announce; the judgement at its end finds it renewed.
+    if (known === undefined || known.detail !== detail || known.holdsUntilMs <= atMs) this.#judge();
+  }
+
+  /** How often the guest is asked, and how long a momentary act shows as the reason to be awake. */
+  get #intervalMs(): number {
+    return Math.min(SAMPLE_INTERVAL_MAX_MS, this.#idleMs / 4);
+  }
+
+  #stop(): void {
+    this.#armed?.abort.abort();
+    this.#armed = undefined;
+    this.#isSettling = false;
+    this.#cancelSample();
+    this.#cancelJudge();
+  }
+
+  #scheduleSample(): void {
+    this.#cancelSample();
+    this.#cancelSample = this.#options.clock.schedule(this.#intervalMs, () => {
+      void this.#takeSample().then((isCurrent) => {
+        if (!isCurrent) return;
+        this.#scheduleSample();
+        this.#judge();
+      });
+    });
+  }
+
+  /** False when the workspace stopped running meanwhile, and nothing was noted. */
+  async #takeSample(): Promise<boolean> {
+    const armed = this.#armed;
+    if (armed === undefined) return false;
+    let sample: ActivitySample | undefined;
+    if (this.#canSample) {
+      try {
+        sample = await this.#options.sample(armed.abort.signal);
+      } catch (cause) {
+        // An agent from before the question existed never learns to answer it.
+        if (toAtollError(cause).code === "link.too_old") this.#canSample = false;
+      }
+    }
+    if (this.#armed !== armed) return false;
+    const atMs = this.#now();
+    const validUntilMs = atMs + 2 * this.#intervalMs + SAMPLE_GRACE_MS;
+    this.#lastWork = this.#judgeNow()?.lastWork ?? this.#lastWork;
+    const wallMs = this.#options.clock.now();
+    const shortestSpanMs = this.#intervalMs / 2;
+    const traffic = this.#judgeTraffic(atMs, validUntilMs, shortestSpanMs);
+    const kept = this.#seen.filter((one) =>
+      one.kind === "network" ? traffic === "kept" : sample === undefined,
+    );
+    const seen = sample && armed.reader.read(sample, { atMs, wallMs, validUntilMs, shortestSpanMs });
+    this.#seen = [
+      ...kept,
+      ...(seen ?? []),
+      ...(traffic === "kept" || traffic === undefined ? [] : [traffic]),
+    ];
+    return true;
+  }
+
+  /** `kept` when too little time went by to say anything new. */
+  #judgeTraffic(atMs: number, holdsUntilMs: number, shortestSpanMs: number): Evidence | "kept" | undefined {
+    const { sinceMs, networkBytes, previewBytes, previewPort } = this.#traffic;
+    const seconds = (atMs - sinceMs) / 1000;
+    if (seconds * 1000 < shortestSpanMs) return "kept";
+    this.#traffic = { sinceMs: atMs, networkBytes: 0, previewBytes: 0, previewPort };
+    if (previewBytes / seconds >= PREVIEW_FLOOR_BYTES_PER_SECOND)
+      this.#mark("preview", `port ${previewPort}`);
+    if (networkBytes / seconds < NETWORK_FLOOR_BYTES_PER_SECOND) return undefined;
+    const detail = "network traffic";
+    return { kind: "network", detail, atMs, holdsUntilMs, isLease: false, isAuthorised: false };
+  }
+
+  #judgeNow(): IdleVerdict | undefined {
+    const armed = this.#armed;
+    const lastWork = this.#lastWork;
+    if (armed === undefined || lastWork === undefined) return undefined;
+    const lease = this.#hostLease === undefined ? [] : [this.#hostLease];
+    return judgeIdle(
+      { armedAtMs: armed.atMs, evidence: [...this.#acts.values(), ...lease, ...this.#seen], lastWork },
+      { idleMs: this.#idleMs, unattendedMaxMs: LEASE_MAX_MS },
+      this.#now(),
+    );
+  }
+
+  #judge(): void {
+    const verdict = this.#judgeNow();
+    if (verdict === undefined) return;
+    this.#verdict = verdict;
+    this.#lastWork = verdict.lastWork;
+    this.#cancelJudge();
+    const nowMs = this.#now();
+    if (isDue(verdict, nowMs) && nowMs >= this.#notBeforeMs) void this.#settle();
+    else {
+      const atMs = isDue(verdict, nowMs) ? this.#notBeforeMs : verdict.nextAtMs;
+      this.#cancelJudge = this.#options.clock.schedule(atMs - nowMs, () => this.#judge());
+    }
+    this.#announceIfChanged();
+  }
+
+  /** Looks once more before it calls anybody idle: work may have begun since the last sample. */
+  async #settle(): Promise<void> {
+    if (this.#isSettling) return;
+    this.#isSettling = true;
+    const isCurrent = await this.#takeSample();
+    if (!isCurrent) return;
+    this.#isSettling = false;
+    const verdict = this.#judgeNow();
+    if (!isDue(verdict, this.#now())) return this.#judge();
+    this.#notBeforeMs = this.#now() + RETRY_MS;
+    this.#judge();
+    this.#options.onIdle();
+  }
+
+  #announceIfChanged(): void {
+    const { lastWork, ...status } = this.status;
+    // While something holds, the time of the newest work changes all along.
+    const key = JSON.stringify(status.awakeBecause === undefined ? { ...status, lastWork } : status);
+    if (key === this.#announced) return;
+    this.#announced = key;
+    this.#options.onChange();
+  }
+
+  #shown(one: Evidence): AwakeReason {
+    return { ...reasonOf(one), ...(one.isLease ? { untilMs: this.#wall(one.holdsUntilMs) } : {}) };
+  }
+
+  #now(): number {
+    return this.#options.clock.monotonic();
+  }
+
+  #wall(monotonicMs: number): number {
+    const offsetMs = this.#options.clock.now() - this.#options.clock.monotonic();
+    if (Math.abs(offsetMs - this.#wallOffsetMs) > WALL_TOLERANCE_MS) this.#wallOffsetMs = offsetMs;
+    return Math.round(monotonicMs + this.#wallOffsetMs);
+  }
+}
+
+function reasonOf({ kind, detail }: Evidence): AwakeReason {
+  return { kind, detail: detail.slice(0, DETAIL_MAX) };
+}
+
+function isDue(verdict: IdleVerdict | undefined, nowMs: number): boolean {
+  return verdict?.pausesAtMs !== undefined && verdict.pausesAtMs <= nowMs;
+}
