@@ -27,17 +27,44 @@ const DAY_SECONDS = 24 * HOUR_SECONDS;
 
 /** What a plan grants over time. Paused costs disk for memory, stopped only the disk, archived the least. */
 export const PLAN_TIMES: Record<PlanName, PlanTimes> = {
-  free: planTimes({ stopHours: 24, archiveDays: 14, keepAwakeHours: 2, maxCheckpoints: 5 }),
-  pro: planTimes({ stopHours: 72, archiveDays: 30, keepAwakeHours: 8, maxCheckpoints: 30 }),
-  team: planTimes({ stopHours: 72, archiveDays: 60, keepAwakeHours: 12, maxCheckpoints: 50 }),
-  enterprise: planTimes({ stopHours: 168, archiveDays: 90, keepAwakeHours: 24, maxCheckpoints: 100 }),
+  free: planTimes({
+    stopHours: 24,
+    archiveDays: 14,
+    keepAwakeHours: 2,
+    maxCheckpoints: 5,
+    checkpointMinutes: 120,
+  }),
+  pro: planTimes({
+    stopHours: 72,
+    archiveDays: 30,
+    keepAwakeHours: 8,
+    maxCheckpoints: 30,
+    checkpointMinutes: 60,
+  }),
+  team: planTimes({
+    stopHours: 72,
+    archiveDays: 60,
+    keepAwakeHours: 12,
+    maxCheckpoints: 50,
+    checkpointMinutes: 30,
+  }),
+  enterprise: planTimes({
+    stopHours: 168,
+    archiveDays: 90,
+    keepAwakeHours: 24,
+    maxCheckpoints: 100,
+    checkpointMinutes: 30,
+  }),
 };
 
 export interface PlanTimes {
   stopAfterPausedSeconds: number;
   archiveAfterStoppedSeconds: number;
   keepAwakeMaxSeconds: number;
+  /** Named ones. */
   maxCheckpoints: number;
+  /** How often one is taken by itself while there is work. */
+  checkpointEverySeconds: number;
 }
 
 function planTimes(facts: {
@@ -45,11 +72,13 @@ function planTimes(facts: {
   archiveDays: number;
   keepAwakeHours: number;
   maxCheckpoints: number;
+  checkpointMinutes: number;
 }): PlanTimes {
   return {
     stopAfterPausedSeconds: facts.stopHours * HOUR_SECONDS,
     archiveAfterStoppedSeconds: facts.archiveDays * DAY_SECONDS,
     keepAwakeMaxSeconds: facts.keepAwakeHours * HOUR_SECONDS,
     maxCheckpoints: facts.maxCheckpoints,
+    checkpointEverySeconds: facts.checkpointMinutes * 60,
   };
 }

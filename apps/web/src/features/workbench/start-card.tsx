@@ -15,6 +15,10 @@ const PATH_WORDS: Record<StartStage["path"], { title: string; text: string }> = 
     title: "Resuming where you left off",
     text: "Memory, programs and terminals come back as they were.",
   },
+  fork: {
+    title: "Making your copy",
+    text: "Its own machine, identity and keys; the disk continues from where the original was.",
+  },
   boot: { title: "Starting from disk", text: "Memory was lost, files are safe. Programs start anew." },
 };
 

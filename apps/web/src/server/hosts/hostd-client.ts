@@ -1,7 +1,21 @@
 /** Calls hostd's HTTP API over its Unix socket. Answers are parsed; refusals become the AtollError they name. */
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { AtollError } from "@atoll/protocol/atoll-error";
-import { type CreateWorkspace, deleteAnswer, type revokeSessions } from "@atoll/protocol/hostd-api";
+import {
+  type CheckpointInfo,
+  type CreateWorkspace,
+  checkpointInfo,
+  checkpointList,
+  type createCheckpoint,
+  type createTemplate,
+  deleteAnswer,
+  type restoreCheckpoint,
+  type restorePaths,
+  restorePathsAnswer,
+  type revokeSessions,
+  type TemplateInfo,
+  templateInfo,
+} from "@atoll/protocol/hostd-api";
 import type { EgressPreset } from "@atoll/protocol/messages/egress";
 import { type WorkspaceStatus, workspaceStatus } from "@atoll/protocol/workspace-status";
 import { z } from "zod";
@@ -10,6 +24,10 @@ import { z } from "zod";
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 const COMMAND_TIMEOUT_MS = 180_000;
 const QUERY_TIMEOUT_MS = 10_000;
+/** Copying layers, a boot and a scrub on an emulated machine. */
+const LONG_COMMAND_TIMEOUT_MS = 600_000;
+
+export type CheckpointList = z.output<typeof checkpointList>;
 
 export interface HostdClientOptions {
   socketPath: string;
@@ -44,6 +62,89 @@ export class HostdClient {
     return this.#command("POST", `/v1/workspaces/${workspaceId}/${verb}`, {});
   }
 
+  /** A lease that keeps it running; 0 seconds ends it. */
+  keepAwake(workspaceId: string, seconds: number): Promise<WorkspaceStatus> {
+    return this.#command("POST", `/v1/workspaces/${workspaceId}/keep-awake`, { seconds });
+  }
+
+  listCheckpoints(workspaceId: string): Promise<CheckpointList> {
+    return this.#call({
+      method: "GET",
+      path: `/v1/workspaces/${workspaceId}/checkpoints`,
+      timeoutMs: QUERY_TIMEOUT_MS,
+      answer: checkpointList,
+    });
+  }
+
+  /** Repeating answers the same checkpoint. */
+  createCheckpoint(
+    workspaceId: string,
+    checkpointId: string,
+    body: z.input<typeof createCheckpoint>,
+  ): Promise<CheckpointInfo> {
+    return this.#call({
+      method: "PUT",
+      path: `/v1/workspaces/${workspaceId}/checkpoints/${checkpointId}`,
+      body,
+      timeoutMs: COMMAND_TIMEOUT_MS,
+      answer: checkpointInfo,
+    });
+  }
+
+  async deleteCheckpoint(workspaceId: string, checkpointId: string): Promise<void> {
+    await this.#call({
+      method: "DELETE",
+      path: `/v1/workspaces/${workspaceId}/checkpoints/${checkpointId}`,
+      timeoutMs: COMMAND_TIMEOUT_MS,
+      answer: z.unknown(),
+    });
+  }
+
+  restore(workspaceId: string, body: z.input<typeof restoreCheckpoint>): Promise<WorkspaceStatus> {
+    return this.#call({
+      method: "POST",
+      path: `/v1/workspaces/${workspaceId}/restore`,
+      body,
+      timeoutMs: LONG_COMMAND_TIMEOUT_MS,
+      answer: workspaceStatus,
+    });
+  }
+
+  restorePaths(
+    workspaceId: string,
+    body: z.input<typeof restorePaths>,
+  ): Promise<z.output<typeof restorePathsAnswer>> {
+    return this.#call({
+      method: "POST",
+      path: `/v1/workspaces/${workspaceId}/restore-paths`,
+      body,
+      timeoutMs: LONG_COMMAND_TIMEOUT_MS,
+      answer: restorePathsAnswer,
+    });
+  }
+
+  /** Repeating answers the same template. */
+  createTemplate(templateId: string, body: z.input<typeof createTemplate>): Promise<TemplateInfo> {
+    return this.#template("PUT", templateId, "", body);
+  }
+
+  getTemplate(templateId: string): Promise<TemplateInfo> {
+    return this.#template("GET", templateId, "");
+  }
+
+  publishTemplate(templateId: string): Promise<TemplateInfo> {
+    return this.#template("POST", templateId, "/publish", {});
+  }
+
+  async deleteTemplate(templateId: string): Promise<void> {
+    await this.#call({
+      method: "DELETE",
+      path: `/v1/templates/${templateId}`,
+      timeoutMs: COMMAND_TIMEOUT_MS,
+      answer: z.unknown(),
+    });
+  }
+
   /** Destroys key and data. Repeating answers the same evidence. */
   deleteWorkspace(workspaceId: string): Promise<z.output<typeof deleteAnswer>> {
     return this.#delete(`/v1/workspaces/${workspaceId}`);
@@ -71,6 +172,17 @@ export class HostdClient {
 
   #command(method: string, path: string, body: unknown): Promise<WorkspaceStatus> {
     return this.#call({ method, path, body, timeoutMs: COMMAND_TIMEOUT_MS, answer: workspaceStatus });
+  }
+
+  #template(method: string, templateId: string, verb: string, body?: unknown): Promise<TemplateInfo> {
+    const timeoutMs = method === "PUT" ? LONG_COMMAND_TIMEOUT_MS : QUERY_TIMEOUT_MS;
+    return this.#call({
+      method,
+      path: `/v1/templates/${templateId}${verb}`,
+      body,
+      timeoutMs,
+      answer: templateInfo,
+    });
   }
 
   #delete(path: string): Promise<z.output<typeof deleteAnswer>> {

@@ -13,6 +13,12 @@ export interface TrpcContext {
   idlePauseSeconds: number;
 }
 
+/** What a procedure gets. */
+export interface SignedInContext extends TrpcContext {
+  session: LiveSession;
+  userId: string;
+}
+
 const trpc = initTRPC.context<TrpcContext>().create({
   transformer: superjson,
   isDev: false,

@@ -3,6 +3,7 @@ import type { Db } from "@atoll/db/create-db";
 import { createWorkspace as insertWorkspace } from "@atoll/db/create-workspace";
 import type { Workspace } from "@atoll/db/generated/client";
 import { withTenant } from "@atoll/db/with-tenant";
+import type { WorkspaceOrigin } from "@atoll/protocol/hostd-api";
 import type { EgressPreset } from "@atoll/protocol/messages/egress";
 import { type StartContext, startWorkspace } from "./start-workspace.ts";
 
@@ -17,6 +18,12 @@ export interface NewWorkspaceInput {
   memoryMb: number;
   diskMb: number;
   egress: EgressPreset;
+  /** Default: the base image. */
+  image?: string | undefined;
+  /** Whether the user may read it is checked by the caller. */
+  origin?: WorkspaceOrigin | undefined;
+  /** Of a disposable workspace: when it is erased. */
+  expiresAt?: Date | undefined;
 }
 
 export interface CreateOutcome {
@@ -32,14 +39,14 @@ export async function createWorkspace(
   input: NewWorkspaceInput,
 ): Promise<CreateOutcome> {
   const workspace = await withTenant(context.db, userId, async (tenant) => {
-    const row = await insertWorkspace(tenant, { ...input, image: BASE_IMAGE });
+    const row = await insertWorkspace(tenant, { ...input, image: input.image ?? BASE_IMAGE });
     const { cpus, memoryMb, diskMb } = row;
     await appendAudit(tenant, {
       actor: `user:${userId}`,
       action: "workspace.create",
       target: row.id,
       outcome: "ok",
-      detail: { cpus, memoryMb, diskMb },
+      detail: { cpus, memoryMb, diskMb, ...(input.origin ? { origin: input.origin } : {}) },
     });
     return row;
   });

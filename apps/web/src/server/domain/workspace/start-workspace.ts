@@ -1,5 +1,7 @@
 import type { Workspace } from "@atoll/db/generated/client";
 import { AtollError } from "@atoll/protocol/atoll-error";
+import { workspaceOrigin } from "@atoll/protocol/hostd-api";
+import { PLAN_TIMES, type PlanName } from "@atoll/protocol/plans";
 import type { HostdClient } from "#server/hosts/hostd-client.ts";
 import type { StatusFeed } from "#server/hosts/status-feed.ts";
 
@@ -7,6 +9,8 @@ export interface StartContext {
   hostd: Pick<HostdClient, "create" | "lifecycle">;
   statuses: Pick<StatusFeed, "waitFor">;
   idlePauseSeconds: number;
+  /** The owner's: how long the machine keeps what. */
+  plan: PlanName;
   /** Told of a start that failed after it was accepted; the state itself comes through the feed. */
   onLateFailure: (error: unknown) => void;
 }
@@ -16,6 +20,7 @@ export interface StartContext {
  * feed), rejects when hostd refuses. Repeating is safe: hostd answers the same workspace.
  */
 export async function startWorkspace(context: StartContext, row: Workspace): Promise<void> {
+  const times = PLAN_TIMES[context.plan];
   await untilAccepted(context, row, () =>
     context.hostd.create(row.id, {
       ownerId: row.ownerId,
@@ -26,6 +31,13 @@ export async function startWorkspace(context: StartContext, row: Workspace): Pro
       diskMb: row.diskMb,
       egress: row.egress,
       idlePauseSeconds: context.idlePauseSeconds,
+      retention: {
+        stopAfterPausedSeconds: times.stopAfterPausedSeconds,
+        archiveAfterStoppedSeconds: times.archiveAfterStoppedSeconds,
+      },
+      checkpointEverySeconds: times.checkpointEverySeconds,
+      ...(row.origin === null ? {} : { origin: workspaceOrigin.parse(row.origin) }),
+      ...(row.expiresAt ? { expiresAtMs: row.expiresAt.getTime() } : {}),
     }),
   );
 }

@@ -37,6 +37,7 @@ function context(
     hostd: { create: absent, lifecycle: absent, ...hostd },
     statuses: { waitFor },
     idlePauseSeconds: 60,
+    plan: "free" as const,
     onLateFailure,
   };
 }
@@ -68,7 +69,13 @@ describe("creating", () => {
     await resumeWorkspace(context({ create, lifecycle: notFound }), outcome.workspace);
     expect(create).toHaveBeenCalledWith(
       outcome.workspace.id,
-      expect.objectContaining({ ownerId: userId, slug: outcome.workspace.slug, idlePauseSeconds: 60 }),
+      expect.objectContaining({
+        ownerId: userId,
+        slug: outcome.workspace.slug,
+        idlePauseSeconds: 60,
+        retention: { stopAfterPausedSeconds: 86_400, archiveAfterStoppedSeconds: 14 * 86_400 },
+        checkpointEverySeconds: 7200,
+      }),
     );
   });
 

@@ -17,11 +17,16 @@ export const create = procedure
       memoryMb: z.number().int().min(512).max(262_144),
       diskMb: z.number().int().min(1024).max(1_048_576),
       egress: egressPreset,
+      /** Disposable: erased this many seconds from now, whatever its state. */
+      expiresInSeconds: z.number().int().min(60).max(31_536_000).optional(),
     }),
   )
-  .mutation(async ({ ctx, input }) => {
+  .mutation(async ({ ctx, input: { expiresInSeconds, ...input } }) => {
     const { db, statuses } = ctx.process;
-    const outcome = await createWorkspace({ ...startContext(ctx), db }, ctx.userId, input);
+    const outcome = await createWorkspace({ ...startContext(ctx), db }, ctx.userId, {
+      ...input,
+      ...(expiresInSeconds ? { expiresAt: new Date(Date.now() + expiresInSeconds * 1000) } : {}),
+    });
     const { workspace, startError } = outcome;
     return {
       workspace: workspaceView(workspace, statuses.latest(workspace.id), statuses.isHostReachable),

@@ -1,7 +1,9 @@
 import { router } from "#server/trpc/trpc.ts";
 import { create } from "./create.ts";
 import { remove } from "./delete.ts";
+import { fork } from "./fork.ts";
 import { get } from "./get.ts";
+import { keepAwake } from "./keep-awake.ts";
 import { list } from "./list.ts";
 import { pause } from "./pause.ts";
 import { rename } from "./rename.ts";
@@ -14,6 +16,8 @@ export const workspaceRouter = router({
   list,
   get,
   create,
+  fork,
+  keepAwake,
   pause,
   resume,
   stop,
