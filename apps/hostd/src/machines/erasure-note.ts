@@ -1,5 +1,6 @@
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { makeDirectory } from "@atoll/durable/make-directory";
 import { replaceFile } from "@atoll/durable/replace-file";
 import { uuid } from "@atoll/protocol/ids";
 import { z } from "zod";
@@ -13,7 +14,7 @@ export async function noteErasure(
   workspaceId: string,
   note: ErasureNote,
 ): Promise<ErasureNote> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeDirectory(directory);
   const path = join(directory, `${uuid.parse(workspaceId)}.json`);
   const known = await readFile(path, "utf8").catch(() => undefined);
   if (known !== undefined) return erasureNote.parse(JSON.parse(known));

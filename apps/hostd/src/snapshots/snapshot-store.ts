@@ -3,8 +3,11 @@
  * is good for exactly one load: its manifest names the disk's epoch, and the caller raises that before the vCPUs run.
  */
 import { createHash, randomBytes, randomUUID } from "node:crypto";
-import { mkdir, open, readdir, readFile, rm, stat, statfs } from "node:fs/promises";
+import { open, readdir, readFile, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
+import { createFile } from "@atoll/durable/create-file";
+import { fileOps } from "@atoll/durable/file-ops";
+import { makeDirectory } from "@atoll/durable/make-directory";
 import { replaceFile } from "@atoll/durable/replace-file";
 import { syncDirectory } from "@atoll/durable/sync-directory";
 import { deriveKey } from "@atoll/keys/derive-key";
@@ -70,7 +73,7 @@ export async function writeSnapshot(
   nowMs: number,
 ): Promise<SnapshotManifest> {
   const snapshotId = randomUUID();
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeDirectory(directory);
   const path = join(directory, `${snapshotId}.sealed`);
   const key = randomBytes(32);
   const hash = createHash("sha256");
@@ -84,14 +87,16 @@ export async function writeSnapshot(
   };
   try {
     {
-      await using file = await open(path, "wx", 0o600);
+      await using file = await createFile(path);
       for await (const piece of seal(counted(), key, { ...origin, snapshotId })) {
-        await file.writeFile(piece);
+        await file.write(piece);
         hash.update(piece);
         sealedBytes += piece.length;
       }
       await file.sync();
     }
+    // Its name as well, before a manifest can say that it is there.
+    await syncDirectory(directory);
     const manifest: SnapshotManifest = {
       format: 1,
       snapshotId,
@@ -102,7 +107,6 @@ export async function writeSnapshot(
       key: wrapUnder(workspaceKey, key, { ...origin, snapshotId }),
       createdAtMs: nowMs,
     };
-    // Its sync of the directory covers the sealed file's entry as well.
     await replaceFile(
       join(directory, `${snapshotId}.json`),
       JSON.stringify(snapshotManifest.parse(manifest)),
@@ -110,7 +114,7 @@ export async function writeSnapshot(
     await removeSnapshots(directory, snapshotId);
     return manifest;
   } catch (error) {
-    await rm(path, { force: true });
+    await fileOps().remove(path);
     if ((error as NodeJS.ErrnoException).code === "ENOSPC") {
       throw new AtollError("host.disk_full", undefined, { cause: error });
     }
@@ -193,7 +197,7 @@ export async function removeSnapshots(directory: string, exceptId?: string): Pro
   const names = (await readdir(directory).catch(() => [])).filter(
     (name) => exceptId === undefined || !name.startsWith(exceptId),
   );
-  for (const name of names.sort()) await rm(join(directory, name), { force: true });
+  for (const name of names.sort()) await fileOps().remove(join(directory, name));
   if (names.length > 0) await syncDirectory(directory);
 }
 

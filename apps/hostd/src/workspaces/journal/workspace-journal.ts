@@ -3,8 +3,9 @@
  * crash leaves the old record or the new one. A file that does not parse is left alone and reported: it may be the only
  * trace of somebody's disk.
  */
-import { mkdir, readdir, readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { makeDirectory } from "@atoll/durable/make-directory";
 import type { z } from "zod";
 import {
   type TombstoneRecord,
@@ -41,8 +42,8 @@ export class WorkspaceJournal {
   }
 
   async open(): Promise<JournalContent> {
-    await mkdir(this.#workspaces, { recursive: true, mode: 0o700 });
-    await mkdir(this.#tombstones, { recursive: true, mode: 0o700 });
+    await makeDirectory(this.#workspaces);
+    await makeDirectory(this.#tombstones);
     const workspaces = await this.#readAll(this.#workspaces, workspaceRecord);
     const tombstones = await this.#readAll(this.#tombstones, tombstoneRecord);
     return {
