@@ -15,8 +15,8 @@ import {
   type revokeSessions,
   type TemplateInfo,
   templateInfo,
+  type updateWorkspace,
 } from "@atoll/protocol/hostd-api";
-import type { EgressPreset } from "@atoll/protocol/messages/egress";
 import { type WorkspaceStatus, workspaceStatus } from "@atoll/protocol/workspace-status";
 import { z } from "zod";
 
@@ -54,8 +54,8 @@ export class HostdClient {
     return this.#command("PUT", `/v1/workspaces/${workspaceId}`, body);
   }
 
-  setEgress(workspaceId: string, egress: EgressPreset): Promise<WorkspaceStatus> {
-    return this.#command("PATCH", `/v1/workspaces/${workspaceId}`, { egress });
+  update(workspaceId: string, patch: z.input<typeof updateWorkspace>): Promise<WorkspaceStatus> {
+    return this.#command("PATCH", `/v1/workspaces/${workspaceId}`, patch);
   }
 
   lifecycle(workspaceId: string, verb: "pause" | "resume" | "stop"): Promise<WorkspaceStatus> {

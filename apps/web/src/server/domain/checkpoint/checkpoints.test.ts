@@ -40,7 +40,18 @@ async function setup() {
     (await withTenant(db, id, (tenant) => listAudit(tenant, { limit: 10 }))).map(
       ({ action, outcome, target, detail }) => ({ action, outcome, target, detail }),
     );
-  return { fake, context: { db, hostd }, user, workspaceId: workspace.id, base, audit };
+  const status = {
+    workspaceId: workspace.id,
+    ownerId: id,
+    state: "running",
+    reason: "restored",
+    sinceMs: 1,
+    generation: 3,
+    sessionCount: 0,
+    isolation: "emulated",
+    egress: "off",
+  };
+  return { fake, context: { db, hostd }, user, workspaceId: workspace.id, base, audit, status };
 }
 
 const checkpoint = (kind: CheckpointInfo["kind"], checkpointId = randomUUID()): CheckpointInfo => ({
@@ -53,14 +64,6 @@ const checkpoint = (kind: CheckpointInfo["kind"], checkpointId = randomUUID()): 
   ownBytes: 1,
 });
 
-const listOf = (checkpoints: CheckpointInfo[]) => ({
-  body: {
-    checkpoints,
-    currentParentId: null,
-    usage: { layerBytes: 1, snapshotBytes: 0, layerCount: 1 },
-  },
-});
-
 describe("timeline", () => {
   it("is empty for a machine that was never made, and tells the plan's limit", async () => {
     const { fake, context, user, workspaceId } = await setup();
@@ -69,41 +72,32 @@ describe("timeline", () => {
     expect(timeline).toMatchObject({ checkpoints: [], maxNamed: PLAN_TIMES.free.maxCheckpoints });
   });
 
-  it("counts only named checkpoints against the plan, and never refuses a repeat", async () => {
-    const { fake, context, user, workspaceId, base, audit } = await setup();
+  it("hands the plan's limit to the host before it makes a checkpoint, and records what the host refuses", async () => {
+    const { fake, context, user, workspaceId, base, audit, status } = await setup();
     await using _ = fake;
-    const named = Array.from({ length: 5 }, () => checkpoint("named"));
     const wanted = { workspaceId, checkpointId: randomUUID(), name: "Sixth", withMemory: true };
-    fake.answers.set(`GET ${base}/checkpoints`, listOf([...named, checkpoint("automatic")]));
+    fake.answers.set(`PATCH ${base}`, { body: status });
+    const path = `PUT ${base}/checkpoints/${wanted.checkpointId}`;
+    fake.answers.set(path, { status: 409, body: { code: "checkpoint.limit_reached" } });
     await expect(createCheckpoint(context, user, wanted)).rejects.toMatchObject({
       code: "checkpoint.limit_reached",
-      details: { plan: "free", limit: 5, used: 5 },
     });
+    expect(fake.bodies).toMatchObject([
+      { maxCheckpoints: PLAN_TIMES.free.maxCheckpoints },
+      { name: "Sixth", withMemory: true },
+    ]);
     expect(await audit()).toMatchObject([
       { action: "checkpoint.create", outcome: "failed", detail: { code: "checkpoint.limit_reached" } },
     ]);
-    const made = named[0] as CheckpointInfo;
-    fake.answers.set(`PUT ${base}/checkpoints/${made.checkpointId}`, { body: made });
-    const repeat = { ...wanted, checkpointId: made.checkpointId };
-    expect(await createCheckpoint(context, user, repeat)).toEqual(made);
-    expect(fake.bodies.at(-1)).toEqual({ name: "Sixth", withMemory: true });
+    const made = checkpoint("named", wanted.checkpointId);
+    fake.answers.set(path, { body: made });
+    expect(await createCheckpoint(context, user, wanted)).toEqual(made);
   });
 
   it("restores all, or some paths whose names stay out of the log, and deletes", async () => {
-    const { fake, context, user, workspaceId, base, audit } = await setup();
+    const { fake, context, user, workspaceId, base, audit, status } = await setup();
     await using _ = fake;
     const ids = { checkpointId: randomUUID(), safetyCheckpointId: randomUUID() };
-    const status = {
-      workspaceId,
-      ownerId: user.id,
-      state: "running",
-      reason: "restored",
-      sinceMs: 1,
-      generation: 3,
-      sessionCount: 0,
-      isolation: "emulated",
-      egress: "off",
-    };
     fake.answers.set(`POST ${base}/restore`, { body: status });
     fake.answers.set(`POST ${base}/restore-paths`, { body: { restoredBytes: 7 } });
     fake.answers.set(`DELETE ${base}/checkpoints/${ids.checkpointId}`, { body: {} });
@@ -151,21 +145,9 @@ describe("timeline", () => {
 
 describe("keeping awake", () => {
   it("grants what the plan allows, and says so", async () => {
-    const { fake, context, user, workspaceId, base } = await setup();
+    const { fake, context, user, workspaceId, base, status } = await setup();
     await using _ = fake;
-    fake.answers.set(`POST ${base}/keep-awake`, {
-      body: {
-        workspaceId,
-        ownerId: user.id,
-        state: "running",
-        reason: "requested",
-        sinceMs: 1,
-        generation: 3,
-        sessionCount: 0,
-        isolation: "emulated",
-        egress: "off",
-      },
-    });
+    fake.answers.set(`POST ${base}/keep-awake`, { body: status });
     expect(await keepAwake(context, user, { id: workspaceId, seconds: 3600 })).toEqual({ seconds: 3600 });
     expect(await keepAwake(context, user, { id: workspaceId, seconds: 86_400 })).toEqual({ seconds: 7200 });
     expect(fake.bodies).toEqual([{ seconds: 3600 }, { seconds: 7200 }]);

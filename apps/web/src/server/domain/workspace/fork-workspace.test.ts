@@ -23,13 +23,11 @@ const person = async () =>
     .id;
 
 function context(create = vi.fn(async (_id: string, _body: CreateWorkspace) => ({}) as WorkspaceStatus)) {
+  const notFound = async () => {
+    throw new AtollError("workspace.not_found");
+  };
   const started: StartContext = {
-    hostd: {
-      create,
-      lifecycle: async () => {
-        throw new AtollError("workspace.not_found");
-      },
-    },
+    hostd: { create, lifecycle: notFound, update: notFound },
     statuses: { waitFor: () => new Promise<never>(() => {}) },
     idlePauseSeconds: 60,
     plan: "free",

@@ -8,7 +8,7 @@ import type { HostdClient } from "#server/hosts/hostd-client.ts";
 
 /** The row first: a machine made later takes the setting from it. */
 export async function setEgress(
-  { db, hostd }: { db: Db; hostd: Pick<HostdClient, "setEgress"> },
+  { db, hostd }: { db: Db; hostd: Pick<HostdClient, "update"> },
   userId: string,
   { id, egress }: { id: string; egress: EgressPreset },
 ): Promise<void> {
@@ -23,7 +23,7 @@ export async function setEgress(
     });
   });
   try {
-    await hostd.setEgress(id, egress);
+    await hostd.update(id, { egress });
   } catch (error) {
     if (!(error instanceof AtollError) || error.code !== "workspace.not_found") throw error;
   }

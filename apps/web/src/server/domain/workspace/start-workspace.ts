@@ -1,12 +1,13 @@
 import type { Workspace } from "@atoll/db/generated/client";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { workspaceOrigin } from "@atoll/protocol/hostd-api";
-import { PLAN_TIMES, type PlanName } from "@atoll/protocol/plans";
+import type { PlanName } from "@atoll/protocol/plans";
 import type { HostdClient } from "#server/hosts/hostd-client.ts";
 import type { StatusFeed } from "#server/hosts/status-feed.ts";
+import { planSettings } from "./plan-settings.ts";
 
 export interface StartContext {
-  hostd: Pick<HostdClient, "create" | "lifecycle">;
+  hostd: Pick<HostdClient, "create" | "lifecycle" | "update">;
   statuses: Pick<StatusFeed, "waitFor">;
   idlePauseSeconds: number;
   /** The owner's: how long the machine keeps what. */
@@ -20,7 +21,6 @@ export interface StartContext {
  * feed), rejects when hostd refuses. Repeating is safe: hostd answers the same workspace.
  */
 export async function startWorkspace(context: StartContext, row: Workspace): Promise<void> {
-  const times = PLAN_TIMES[context.plan];
   await untilAccepted(context, row, () =>
     context.hostd.create(row.id, {
       ownerId: row.ownerId,
@@ -31,11 +31,7 @@ export async function startWorkspace(context: StartContext, row: Workspace): Pro
       diskMb: row.diskMb,
       egress: row.egress,
       idlePauseSeconds: context.idlePauseSeconds,
-      retention: {
-        stopAfterPausedSeconds: times.stopAfterPausedSeconds,
-        archiveAfterStoppedSeconds: times.archiveAfterStoppedSeconds,
-      },
-      checkpointEverySeconds: times.checkpointEverySeconds,
+      ...planSettings(context.plan),
       ...(row.origin === null ? {} : { origin: workspaceOrigin.parse(row.origin) }),
       ...(row.expiresAt ? { expiresAtMs: row.expiresAt.getTime() } : {}),
     }),
@@ -45,6 +41,8 @@ export async function startWorkspace(context: StartContext, row: Workspace): Pro
 /** Resumes, or makes the machine when an earlier create never reached hostd. */
 export async function resumeWorkspace(context: StartContext, row: Workspace): Promise<void> {
   try {
+    // The plan may have changed since the machine was made.
+    await context.hostd.update(row.id, planSettings(context.plan));
     await untilAccepted(context, row, () => context.hostd.lifecycle(row.id, "resume"));
   } catch (error) {
     if (!(error instanceof AtollError) || error.code !== "workspace.not_found") throw error;

@@ -34,7 +34,7 @@ function context(
   };
   return {
     db: database.db,
-    hostd: { create: absent, lifecycle: absent, ...hostd },
+    hostd: { create: absent, lifecycle: absent, update: absent, ...hostd },
     statuses: { waitFor },
     idlePauseSeconds: 60,
     plan: "free" as const,
@@ -66,7 +66,7 @@ describe("creating", () => {
     const notFound = async () => {
       throw new AtollError("workspace.not_found");
     };
-    await resumeWorkspace(context({ create, lifecycle: notFound }), outcome.workspace);
+    await resumeWorkspace(context({ create, lifecycle: notFound, update: notFound }), outcome.workspace);
     expect(create).toHaveBeenCalledWith(
       outcome.workspace.id,
       expect.objectContaining({
@@ -75,6 +75,7 @@ describe("creating", () => {
         idlePauseSeconds: 60,
         retention: { stopAfterPausedSeconds: 86_400, archiveAfterStoppedSeconds: 14 * 86_400 },
         checkpointEverySeconds: 7200,
+        maxCheckpoints: 5,
       }),
     );
   });

@@ -1,6 +1,7 @@
 import type { Workspace } from "@atoll/db/generated/client";
 import type { EgressPreset } from "@atoll/protocol/messages/egress";
 import {
+  type AwakeReason,
   type Isolation,
   type StartStage,
   type StateReason,
@@ -27,6 +28,14 @@ export interface WorkspaceView {
   sinceMs: number;
   sessionCount: number;
   pausesAtMs?: number | undefined;
+  warnsAtMs?: number | undefined;
+  awakeBecause?: AwakeReason[] | undefined;
+  lastWork?: { reason: AwakeReason; atMs: number } | undefined;
+  pausedIn?: "memory" | "disk" | undefined;
+  stopsAtMs?: number | undefined;
+  archivesAtMs?: number | undefined;
+  expiresAtMs?: number | undefined;
+  operation?: WorkspaceStatus["operation"] | undefined;
   stage?: StartStage | undefined;
   errorCode?: string | undefined;
   isolation?: Isolation | undefined;
@@ -60,6 +69,7 @@ export function workspaceView(
     reason: stateReason.safeParse(row.stateReason).data ?? null,
     sinceMs: row.stateSince.getTime(),
     sessionCount: 0,
+    expiresAtMs: row.expiresAt?.getTime(),
     isLive: false,
   };
 }
@@ -72,6 +82,14 @@ export function liveFields(status: WorkspaceStatus) {
     sinceMs: status.sinceMs,
     sessionCount: status.sessionCount,
     pausesAtMs: status.pausesAtMs,
+    warnsAtMs: status.warnsAtMs,
+    awakeBecause: status.awakeBecause,
+    lastWork: status.lastWork,
+    pausedIn: status.pausedIn,
+    stopsAtMs: status.stopsAtMs,
+    archivesAtMs: status.archivesAtMs,
+    expiresAtMs: status.expiresAtMs,
+    operation: status.operation,
     stage: status.stage,
     errorCode: status.errorCode,
     isolation: status.isolation,
