@@ -1,0 +1,146 @@
+/** One life of hostd in a simulated world: the real registry, source, key store and journal over simulated machines. */
+
+import { replaceFile } from "@atoll/durable/replace-file";
+import { LocalKeyStore } from "@atoll/keys/local-key-store";
+import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
+import { openChannel } from "@atoll/protocol/call";
+import type { CreateWorkspace } from "@atoll/protocol/hostd-api";
+import { processRun } from "@atoll/protocol/messages/process";
+import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
+import { type Logger, pino } from "pino";
+import { prepareGuest } from "../link/prepare-guest.ts";
+import { rehearseGuest } from "../link/rehearse-guest.ts";
+import { LocalMachineSource } from "../machines/local-machine-source.ts";
+import { Admission, freeDiskBytesOf } from "../workspaces/admission.ts";
+import { WorkspaceJournal } from "../workspaces/journal/workspace-journal.ts";
+import { StageTimings } from "../workspaces/stage-timings.ts";
+import { WorkspaceRegistry } from "../workspaces/workspace-registry.ts";
+import type { SimHost } from "./world/sim-host.ts";
+import { SimHypervisor } from "./world/sim-hypervisor.ts";
+import type { Life } from "./world/sim-world.ts";
+
+export const IMAGE = { key: "image", kernelPath: "", initramfsPath: "", layerPaths: [], kernelArguments: "" };
+const RUN_TIMEOUT_MS = 60_000;
+
+export interface ProofHostOptions {
+  directory: string;
+  machines: SimHost;
+  life: Life;
+  onStatus: (status: WorkspaceStatus) => void;
+}
+
+export class ProofHost {
+  readonly life: Life;
+  readonly keys: LocalKeyStore;
+  readonly source: LocalMachineSource;
+  readonly registry: WorkspaceRegistry;
+  readonly faults: unknown[] = [];
+
+  /** Everything up to serving: opens what is there and recovers. Call it inside the life. */
+  static async open(options: ProofHostOptions): Promise<ProofHost> {
+    const keys = await LocalKeyStore.open({
+      directory: `${options.directory}/keys`,
+      clock: clockOf(options.life),
+    });
+    const journal = new WorkspaceJournal({
+      directory: `${options.directory}/journal`,
+      writeDurably: replaceFile,
+      onUnreadable: (path) => options.life.world.violation(`I4: unreadable record ${path}`),
+    });
+    const host = new ProofHost(options, keys, journal);
+    await host.registry.recover(await journal.open());
+    return host;
+  }
+
+  private constructor(options: ProofHostOptions, keys: LocalKeyStore, journal: WorkspaceJournal) {
+    const { directory, machines, life } = options;
+    const clock = clockOf(life);
+    const hypervisor = new SimHypervisor(machines, life);
+    this.life = life;
+    this.keys = keys;
+    this.source = new LocalMachineSource({
+      dataDirectory: directory,
+      hypervisor,
+      keys,
+      images: {
+        byName: async (name) => {
+          if (name !== "base") throw new AtollError("image.unknown");
+          return IMAGE;
+        },
+        byKey: async () => IMAGE,
+      },
+      qemuImgCommand: ["qemu-img"],
+      scratchDirectory: `${directory}/scratch`,
+      prepareGuest: (machine, { signal }) => prepareGuest(machine, { signal, clock }),
+      rehearseGuest: (machine, given) => rehearseGuest(machine, { ...given, clock }),
+      warm: { image: "base", size: SIZE },
+      poolSize: 1,
+      onFault: (error) => this.faults.push(error),
+      clock,
+    });
+    const logger: Logger = pino(
+      { level: "warn" },
+      {
+        write: (line: string) => {
+          const { msg, code, err } = JSON.parse(line) as {
+            msg: string;
+            code?: string;
+            err?: { message: string };
+          };
+          life.world.note(`${life.number} LOG ${msg} ${code ?? ""} ${err?.message ?? ""}`);
+        },
+      },
+    );
+    this.registry = new WorkspaceRegistry({
+      journal,
+      source: this.source,
+      hypervisor,
+      admission: new Admission({
+        memoryMb: 16_384,
+        overcommit: 1,
+        diskReserveBytes: 1000,
+        freeDiskBytes: freeDiskBytesOf(directory),
+      }),
+      timings: new StageTimings(),
+      clock,
+      logger,
+      createOutbound: () => ({ onOpen: (open) => void open.accept(), presetChanged: () => {} }),
+      onStatus: options.onStatus,
+      onNotice: () => {},
+      endSessions: () => {},
+      checkImage: () => {},
+    });
+  }
+
+  /** The answer of a user's command in the guest. @throws AtollError */
+  async run(workspaceId: string, ...argv: string[]): Promise<string> {
+    const mux = this.registry.get(workspaceId).guest?.mux;
+    if (mux === undefined) throw new AtollError("workspace.not_running");
+    const clock = clockOf(this.life);
+    const options = { timeoutMs: RUN_TIMEOUT_MS, clock };
+    const channel = await openChannel(mux, processRun, { argv, timeoutMs: RUN_TIMEOUT_MS }, options);
+    channel.stream.end();
+    let output = "";
+    for await (const item of channel.items()) {
+      if (item.kind === "data") output += Buffer.from(item.bytes).toString("utf8");
+    }
+    if (output === "") throw new AtollError("link.lost", "the command was not answered");
+    return output;
+  }
+}
+
+export const SIZE = { cpus: 1, memoryMb: 512, diskMb: 64 };
+
+export function createBody(overrides: Partial<CreateWorkspace> & { ownerId: string }): CreateWorkspace {
+  return { slug: "proof", image: "base", ...SIZE, egress: "off", idlePauseSeconds: 600, ...overrides };
+}
+
+function clockOf(life: Life) {
+  return life.world.clock.for((run) => () => {
+    if (!life.isDead) life.run(run);
+  });
+}
+
+export function codeOf(error: unknown): string {
+  return toAtollError(error).code;
+}

@@ -1,0 +1,96 @@
+import type { SavedState, SimMachine } from "./sim-machine.ts";
+import type { SimWorld } from "./sim-world.ts";
+
+/** The machine processes of one host, over all lives of hostd, and what must hold between them. */
+export class SimHost {
+  readonly world: SimWorld;
+  readonly machines = new Map<number, SimMachine>();
+  /** Those that are gone, for the checks at the end. */
+  readonly ended: SimMachine[] = [];
+  nextPid = 1000;
+  nextSaveId = 1;
+
+  constructor(world: SimWorld) {
+    this.world = world;
+  }
+
+  get all(): SimMachine[] {
+    return [...this.machines.values(), ...this.ended];
+  }
+
+  /** I1: at launch, nobody else may have the disk. */
+  checkLaunch(machine: SimMachine): void {
+    for (const other of this.machines.values()) {
+      if (other === machine || machine.directory === undefined) continue;
+      if (other.directory === machine.directory) {
+        this.world.violation(
+          `I1: ${machine.record.machineId} and ${other.record.machineId} have one disk open`,
+        );
+      }
+    }
+  }
+
+  /** I1: what another machine only reads must not change below it. */
+  checkWrite(machine: SimMachine): void {
+    const path = machine.topPath;
+    for (const other of this.machines.values()) {
+      if (other === machine || path === undefined) continue;
+      const viewed = other.view.map(({ layerId }) => `${other.viewDirectory}/${layerId}.qcow2`);
+      if (other.paths.includes(path) || viewed.includes(path)) {
+        this.world.violation(`I1: ${machine.record.machineId} writes a layer of ${other.record.machineId}`);
+      }
+    }
+  }
+
+  /** I2: memory is let run over exactly the disk it was saved over. */
+  checkStart(machine: SimMachine, state: SavedState): void {
+    if (machine.directory === undefined) return;
+    const now = machine.diskWords();
+    if (JSON.stringify(now) === JSON.stringify(state.disk)) return;
+    this.world.violation(
+      `I2: memory ${state.saveId} over another disk: saved over [${state.disk}], found [${now}]`,
+    );
+  }
+
+  /** I2: a state is resumed by one machine at most; others that begin from it take a new identity first. */
+  checkResumes(): void {
+    const resumed = new Map<number, SimMachine>();
+    for (const machine of this.all) {
+      const { startedFrom } = machine;
+      if (startedFrom === undefined || machine.guest.hellos[0]?.reason !== "resume") continue;
+      const other = resumed.get(startedFrom);
+      if (other !== undefined) {
+        this.world.violation(
+          `I2: memory ${startedFrom} was resumed by ${other.record.machineId} and ${machine.record.machineId}`,
+        );
+      }
+      resumed.set(startedFrom, machine);
+    }
+    for (const machine of this.all) {
+      const { startedFrom, directory } = machine;
+      if (startedFrom === undefined || machine.guest.hellos.length > 0 || directory === undefined) continue;
+      const other = resumed.get(startedFrom);
+      if (other !== undefined && other.directory === directory && other !== machine) {
+        this.world.violation(`I2: memory ${startedFrom} ran twice over ${directory}`);
+      }
+    }
+  }
+
+  /** I13: no two handshakes share a secret, and no two workspaces a machine id. */
+  checkIdentities(): void {
+    const entropy = new Set<string>();
+    const ids = new Map<string, string>();
+    for (const { guest } of this.all) {
+      for (const hello of guest.hellos) {
+        if (entropy.has(hello.entropy)) this.world.violation("I13: entropy was handed out twice");
+        entropy.add(hello.entropy);
+        const { workspaceId, machineId } = hello.identity;
+        const owner = ids.get(machineId);
+        if (owner !== undefined && owner !== workspaceId) {
+          this.world.violation(`I13: machine id of ${workspaceId} is that of ${owner}`);
+        }
+        ids.set(machineId, workspaceId);
+      }
+    }
+  }
+}

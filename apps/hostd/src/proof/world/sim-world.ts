@@ -1,0 +1,192 @@
+/**
+ * A deterministic world for hostd: whatever its code does to the outside (files, tools, machines) becomes a step, and the
+ * seed decides which of the waiting steps happens next. A life of hostd can be ended before any of its steps, as `kill -9`
+ * would: from then on none of its steps happens, while machines and files stay. When nothing waits, time moves on.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+import { closeSync } from "node:fs";
+import { SeededRandom } from "./seeded-random.ts";
+import { SimClock } from "./sim-clock.ts";
+
+/** One process of hostd. */
+export class Life {
+  readonly world: SimWorld;
+  readonly number: number;
+  readonly openFiles = new Set<number>();
+  /** Connections and the like that the kernel takes away with the process. */
+  readonly atDeath: (() => void)[] = [];
+  isDead = false;
+  stepCount = 0;
+
+  constructor(world: SimWorld, number: number) {
+    this.world = world;
+    this.number = number;
+  }
+
+  run<T>(work: () => T): T {
+    return current.run(this, work);
+  }
+
+  die(): void {
+    if (this.isDead) return;
+    this.isDead = true;
+    for (const descriptor of this.openFiles) closeSync(descriptor);
+    this.openFiles.clear();
+    this.run(() => {
+      for (const end of this.atDeath.splice(0)) end();
+    });
+  }
+}
+
+const current = new AsyncLocalStorage<Life>();
+
+/** The life whose code is running, if it is one's. */
+export function currentLife(): Life | undefined {
+  return current.getStore();
+}
+
+export interface Faults {
+  /** Nothing more can be written. */
+  diskFull: boolean;
+  /** Paths below these cannot be read or written. */
+  brokenPaths: string[];
+}
+
+interface Waiting {
+  name: string;
+  life: Life;
+  run: () => void;
+}
+
+/** Turns of the event loop without a step in sight after which nothing is under way any more. */
+const QUIET_TURNS = 12;
+/** Virtual time in which every operation must have an end: the longest deadline is two minutes. */
+export const PATIENCE_MS = 900_000;
+
+export class SimWorld {
+  readonly random: SeededRandom;
+  readonly clock = new SimClock();
+  readonly faults: Faults = { diskFull: false, brokenPaths: [] };
+  readonly violations: string[] = [];
+  /** The last steps, for reports. */
+  readonly trace: string[] = [];
+  #waiting: Waiting[] = [];
+  #lives = 0;
+  #crash: { life: Life; steps: number } | undefined;
+
+  constructor(seed: number) {
+    this.random = new SeededRandom(seed);
+  }
+
+  newLife(): Life {
+    return new Life(this, this.#lives++);
+  }
+
+  /** Ends `life` before the `steps`-th step from now. */
+  crashAfter(life: Life, steps: number): void {
+    this.#crash = { life, steps };
+  }
+
+  cancelCrash(): void {
+    this.#crash = undefined;
+  }
+
+  violation(text: string): void {
+    if (process.env.PROOF_IGNORE !== undefined && new RegExp(process.env.PROOF_IGNORE).test(text)) return;
+    this.violations.push(text);
+    this.note(`VIOLATION ${text}`);
+  }
+
+  note(text: string): void {
+    this.trace.push(text);
+    if (this.trace.length > 400) this.trace.shift();
+  }
+
+  /** `run` happens when the seed says so, or never if the life ends before. */
+  step<T>(life: Life, name: string, run: () => T): Promise<T> {
+    if (life.isDead) return new Promise<never>(() => {});
+    return new Promise((resolve, reject) => {
+      const settle = () => {
+        try {
+          resolve(run());
+        } catch (error) {
+          reject(error);
+        }
+      };
+      this.#waiting.push({ name, life, run: settle });
+    });
+  }
+
+  /**
+   * Lets the world go on until `done` is settled, `life` has ended, or virtual time is up.
+   * @returns how it ended
+   */
+  async until(
+    life: Life,
+    done: Promise<unknown>,
+    patienceMs = PATIENCE_MS,
+  ): Promise<"done" | "crashed" | "hung"> {
+    let isDone = false;
+    const finish = () => {
+      isDone = true;
+    };
+    done.then(finish, finish);
+    const endMs = this.clock.nowMs + patienceMs;
+    for (;;) {
+      await this.#settle();
+      if (life.isDead) return "crashed";
+      if (isDone) return "done";
+      if (this.#takeStep()) continue;
+      if (!(await this.#isQuiet())) continue;
+      if (isDone) return "done";
+      const due = this.clock.nextDueMs;
+      if (due === undefined || due > endMs) return "hung";
+      this.clock.runNext(due);
+    }
+  }
+
+  /** Virtual time passes, with everything that happens in it. */
+  async advance(life: Life, byMs: number): Promise<void> {
+    const endMs = this.clock.nowMs + byMs;
+    for (;;) {
+      await this.#settle();
+      if (life.isDead) return;
+      if (this.#takeStep() || !(await this.#isQuiet())) continue;
+      if (!this.clock.runNext(endMs)) return;
+    }
+  }
+
+  /** Microtasks, ticks and what streams do between them. */
+  async #settle(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Nothing waits, and nothing comes of what the event loop still has in hand. */
+  async #isQuiet(): Promise<boolean> {
+    for (let turn = 0; turn < QUIET_TURNS; turn++) {
+      await this.#settle();
+      if (this.#waiting.length > 0) return false;
+    }
+    return true;
+  }
+
+  #takeStep(): boolean {
+    this.#waiting = this.#waiting.filter(({ life }) => !life.isDead);
+    if (this.#waiting.length === 0) return false;
+    const [step] = this.#waiting.splice(this.random.below(this.#waiting.length), 1);
+    if (step === undefined) return false;
+    step.life.stepCount += 1;
+    if (this.#crash?.life === step.life) {
+      if (this.#crash.steps === 0) {
+        this.#crash = undefined;
+        this.note(`${step.life.number} CRASH before ${step.name}`);
+        step.life.die();
+        return true;
+      }
+      this.#crash.steps -= 1;
+    }
+    this.note(`${step.life.number} ${step.name}`);
+    step.run();
+    return true;
+  }
+}
