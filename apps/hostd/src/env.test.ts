@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { readEnv } from "./env.ts";
+import { keyStoreChoice, readEnv } from "./env.ts";
 
 const good = {
   ATOLL_DATA: "/data",
@@ -29,4 +29,21 @@ it("names every fault at once", () => {
   };
   const names = ["ATOLL_DATA", "ATOLL_ALLOW_EMULATED", "ATOLL_POOL_SIZE", "ATOLL_IMAGES"];
   expect(() => readEnv(faulty)).toThrow(new RegExp(names.map((name) => `(?=[^]*${name})`).join("")));
+});
+
+it("takes a transit engine for its keys only with its address and its token", () => {
+  expect(keyStoreChoice(readEnv(good))).toEqual({ kind: "local" });
+  const transit = { ...good, ATOLL_KEY_STORE: "transit" };
+  expect(() => readEnv(transit)).toThrow(/(?=[^]*ATOLL_TRANSIT_URL)(?=[^]*ATOLL_TRANSIT_TOKEN_FILE)/);
+  const complete = {
+    ...transit,
+    ATOLL_TRANSIT_URL: "https://vault.example:8200",
+    ATOLL_TRANSIT_TOKEN_FILE: "/secrets/token",
+  };
+  expect(keyStoreChoice(readEnv(complete))).toEqual({
+    kind: "transit",
+    url: "https://vault.example:8200",
+    tokenFile: "/secrets/token",
+    mount: "transit",
+  });
 });

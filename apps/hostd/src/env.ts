@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import type { KeyStoreChoice } from "@atoll/keys/open-key-store";
 import { z } from "zod";
 
 const flag = z.enum(["0", "1"]).transform((value) => value === "1");
@@ -8,7 +9,7 @@ const path = z
   .transform((value) => resolve(value));
 const count = (fallback: number) => z.coerce.number().int().min(0).default(fallback);
 
-const schema = z.object({
+const fields = z.object({
   /** Everything that must survive: journal, disks, snapshots, keys. */
   ATOLL_DATA: path,
   /** What `npm start` built: QEMU's root, images, templates. */
@@ -38,9 +39,38 @@ const schema = z.object({
   ATOLL_MEMORY_OVERCOMMIT: z.coerce.number().min(0.1).max(16).default(2),
   /** Free disk that new starts must leave. */
   ATOLL_DISK_RESERVE_MB: count(1024),
+  /** `local`: files below ATOLL_DATA. `transit`: behind an OpenBao or Vault server, named by the next three. */
+  ATOLL_KEY_STORE: z.enum(["local", "transit"]).default("local"),
+  ATOLL_TRANSIT_URL: z.url({ protocol: /^https?$/ }).optional(),
+  /** 0600; read again at every call. */
+  ATOLL_TRANSIT_TOKEN_FILE: path.optional(),
+  ATOLL_TRANSIT_MOUNT: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]+(?:\/[A-Za-z0-9_-]+)*$/)
+    .default("transit"),
   ATOLL_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
 });
+const schema = fields.check(({ value, issues }) => {
+  if (value.ATOLL_KEY_STORE !== "transit") return;
+  for (const name of ["ATOLL_TRANSIT_URL", "ATOLL_TRANSIT_TOKEN_FILE"] as const) {
+    if (value[name] !== undefined) continue;
+    issues.push({
+      code: "custom",
+      path: [name],
+      message: "ATOLL_KEY_STORE=transit needs it",
+      input: undefined,
+    });
+  }
+});
 export type HostdEnv = Readonly<z.output<typeof schema>>;
+
+export function keyStoreChoice(env: HostdEnv): KeyStoreChoice {
+  const { ATOLL_TRANSIT_URL: url, ATOLL_TRANSIT_TOKEN_FILE: tokenFile, ATOLL_TRANSIT_MOUNT: mount } = env;
+  // With `transit` both are there: the schema saw to it.
+  if (env.ATOLL_KEY_STORE === "local" || url === undefined || tokenFile === undefined)
+    return { kind: "local" };
+  return { kind: "transit", url, tokenFile, mount };
+}
 
 /** @throws Error naming every faulty variable at once. */
 export function readEnv(variables: Readonly<Record<string, string | undefined>> = process.env): HostdEnv {

@@ -2,11 +2,11 @@ import { createHash } from "node:crypto";
 import { mkdir, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Scope } from "@atoll/base/scope";
-import { LocalKeyStore } from "@atoll/keys/local-key-store";
+import { openKeyStore } from "@atoll/keys/open-key-store";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { PLANS } from "@atoll/protocol/plans";
 import type { Logger } from "pino";
-import type { HostdEnv } from "./env.ts";
+import { type HostdEnv, keyStoreChoice } from "./env.ts";
 import type { Hypervisor } from "./hypervisor/hypervisor.ts";
 import { chooseAccelerator } from "./hypervisor/qemu/choose-accelerator.ts";
 import { QemuHypervisor } from "./hypervisor/qemu/qemu-hypervisor.ts";
@@ -73,7 +73,7 @@ export async function openMachineHost(env: HostdEnv, logger: Logger, scope: Scop
     new LocalMachineSource({
       dataDirectory: env.ATOLL_DATA,
       hypervisor,
-      keys: await LocalKeyStore.open({ directory: join(env.ATOLL_DATA, "keys") }),
+      keys: await openKeyStore(join(env.ATOLL_DATA, "keys"), keyStoreChoice(env)),
       images: images.filesFor(isolation),
       qemuImgCommand: vmm.qemuImgCommand,
       scratchDirectory,

@@ -4,7 +4,7 @@
  * that was interrupted is finished when it is repeated or when the store is opened.
  */
 import { randomBytes } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, systemClock } from "@atoll/base/clock";
 import { makeDirectory } from "@atoll/durable/make-directory";
@@ -14,7 +14,9 @@ import { AtollError } from "@atoll/protocol/atoll-error";
 import { uuid } from "@atoll/protocol/ids";
 import { z } from "zod";
 import { keyCommitment } from "./key-commitment.ts";
+import { notePathOf, readKeyBytes, readKeyFile, unfinishedDestructions } from "./key-files.ts";
 import { type DestroyedKey, KEY_BYTES, type KeyStore, type WorkspaceKeyIds } from "./key-store.ts";
+import { Turns } from "./turns.ts";
 import { unwrapKey, wrapKey, wrappedKey } from "./wrap-key.ts";
 
 const keyRecord = z.strictObject({ wrapped: wrappedKey, commitment: z.string().length(64) });
@@ -24,14 +26,11 @@ const destruction = z.strictObject({
 });
 type KeyRecord = z.infer<typeof keyRecord>;
 
-const DESTROYED = ".destroyed.json";
-
 export class LocalKeyStore implements KeyStore {
   readonly #directory: string;
   readonly #clock: Clock;
   readonly #root: Uint8Array;
-  /** One operation on a file at a time. */
-  readonly #turns = new Map<string, Promise<unknown>>();
+  readonly #turns = new Turns();
 
   private constructor(directory: string, root: Uint8Array, clock: Clock) {
     this.#directory = directory;
@@ -46,7 +45,7 @@ export class LocalKeyStore implements KeyStore {
       await makeDirectory(path);
     }
     const path = join(directory, "root");
-    let root = await readIfThere(path);
+    let root = await readKeyBytes(path);
     if (root === undefined) {
       root = randomBytes(KEY_BYTES);
       await replaceFile(path, root);
@@ -60,7 +59,7 @@ export class LocalKeyStore implements KeyStore {
   putWorkspaceKey(ids: WorkspaceKeyIds, key: Uint8Array): Promise<{ commitment: string }> {
     const commitment = keyCommitment(key);
     const path = this.#workspacePath(ids.workspaceId);
-    return this.#inTurn(path, async () => {
+    return this.#turns.run(path, async () => {
       // Refuses a destroyed workspace.
       await readRecord(path);
       const ownerKey = await this.#ownerKey(ids.ownerId);
@@ -100,7 +99,7 @@ export class LocalKeyStore implements KeyStore {
   /** The owner's key, made when there is none yet. The caller wipes it. */
   #ownerKey(ownerId: string): Promise<Uint8Array> {
     const path = this.#ownerPath(ownerId);
-    return this.#inTurn(path, async () => {
+    return this.#turns.run(path, async () => {
       const record = await readRecord(path);
       if (record !== undefined) return unwrapKey(this.#root, record.wrapped, ownerContext(ownerId));
       const key = new Uint8Array(randomBytes(KEY_BYTES));
@@ -114,10 +113,10 @@ export class LocalKeyStore implements KeyStore {
   }
 
   #destroy(path: string): Promise<DestroyedKey> {
-    return this.#inTurn(path, async () => {
-      const notePath = path.replace(/\.json$/, DESTROYED);
-      const known = await readIfThere(notePath);
-      const destroyed = known === undefined ? await this.#newDestruction(path) : parse(destruction, known);
+    return this.#turns.run(path, async () => {
+      const notePath = notePathOf(path);
+      const known = await readKeyFile(notePath, destruction);
+      const destroyed = known ?? (await this.#newDestruction(path));
       if (known === undefined) await replaceFile(notePath, JSON.stringify(destroyed));
       await wipeFile(path);
       return destroyed;
@@ -133,10 +132,8 @@ export class LocalKeyStore implements KeyStore {
   async #finishDestructions(): Promise<void> {
     for (const kind of ["owners", "workspaces"]) {
       const directory = join(this.#directory, kind);
-      const names = new Set(await readdir(directory));
-      for (const name of names) {
-        const keyName = name.replace(DESTROYED, ".json");
-        if (keyName !== name && names.has(keyName)) await wipeFile(join(directory, keyName));
+      for (const name of unfinishedDestructions(await readdir(directory))) {
+        await wipeFile(join(directory, name));
       }
     }
   }
@@ -148,16 +145,6 @@ export class LocalKeyStore implements KeyStore {
   #ownerPath(ownerId: string): string {
     return join(this.#directory, "owners", `${uuid.parse(ownerId)}.json`);
   }
-
-  #inTurn<T>(path: string, run: () => Promise<T>): Promise<T> {
-    const turn = (this.#turns.get(path) ?? Promise.resolve()).then(run, run);
-    this.#turns.set(path, turn);
-    const forget = () => {
-      if (this.#turns.get(path) === turn) this.#turns.delete(path);
-    };
-    turn.then(forget, forget);
-    return turn;
-  }
 }
 
 const ownerContext = (ownerId: string) => `atoll owner key 1 ${ownerId}`;
@@ -166,26 +153,8 @@ const workspaceContext = ({ ownerId, workspaceId }: WorkspaceKeyIds) =>
 
 /** Undefined when there is none. @throws AtollError key.not_found when it was destroyed, key.unavailable when damaged */
 async function readRecord(path: string): Promise<KeyRecord | undefined> {
-  if ((await readIfThere(path.replace(/\.json$/, DESTROYED))) !== undefined) {
+  if ((await readKeyBytes(notePathOf(path))) !== undefined) {
     throw new AtollError("key.not_found", "this key was destroyed");
   }
-  const bytes = await readIfThere(path);
-  return bytes === undefined ? undefined : parse(keyRecord, bytes);
-}
-
-function parse<S extends z.ZodType>(schema: S, bytes: Buffer): z.output<S> {
-  try {
-    return schema.parse(JSON.parse(bytes.toString("utf8")));
-  } catch (cause) {
-    throw new AtollError("key.unavailable", "a key file is damaged", { cause });
-  }
-}
-
-async function readIfThere(path: string): Promise<Buffer | undefined> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw new AtollError("key.unavailable", "a key file cannot be read", { cause: error });
-  }
+  return readKeyFile(path, keyRecord);
 }
