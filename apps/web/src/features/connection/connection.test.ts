@@ -3,14 +3,19 @@ import { AtollError } from "@atoll/protocol/atoll-error";
 import type { SocketAuth } from "@atoll/protocol/gateway-events";
 import { describe, expect, it } from "vitest";
 import { FakeHost, runningStatus } from "../testing/fake-host.ts";
-import { Connection } from "./connection.ts";
+import { Connection, type ConnectionOptions } from "./connection.ts";
 
-function connect(host: FakeHost, fetchTicket = async () => "ticket") {
+function connect(
+  host: FakeHost,
+  fetchTicket = async () => "ticket",
+  purpose: ConnectionOptions["purpose"] = "workspace",
+) {
   const clock = new ManualClock();
   const connection = new Connection({
     openTransport: host.openTransport,
     fetchTicket,
     tabId: "00000000-0000-4000-8000-000000000001",
+    purpose,
     clock,
     random: () => 0.5,
   });
@@ -122,6 +127,55 @@ describe("connection", () => {
     clock.advance(300);
     await host.settled();
     expect(runs).toBe(2);
+    connection.close();
+  });
+
+  it("wakes nothing in a tab that the browser brought back, until somebody asks", async () => {
+    const host = new FakeHost();
+    const { connection } = connect(host, undefined, "restored-tab");
+    await host.accepts({ ...runningStatus, state: "paused" });
+    expect(host.commands).toEqual([]);
+    expect(connection.state.get().isWaking).toBe(false);
+    connection.wake();
+    await host.settled();
+    expect(host.commands).toEqual([{ type: "wake" }]);
+    expect(connection.state.get().isWaking).toBe(true);
+    await host.reports({ ...runningStatus, state: "paused", errorCode: "host.full" });
+    expect(connection.state.get().isWaking).toBe(false);
+    connection.close();
+  });
+
+  it("does not wake again after a pause, however often the network comes and goes", async () => {
+    const host = new FakeHost();
+    const { connection, clock } = connect(host);
+    await host.accepts();
+    await host.reports({ ...runningStatus, state: "paused", reason: "idle" });
+    host.cut(new AtollError("link.lost"));
+    clock.advance(400);
+    await host.accepts({ ...runningStatus, state: "paused", reason: "idle" });
+    expect(host.commands).toEqual([]);
+    connection.close();
+  });
+
+  it("has a link to a view whatever the workspace does, and never wakes it", async () => {
+    const host = new FakeHost();
+    const { connection } = connect(host, undefined, "view");
+    await host.accepts({ ...runningStatus, state: "stopped" });
+    expect(connection.hasLink).toBe(true);
+    await host.reports({ ...runningStatus, state: "paused" });
+    expect(connection.hasLink).toBe(true);
+    expect(host.commands).toEqual([]);
+    connection.close();
+  });
+
+  it("tells that somebody is there only while it is connected", async () => {
+    const host = new FakeHost();
+    const { connection } = connect(host);
+    connection.tellActive();
+    await host.accepts();
+    connection.tellActive();
+    await host.settled();
+    expect(host.commands).toEqual([{ type: "active" }]);
     connection.close();
   });
 });

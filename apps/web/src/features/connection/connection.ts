@@ -26,6 +26,8 @@ export interface ConnectionState {
   status: WorkspaceStatus | undefined;
   /** A link was up at least once: from then on a loss is a reconnect, not a start. */
   wasLinked: boolean;
+  /** A sleeping machine was asked to come back, and has neither come nor refused. */
+  isWaking: boolean;
 }
 
 export interface Link {
@@ -39,21 +41,30 @@ export interface ConnectionOptions {
   fetchTicket: () => Promise<string>;
   /** Kept over reloads of the tab, so that it never counts twice. */
   tabId: string;
+  /**
+   * `workspace`: opening the page resumes a sleeping machine. `restored-tab`: the browser brought the page back by
+   * itself, so nothing wakes until somebody asks. `view`: stored files; the state of the workspace is only told.
+   */
+  purpose?: "workspace" | "restored-tab" | "view";
   clock: Clock;
   random?: () => number;
 }
 
 /** Hostd answers the hello or refuses it; silence is a loss. */
 const ACCEPT_TIMEOUT_MS = 15_000;
+/** A view is accepted once its machine is up and the disk mounted. */
+const VIEW_ACCEPT_TIMEOUT_MS = 90_000;
 /** A stream reset while the machine runs: its agent or link is coming back. */
 const REATTACH_DELAY_MS = 300;
 const REATTACH_DELAY_MAX_MS = 5_000;
+const ASLEEP = new Set<WorkspaceStatus["state"]>(["paused", "stopped", "archived"]);
 
 export class Connection {
   readonly state = new ModelState<ConnectionState>({
     phase: { name: "connecting", attempt: 0 },
     status: undefined,
     wasLinked: false,
+    isWaking: false,
   });
   readonly #options: ConnectionOptions;
   readonly #runs = new Set<(link: Link) => Promise<void>>();
@@ -62,12 +73,14 @@ export class Connection {
   #link: (Link & { abort: AbortController }) | undefined;
   #attempt = 0;
   #shouldTakeOver = false;
-  #shouldWake = true;
+  #shouldWake: boolean;
   #cancelTimer: () => void = () => {};
   #isClosed = false;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
+    this.#shouldWake = (options.purpose ?? "workspace") === "workspace";
+    this.state.update({ isWaking: this.#shouldWake });
   }
 
   /** @throws AtollError link.lost when there is none right now. */
@@ -78,6 +91,10 @@ export class Connection {
 
   get hasLink(): boolean {
     return this.#link !== undefined;
+  }
+
+  get #isView(): boolean {
+    return this.#options.purpose === "view";
   }
 
   start(): void {
@@ -98,9 +115,13 @@ export class Connection {
 
   /** Resumes a paused or stopped workspace. */
   wake(): void {
-    const command: SessionCommand = { type: "wake" };
-    if (this.#mux && this.state.get().phase.name === "connected") this.#mux.sendConnectionEvent(command);
-    else this.#shouldWake = true;
+    this.state.update({ isWaking: true });
+    if (!this.#tell({ type: "wake" })) this.#shouldWake = true;
+  }
+
+  /** Somebody is at this tab. */
+  tellActive(): void {
+    this.#tell({ type: "active" });
   }
 
   /**
@@ -133,6 +154,12 @@ export class Connection {
     this.#drop(new AtollError("request.aborted", "page left"));
   }
 
+  #tell(command: SessionCommand): boolean {
+    if (!this.#mux || this.state.get().phase.name !== "connected") return false;
+    this.#mux.sendConnectionEvent(command);
+    return true;
+  }
+
   #connect(): void {
     if (this.#isClosed) return;
     this.#drop(new AtollError("link.lost"));
@@ -156,7 +183,8 @@ export class Connection {
     });
     this.#transport = transport;
     this.#mux = mux;
-    this.#cancelTimer = this.#options.clock.schedule(ACCEPT_TIMEOUT_MS, () =>
+    const timeoutMs = this.#isView ? VIEW_ACCEPT_TIMEOUT_MS : ACCEPT_TIMEOUT_MS;
+    this.#cancelTimer = this.#options.clock.schedule(timeoutMs, () =>
       this.#lost(new AtollError("request.timeout", "no answer to the hello")),
     );
   }
@@ -177,11 +205,14 @@ export class Connection {
       this.#shouldTakeOver = false;
       this.state.update({ phase: { name: "connected" }, status });
       if (this.#shouldWake && status.state !== "running") this.wake();
+      else this.state.update({ isWaking: false });
       this.#shouldWake = false;
     } else {
       this.state.update({ status });
+      if (status.state === "running" || (ASLEEP.has(status.state) && status.errorCode !== undefined))
+        this.state.update({ isWaking: false });
     }
-    if (status.state === "running") this.#raiseLink();
+    if (this.#isView || status.state === "running") this.#raiseLink();
     else this.#dropLink(new AtollError("workspace.not_running"));
   }
 

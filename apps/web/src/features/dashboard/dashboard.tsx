@@ -7,6 +7,7 @@ import { toFailure } from "#ui/failure.ts";
 import { FailureNote } from "#ui/failure-note.tsx";
 import { Kbd } from "#ui/kbd.tsx";
 import { machineSize } from "#ui/machine-size.ts";
+import { TemplatesSection } from "../templates/templates-section.tsx";
 import { AppHeader } from "./app-header.tsx";
 import { NewWorkspaceDialog } from "./new-workspace-dialog.tsx";
 import { PaletteProvider } from "./palette.tsx";
@@ -66,8 +67,14 @@ export function Dashboard({ user, firstList }: DashboardProps) {
         ) : data ? (
           <EmptyState size={machineSize(plan)} onCreate={() => setCreating(true)} />
         ) : null}
+        <TemplatesSection isFull={isFull} />
       </main>
-      <NewWorkspaceDialog open={isCreating} onOpenChange={setCreating} plan={user.plan} />
+      <NewWorkspaceDialog
+        open={isCreating}
+        onOpenChange={setCreating}
+        plan={user.plan}
+        workspaces={workspaces}
+      />
     </PaletteProvider>
   );
 }

@@ -1,5 +1,6 @@
 import { classNames } from "#ui/class-names.ts";
 import { Spinner } from "#ui/spinner.tsx";
+import { OPERATION_WORDS, type OperationKind } from "../lifecycle/operation-words.ts";
 import { type ShownState, STATE_WORDS, type StateShape } from "./state-words.ts";
 
 const LOOK: Record<StateShape, string> = {
@@ -22,6 +23,20 @@ export function StatePill({ state, className }: { state: ShownState; className?:
     >
       <StateShapeIcon shape={shape} />
       {label}
+    </span>
+  );
+}
+
+export function OperationPill({ kind }: { kind: OperationKind }) {
+  return (
+    <span
+      className={classNames(
+        "inline-flex h-5.5 items-center gap-1.5 rounded-full px-2 font-medium text-xs",
+        LOOK.moving,
+      )}
+    >
+      <StateShapeIcon shape="moving" />
+      {OPERATION_WORDS[kind]}
     </span>
   );
 }

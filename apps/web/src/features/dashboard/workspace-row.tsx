@@ -3,13 +3,13 @@ import Link from "next/link";
 import type { WorkspaceView } from "#server/domain/workspace/workspace-view.ts";
 import { Button } from "#ui/button.tsx";
 import { machineSize } from "#ui/machine-size.ts";
-import { clockTime, relativeTime } from "#ui/relative-time.ts";
-import { Tooltip } from "#ui/tooltip.tsx";
+import { relativeTime } from "#ui/relative-time.ts";
 import { useNow } from "#ui/use-now.ts";
+import { stateStory } from "../lifecycle/state-story.ts";
 import { EGRESS_WORDS } from "./egress-words.ts";
 import { IsolationBadge } from "./isolation-badge.tsx";
-import { StatePill } from "./state-pill.tsx";
-import { reasonWords, STATE_WORDS } from "./state-words.ts";
+import { OperationPill, StatePill } from "./state-pill.tsx";
+import { STATE_WORDS } from "./state-words.ts";
 import { WorkspaceMenu } from "./workspace-menu.tsx";
 
 export function WorkspaceRow({ workspace }: { workspace: WorkspaceView }) {
@@ -31,9 +31,10 @@ export function WorkspaceRow({ workspace }: { workspace: WorkspaceView }) {
           {machineSize(workspace)} · Network: {EGRESS_WORDS[workspace.egress].label.toLowerCase()}
         </p>
       </div>
-      <div className="grid flex-[1_1_17rem] justify-items-start gap-1">
+      <div className="grid flex-[1_1_19rem] justify-items-start gap-1">
         <div className="flex flex-wrap items-center gap-2">
           <StatePill state={workspace.state} />
+          {workspace.operation ? <OperationPill kind={workspace.operation.kind} /> : null}
           {workspace.isolation ? <IsolationBadge isolation={workspace.isolation} /> : null}
         </div>
         <StateNote workspace={workspace} />
@@ -54,30 +55,26 @@ export function WorkspaceRow({ workspace }: { workspace: WorkspaceView }) {
   );
 }
 
-/** What comes next, or why it is like this. */
+/** Since when, why and what comes next; the first line is always there, so nothing jumps when the clock arrives. */
 function StateNote({ workspace }: { workspace: WorkspaceView }) {
   const now = useNow(1000);
-  const { state, sessionCount, pausesAtMs, reason } = workspace;
-  const used = workspace.lastActiveAt.getTime();
-  const lastUsed = now === undefined ? "…" : relativeTime(used, now);
-  let note = `Last used ${lastUsed}`;
-  if (state === "running" && pausesAtMs !== undefined && now !== undefined)
-    note = `Pauses in ${clockTime(pausesAtMs - now)}`;
-  else if (sessionCount > 0) note = sessionCount === 1 ? "Open in 1 tab" : `Open in ${sessionCount} tabs`;
+  if (now === undefined) return <p className="text-ink-faint text-xs">…</p>;
+  const story = stateStory(workspace, now);
+  const { sessionCount } = workspace;
+  const tabs = sessionCount === 1 ? "open in 1 tab" : `open in ${sessionCount} tabs`;
   return (
-    <Tooltip
-      content={
-        <>
-          {reasonWords(state, reason)} Last used {new Date(used).toLocaleString()}
-        </>
-      }
-    >
-      <button
-        type="button"
-        className="cursor-default rounded-sm text-left text-ink-faint text-xs tabular-nums"
-      >
-        {note}
-      </button>
-    </Tooltip>
+    <div className="grid gap-0.5 text-ink-faint text-xs tabular-nums">
+      <p>
+        {story.now}
+        {sessionCount > 0 ? `, ${tabs}` : ""}
+      </p>
+      {story.why ? <p className="text-pretty">{story.why}</p> : null}
+      {story.next.map((line) => (
+        <p key={line.split(" ")[0]} className="text-ink-soft">
+          {line}
+        </p>
+      ))}
+      <p>Last used {relativeTime(workspace.lastActiveAt.getTime(), now)}</p>
+    </div>
   );
 }

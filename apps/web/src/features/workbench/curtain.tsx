@@ -4,10 +4,13 @@ import Link from "next/link";
 import type { ReactNode } from "react";
 import type { WorkspaceView } from "#server/domain/workspace/workspace-view.ts";
 import { Button } from "#ui/button.tsx";
+import { dateWords } from "#ui/date-words.ts";
 import { type Failure, failureOf, toFailure } from "#ui/failure.ts";
 import { FailureNote } from "#ui/failure-note.tsx";
 import { Spinner } from "#ui/spinner.tsx";
-import { reasonWords } from "../dashboard/state-words.ts";
+import { useNow } from "#ui/use-now.ts";
+import { OPERATION_WORDS } from "../lifecycle/operation-words.ts";
+import { type StoryFacts, stateStory } from "../lifecycle/state-story.ts";
 import { useModelState } from "../use-model-state.ts";
 import { useModels } from "./models-context.tsx";
 import { RefusalCard } from "./refusal-card.tsx";
@@ -17,7 +20,7 @@ import { useStartMachine, useStartProgress } from "./use-start.ts";
 /** Over the layout while the machine is not there: says what is going on and what can be done. */
 export function Curtain({ workspace }: { workspace: WorkspaceView }) {
   const { connection } = useModels();
-  const { phase, status, wasLinked } = useModelState(connection.state);
+  const { phase, status, wasLinked, isWaking } = useModelState(connection.state);
   const start = useStartMachine(workspace.id, workspace.state === "unstarted");
   const progress = useStartProgress();
   // A lost connection alone hides nothing: the banner says it and the text stays editable.
@@ -32,29 +35,34 @@ export function Curtain({ workspace }: { workspace: WorkspaceView }) {
   );
 
   function content(): ReactNode {
-    if (start.isError) return <StartFailed failure={toFailure(start.error)} onRetry={again} />;
+    const files = `/w/${workspace.slug}/files`;
+    if (start.isError)
+      return <StartFailed failure={toFailure(start.error)} onRetry={again} filesHref={files} />;
     if (phase.name === "refused" && !start.isPending)
       return <RefusalCard error={phase.error} workspace={workspace} />;
+    if (status?.operation?.kind === "restore" && !progress?.steps.length)
+      return <Waiting text={OPERATION_WORDS.restore} />;
     switch (status?.state) {
       case "failed":
-        return <StartFailed failure={failureOf(status.errorCode ?? "workspace.failed")} onRetry={again} />;
+        return (
+          <StartFailed
+            failure={failureOf(status.errorCode ?? "workspace.failed")}
+            onRetry={again}
+            filesHref={files}
+          />
+        );
       case "creating":
       case "resuming":
         return progress ? <StartCard progress={progress} /> : <Waiting text="Starting" />;
       case "pausing":
-        return <Waiting text="Pausing: memory is being sealed to disk" />;
+        return <Waiting text="Pausing: programs and memory are kept" />;
       case "stopping":
         return <Waiting text="Stopping" />;
       case "paused":
       case "stopped":
       case "archived":
-        return wasLinked && phase.name === "connected" ? (
-          <Asleep
-            state={status.state}
-            text={reasonWords(status.state, status.reason)}
-            sinceMs={status.sinceMs}
-            onWake={() => connection.wake()}
-          />
+        return phase.name === "connected" && !isWaking ? (
+          <Asleep facts={status} filesHref={files} onWake={() => connection.wake()} />
         ) : (
           <Waiting text="Waking the machine" />
         );
@@ -81,28 +89,50 @@ function Waiting({ text }: { text: string }) {
 }
 
 interface AsleepProps {
-  state: string;
-  text: string | undefined;
-  sinceMs: number;
+  facts: StoryFacts;
+  filesHref: string;
   onWake: () => void;
 }
 
-function Asleep({ state, text, sinceMs, onWake }: AsleepProps) {
-  const isPaused = state === "paused";
-  const at = new Date(sinceMs).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+/** Why it sleeps and what comes next. It stays so until somebody asks: an open tab alone wakes nothing. */
+function Asleep({ facts, filesHref, onWake }: AsleepProps) {
+  const now = useNow(10_000);
+  const isPaused = facts.state === "paused";
   const Icon = isPaused ? Pause : Power;
+  const nowMs = now ?? facts.sinceMs;
+  const story = stateStory(facts, nowMs);
+  const word = isPaused ? "Paused" : facts.state === "archived" ? "Archived" : "Stopped";
   return (
     <div className="grid justify-items-start gap-1">
       <span className="mb-3 grid size-9 place-items-center rounded-lg bg-warn-soft text-warn">
         <Icon aria-hidden className="size-4.5" />
       </span>
       <h2 className="font-semibold text-lg">
-        {isPaused ? "Paused" : "Stopped"} at {at}
+        {word} at {dateWords(facts.sinceMs, nowMs)}
       </h2>
-      <p className="text-ink-soft text-sm">{isPaused ? `Nothing was lost. ${text ?? ""}` : text}</p>
-      <div className="mt-5 flex gap-2">
+      <p className="text-ink-soft text-sm">
+        {isPaused ? "Nothing was lost. " : ""}
+        {story.why}
+      </p>
+      {isPaused ? (
+        <p className="text-ink-soft text-sm">
+          {facts.pausedIn === "memory"
+            ? "Its memory is still in place: resuming is instant."
+            : "Its memory is sealed on disk; programs go on where they were."}
+        </p>
+      ) : null}
+      {story.next.map((line) => (
+        <p key={line.split(" ")[0]} className="text-ink-faint text-xs">
+          {line}
+        </p>
+      ))}
+      {facts.errorCode ? <FailureNote failure={failureOf(facts.errorCode)} className="mt-3 w-full" /> : null}
+      <div className="mt-5 flex flex-wrap gap-2">
         <Button tone="primary" onClick={onWake} autoFocus>
           {isPaused ? "Resume" : "Start"}
+        </Button>
+        <Button asChild>
+          <Link href={filesHref}>Browse files</Link>
         </Button>
         <Button asChild tone="ghost">
           <Link href="/">Your workspaces</Link>
@@ -112,17 +142,28 @@ function Asleep({ state, text, sinceMs, onWake }: AsleepProps) {
   );
 }
 
-function StartFailed({ failure, onRetry }: { failure: Failure; onRetry?: () => void }) {
+interface StartFailedProps {
+  failure: Failure;
+  onRetry?: () => void;
+  filesHref?: string;
+}
+
+function StartFailed({ failure, onRetry, filesHref }: StartFailedProps) {
   return (
     <div className="grid gap-4">
       <FailureNote failure={failure} />
-      <div className="flex gap-2">
+      <div className="flex flex-wrap gap-2">
         {onRetry ? (
           <Button tone="primary" onClick={onRetry}>
             Start again
           </Button>
         ) : null}
-        <Button asChild>
+        {filesHref ? (
+          <Button asChild>
+            <Link href={filesHref}>Browse files</Link>
+          </Button>
+        ) : null}
+        <Button asChild tone={filesHref ? "ghost" : "plain"}>
           <Link href="/">Your workspaces</Link>
         </Button>
       </div>

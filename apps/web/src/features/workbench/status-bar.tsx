@@ -6,16 +6,18 @@ import { EGRESS_WORDS } from "../dashboard/egress-words.ts";
 import { StateShapeIcon } from "../dashboard/state-pill.tsx";
 import { STATE_WORDS } from "../dashboard/state-words.ts";
 import type { CursorPosition } from "../editor/code-editor.tsx";
+import { IdleItem } from "../lifecycle/idle-item.tsx";
+import type { IdleWarningProps } from "../lifecycle/idle-warning.tsx";
+import { OperationItem } from "../lifecycle/operation-item.tsx";
 import { useModelState } from "../use-model-state.ts";
 import { useModels } from "./models-context.tsx";
 import { SaveState } from "./save-state.tsx";
 
-export interface StatusBarProps {
+export interface StatusBarProps extends IdleWarningProps {
   cursor: CursorPosition | undefined;
-  idlePauseSeconds: number;
 }
 
-export function StatusBar({ cursor, idlePauseSeconds }: StatusBarProps) {
+export function StatusBar({ cursor, workspaceId, plan, idlePauseSeconds }: StatusBarProps) {
   const { connection, editor } = useModels();
   const { status } = useModelState(connection.state);
   const { active } = useModelState(editor.state);
@@ -38,10 +40,8 @@ export function StatusBar({ cursor, idlePauseSeconds }: StatusBarProps) {
             </Item>
           ) : null}
           <Item hint={EGRESS_WORDS[status.egress].hint}>Network: {EGRESS_WORDS[status.egress].label}</Item>
-          <Item hint={`Pauses ${duration(idlePauseSeconds)} after the last tab is closed. Memory is kept.`}>
-            {status.sessionCount === 1 ? "1 tab" : `${status.sessionCount} tabs`} · pauses{" "}
-            {duration(idlePauseSeconds)} after the last
-          </Item>
+          <IdleItem workspaceId={workspaceId} plan={plan} idlePauseSeconds={idlePauseSeconds} />
+          {status.operation ? <OperationItem operation={status.operation} /> : null}
         </>
       ) : null}
       <span className="flex-1" />
@@ -97,9 +97,4 @@ function Item({ hint, children }: { hint: string; children: ReactNode }) {
       </button>
     </Tooltip>
   );
-}
-
-function duration(seconds: number): string {
-  if (seconds < 120) return `${seconds} s`;
-  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
 }

@@ -9,6 +9,7 @@ import { FileClient } from "../files/file-client.ts";
 import { FileTreeModel } from "../files/file-tree-model.ts";
 import { FolderWatch } from "../files/folder-watch.ts";
 import { WORKSPACE_ROOT } from "../files/guest-path.ts";
+import { ActivitySignal } from "../lifecycle/activity-signal.ts";
 import { PortsModel } from "../preview/ports-model.ts";
 import { TerminalList } from "../terminal/terminal-list.ts";
 
@@ -38,8 +39,10 @@ export function createWorkbenchModels(options: WorkbenchModelsOptions): Workbenc
     openTransport: socketTransport(gatewayUrl),
     fetchTicket,
     tabId,
+    purpose: wasDiscarded() ? "restored-tab" : "workspace",
     clock,
   });
+  const activity = new ActivitySignal({ target: window, clock, onActive: () => connection.tellActive() });
   const latency = new LatencyProbe({ connection, clock, isVisible: () => !document.hidden });
   const files = new FileClient(connection);
   const watch = new FolderWatch(connection);
@@ -65,6 +68,7 @@ export function createWorkbenchModels(options: WorkbenchModelsOptions): Workbenc
     ports,
     close() {
       removeEventListener("online", onOnline);
+      activity.close();
       ports.close();
       terminals.close();
       editor.dispose();
@@ -74,4 +78,9 @@ export function createWorkbenchModels(options: WorkbenchModelsOptions): Workbenc
       connection.close();
     },
   };
+}
+
+/** The browser had dropped the tab to save memory and loads it again by itself. Not in all browsers. */
+function wasDiscarded(): boolean {
+  return "wasDiscarded" in document && document.wasDiscarded === true;
 }

@@ -3,7 +3,7 @@
 import { create, type StoreApi, type UseBoundStore } from "zustand";
 import { persist } from "zustand/middleware";
 
-export type SideView = "explorer" | "ports";
+export type SideView = "explorer" | "ports" | "timeline";
 
 export interface WorkbenchState {
   side: SideView | undefined;
@@ -11,6 +11,10 @@ export interface WorkbenchState {
   preview: { port: number; path: string } | undefined;
   openPaths: string[];
   activePath: string | undefined;
+  /** The loss of memory whose notice was closed. */
+  seenLossAtMs: number | undefined;
+  /** The last restore made here: its safety checkpoint brings back what was before. */
+  undo: { safetyCheckpointId: string; name: string; atMs: number } | undefined;
   layouts: Record<string, Record<string, number>>;
   set: (patch: Partial<Omit<WorkbenchState, "set">>) => void;
 }
@@ -28,6 +32,8 @@ export function workbenchStore(workspaceId: string): UseBoundStore<StoreApi<Work
           preview: undefined,
           openPaths: [],
           activePath: undefined,
+          seenLossAtMs: undefined,
+          undo: undefined,
           layouts: {},
           set: (patch) => set(patch),
         }),

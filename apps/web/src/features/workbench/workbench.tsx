@@ -1,4 +1,5 @@
 "use client";
+import type { PlanName } from "@atoll/protocol/plans";
 import { useRouter } from "next/navigation";
 import { useState } from "react";
 import type { WorkspaceView } from "#server/domain/workspace/workspace-view.ts";
@@ -6,6 +7,8 @@ import { CommandList } from "#ui/command-list.tsx";
 import { toastFailure } from "#ui/toaster.tsx";
 import { DeleteWorkspaceDialog } from "../dashboard/delete-workspace-dialog.tsx";
 import type { CursorPosition } from "../editor/code-editor.tsx";
+import { IdleWarning } from "../lifecycle/idle-warning.tsx";
+import { MemoryNotice } from "../lifecycle/memory-notice.tsx";
 import { ActivityBar } from "./activity-bar.tsx";
 import { ConnectionBanner } from "./connection-banner.tsx";
 import { Curtain } from "./curtain.tsx";
@@ -25,6 +28,7 @@ export interface WorkbenchProps {
   /** `<preview domain>:<port>` */
   previewHost: string;
   idlePauseSeconds: number;
+  plan: PlanName;
 }
 
 export function Workbench(props: WorkbenchProps) {
@@ -39,7 +43,7 @@ export function Workbench(props: WorkbenchProps) {
 
 const MENU_COMMANDS = ["workspace.pause", "workspace.stop", "go.home", "workspace.delete"];
 
-function OpenWorkbench({ workspace, previewHost, idlePauseSeconds }: WorkbenchProps) {
+function OpenWorkbench({ workspace, previewHost, idlePauseSeconds, plan }: WorkbenchProps) {
   const { editor, terminals } = useModels();
   const router = useRouter();
   const state = workbenchStore(workspace.id)();
@@ -47,6 +51,7 @@ function OpenWorkbench({ workspace, previewHost, idlePauseSeconds }: WorkbenchPr
   const [isDeleting, setDeleting] = useState(false);
   const [cursor, setCursor] = useState<CursorPosition>();
   const commands = useCommands({ workspace, state, onDelete: () => setDeleting(true) });
+  const idle = { workspaceId: workspace.id, plan, idlePauseSeconds };
   const togglePanel = () => state.set({ isPanelOpen: !state.isPanelOpen });
   useKeys({
     palette: () => setPaletteOpen(true),
@@ -71,6 +76,7 @@ function OpenWorkbench({ workspace, previewHost, idlePauseSeconds }: WorkbenchPr
         commands={MENU_COMMANDS.flatMap((id) => commands.find((command) => command.id === id) ?? [])}
       />
       <ConnectionBanner />
+      <MemoryNotice state={state} />
       <main className="relative flex min-h-0 flex-1">
         <ActivityBar
           side={state.side}
@@ -85,9 +91,10 @@ function OpenWorkbench({ workspace, previewHost, idlePauseSeconds }: WorkbenchPr
           onCursor={setCursor}
           onPalette={() => setPaletteOpen(true)}
         />
+        <IdleWarning {...idle} />
         <Curtain workspace={workspace} />
       </main>
-      <StatusBar cursor={cursor} idlePauseSeconds={idlePauseSeconds} />
+      <StatusBar cursor={cursor} {...idle} />
       {isPaletteOpen ? (
         <CommandList
           open

@@ -16,7 +16,8 @@ export async function generateMetadata({ params }: PageProps<"/w/[slug]">): Prom
 
 export default async function Page({ params }: PageProps<"/w/[slug]">) {
   const { slug } = await params;
-  if (!(await currentSession())) redirect(`/signin?callbackUrl=${encodeURIComponent(`/w/${slug}`)}`);
+  const session = await currentSession();
+  if (!session) redirect(`/signin?callbackUrl=${encodeURIComponent(`/w/${slug}`)}`);
   const workspace = await findWorkspace(slug);
   if (!workspace) notFound();
   const { gatewayUrl, previewDomain, previewPort, idlePauseSeconds } = env();
@@ -26,6 +27,7 @@ export default async function Page({ params }: PageProps<"/w/[slug]">) {
       gatewayUrl={gatewayUrl.origin}
       previewHost={`${previewDomain}:${previewPort}`}
       idlePauseSeconds={idlePauseSeconds}
+      plan={session.user.plan}
     />
   );
 }

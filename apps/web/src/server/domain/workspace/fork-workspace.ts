@@ -14,6 +14,8 @@ export interface ForkInput {
   origin: WorkspaceOrigin;
   /** Default: the source's own, and for a template package sources. */
   egress?: EgressPreset | undefined;
+  /** Of a disposable one: when it is erased. */
+  expiresAt?: Date | undefined;
 }
 
 /**
@@ -24,10 +26,10 @@ export interface ForkInput {
 export async function forkWorkspace(
   context: StartContext & { db: Db },
   userId: string,
-  { id, name, origin, egress }: ForkInput,
+  { egress, ...input }: ForkInput,
 ): Promise<CreateOutcome> {
-  const source = await withTenant(context.db, userId, (tenant) => sourceOf(tenant, origin));
-  return createWorkspace(context, userId, { id, name, origin, ...source, ...(egress ? { egress } : {}) });
+  const source = await withTenant(context.db, userId, (tenant) => sourceOf(tenant, input.origin));
+  return createWorkspace(context, userId, { ...source, ...input, ...(egress ? { egress } : {}) });
 }
 
 /** Memory only fits a machine of its own size, so a fork is as large as its source. */

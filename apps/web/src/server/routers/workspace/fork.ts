@@ -16,11 +16,15 @@ export const fork = procedure
       name: workspaceName,
       origin: workspaceOrigin,
       egress: egressPreset.optional(),
+      expiresInSeconds: z.number().int().min(60).max(31_536_000).optional(),
     }),
   )
-  .mutation(async ({ ctx, input }) => {
+  .mutation(async ({ ctx, input: { expiresInSeconds, ...input } }) => {
     const { db, statuses } = ctx.process;
-    const outcome = await forkWorkspace({ ...startContext(ctx), db }, ctx.userId, input);
+    const outcome = await forkWorkspace({ ...startContext(ctx), db }, ctx.userId, {
+      ...input,
+      ...(expiresInSeconds ? { expiresAt: new Date(Date.now() + expiresInSeconds * 1000) } : {}),
+    });
     const { workspace, startError } = outcome;
     return {
       workspace: workspaceView(workspace, statuses.latest(workspace.id), statuses.isHostReachable),

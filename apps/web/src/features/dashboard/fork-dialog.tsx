@@ -1,0 +1,81 @@
+"use client";
+import type { WorkspaceOrigin } from "@atoll/protocol/hostd-api";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useRouter } from "next/navigation";
+import { type FormEvent, useState } from "react";
+import { useTRPC } from "#trpc/client.tsx";
+import { Button } from "#ui/button.tsx";
+import { Dialog, DialogActions } from "#ui/dialog.tsx";
+import { toFailure } from "#ui/failure.ts";
+import { FailureNote } from "#ui/failure-note.tsx";
+import { Field } from "#ui/field.tsx";
+import { Spinner } from "#ui/spinner.tsx";
+
+export interface ForkDialogProps {
+  /** Undefined: closed. */
+  fork: { origin: WorkspaceOrigin; suggestedName: string; text: string } | undefined;
+  onClose: () => void;
+}
+
+/** A new workspace that begins where another one is, was, or where a template begins. */
+export function ForkDialog({ fork, onClose }: ForkDialogProps) {
+  return (
+    <Dialog
+      open={fork !== undefined}
+      onOpenChange={(open) => !open && onClose()}
+      title={fork?.origin.kind === "template" ? "New workspace from template" : "Fork into a new workspace"}
+      description={fork?.text}
+    >
+      {fork ? <ForkForm {...fork} onClose={onClose} /> : null}
+    </Dialog>
+  );
+}
+
+function ForkForm({
+  origin,
+  suggestedName,
+  onClose,
+}: NonNullable<ForkDialogProps["fork"]> & { onClose: () => void }) {
+  const trpc = useTRPC();
+  const router = useRouter();
+  const queryClient = useQueryClient();
+  const [id] = useState(() => crypto.randomUUID());
+  const [name, setName] = useState(suggestedName.slice(0, 60));
+  const fork = useMutation(
+    trpc.workspace.fork.mutationOptions({
+      onSuccess: ({ workspace }) => {
+        void queryClient.invalidateQueries(trpc.workspace.list.queryFilter());
+        router.push(`/w/${workspace.slug}`);
+      },
+    }),
+  );
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    fork.mutate({ id, name, origin });
+  };
+  const isBusy = fork.isPending || fork.isSuccess;
+  return (
+    <form onSubmit={submit} className="grid gap-5">
+      {fork.error ? <FailureNote failure={toFailure(fork.error)} /> : null}
+      <Field
+        label="Name"
+        value={name}
+        onChange={(event) => setName(event.target.value)}
+        required
+        maxLength={60}
+        autoComplete="off"
+        autoFocus
+      />
+      <p className="text-ink-soft text-sm">
+        It counts against your plan, has its own identity and keys, and goes its own way from here.
+      </p>
+      <DialogActions>
+        <Button onClick={onClose}>Cancel</Button>
+        <Button type="submit" tone="primary" disabled={isBusy}>
+          {isBusy ? <Spinner /> : null}
+          Create workspace
+        </Button>
+      </DialogActions>
+    </form>
+  );
+}

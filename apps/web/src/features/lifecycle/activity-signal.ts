@@ -1,0 +1,35 @@
+import type { Clock } from "@atoll/base/clock";
+
+/** Not more often: the host counts in minutes. */
+const EVERY_MS = 30_000;
+const EVENTS = ["keydown", "pointerdown", "wheel", "touchmove"] as const;
+
+export interface ActivitySignalOptions {
+  target: Pick<EventTarget, "addEventListener" | "removeEventListener">;
+  clock: Clock;
+  onActive: () => void;
+}
+
+/** Says that somebody is at the tab: the first sign at once, then at most every 30 s. A mouse that merely moves is none. */
+export class ActivitySignal {
+  readonly #options: ActivitySignalOptions;
+  #toldAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: ActivitySignalOptions) {
+    this.#options = options;
+    for (const name of EVENTS)
+      options.target.addEventListener(name, this.#onEvent, { capture: true, passive: true });
+  }
+
+  close(): void {
+    for (const name of EVENTS)
+      this.#options.target.removeEventListener(name, this.#onEvent, { capture: true });
+  }
+
+  readonly #onEvent = () => {
+    const nowMs = this.#options.clock.monotonic();
+    if (nowMs - this.#toldAtMs < EVERY_MS) return;
+    this.#toldAtMs = nowMs;
+    this.#options.onActive();
+  };
+}

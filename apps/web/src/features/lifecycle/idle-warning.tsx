@@ -1,0 +1,50 @@
+"use client";
+import { PLAN_TIMES, type PlanName } from "@atoll/protocol/plans";
+import { MoonStar } from "lucide-react";
+import { Button } from "#ui/button.tsx";
+import { durationWords } from "#ui/date-words.ts";
+import { useNow } from "#ui/use-now.ts";
+import { useModelState } from "../use-model-state.ts";
+import { useModels } from "../workbench/models-context.tsx";
+import { idleOutlook, leaseChoices } from "./idle-outlook.ts";
+import { useKeepAwake } from "./use-keep-awake.ts";
+
+export interface IdleWarningProps {
+  workspaceId: string;
+  plan: PlanName;
+  idlePauseSeconds: number;
+}
+
+/** Ahead of a pause, over the layout so that nothing moves. Any key or click in the tab is work and makes it go away. */
+export function IdleWarning({ workspaceId, plan, idlePauseSeconds }: IdleWarningProps) {
+  const { connection } = useModels();
+  const { status, phase } = useModelState(connection.state);
+  const now = useNow(1000);
+  const keepAwake = useKeepAwake(workspaceId);
+  const outlook =
+    status && now !== undefined && phase.name === "connected"
+      ? idleOutlook(status, idlePauseSeconds, now)
+      : undefined;
+  const warning = outlook?.warning;
+  return (
+    <div role="status" aria-label="Pause warning" className="contents">
+      {warning ? (
+        <div className="absolute inset-x-0 top-0 z-20 flex min-h-10 animate-fade flex-wrap items-center gap-x-3 gap-y-1 border-line border-b bg-warn-soft px-4 py-1.5 text-sm shadow-low">
+          <MoonStar aria-hidden className="size-4 text-warn" />
+          <p className="flex-1">
+            Pauses in <span className="font-medium tabular-nums">{warning.remaining}</span>: nothing is going
+            on here. Memory and programs are kept.
+            {warning.lastWork ? <span className="text-ink-soft"> Last work: {warning.lastWork}.</span> : null}
+          </p>
+          {leaseChoices(PLAN_TIMES[plan].keepAwakeMaxSeconds)
+            .slice(0, 2)
+            .map((seconds) => (
+              <Button key={seconds} size="sm" onClick={() => keepAwake(seconds)}>
+                Keep running {durationWords(seconds)}
+              </Button>
+            ))}
+        </div>
+      ) : null}
+    </div>
+  );
+}

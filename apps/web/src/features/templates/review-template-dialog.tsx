@@ -1,0 +1,90 @@
+"use client";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { toast } from "sonner";
+import type { TemplateView } from "#server/domain/template/template-view.ts";
+import { useTRPC } from "#trpc/client.tsx";
+import { Button } from "#ui/button.tsx";
+import { byteWords } from "#ui/byte-words.ts";
+import { Dialog, DialogActions } from "#ui/dialog.tsx";
+import { toFailure } from "#ui/failure.ts";
+import { FailureNote } from "#ui/failure-note.tsx";
+import { Spinner } from "#ui/spinner.tsx";
+
+export interface ReviewTemplateDialogProps {
+  template: TemplateView | undefined;
+  onClose: () => void;
+}
+
+/** What scrubbing found, before anyone else may begin from it. */
+export function ReviewTemplateDialog({ template, onClose }: ReviewTemplateDialogProps) {
+  return (
+    <Dialog
+      open={template !== undefined}
+      onOpenChange={(open) => !open && onClose()}
+      title={`Review ${template?.name ?? ""}`}
+      description="Publishing lets everyone with an account here begin from it. Everything else on its disk goes along: look at it first if you are not sure."
+      className="max-w-xl"
+    >
+      {template ? <Review template={template} onClose={onClose} /> : null}
+    </Dialog>
+  );
+}
+
+function Review({ template, onClose }: { template: TemplateView; onClose: () => void }) {
+  const trpc = useTRPC();
+  const queryClient = useQueryClient();
+  const publish = useMutation(
+    trpc.template.publish.mutationOptions({
+      onSuccess: async () => {
+        await queryClient.invalidateQueries(trpc.template.list.queryFilter());
+        toast.success(`${template.name} is published`);
+        onClose();
+      },
+    }),
+  );
+  const { scrubbed, sizeBytes } = template;
+  return (
+    <div className="grid gap-5">
+      {publish.error ? <FailureNote failure={toFailure(publish.error)} /> : null}
+      <section className="grid gap-2">
+        <h3 className="font-medium text-sm">
+          {scrubbed.length === 0
+            ? "Nothing had to be removed"
+            : `${scrubbed.length} ${scrubbed.length === 1 ? "file was" : "files were"} removed or emptied`}
+          {sizeBytes === undefined ? "" : ` · ${byteWords(sizeBytes)}`}
+        </h3>
+        {scrubbed.length === 0 ? (
+          <p className="text-ink-soft text-sm">
+            No keys, tokens, histories or machine identity were found by the rules. Rules cannot know every
+            secret: files of your own making are not read.
+          </p>
+        ) : (
+          <ul
+            aria-label="Removed files"
+            // biome-ignore lint/a11y/noNoninteractiveTabindex: a list that scrolls must be reachable by keys
+            tabIndex={0}
+            className="max-h-64 divide-y divide-line overflow-y-auto rounded-lg border border-line text-sm"
+          >
+            {scrubbed.map(({ path, rule }) => (
+              <li key={`${rule} ${path}`} className="flex items-baseline gap-3 px-3 py-1.5">
+                <span className="min-w-0 flex-1 break-all font-mono text-xs">{path}</span>
+                <span className="text-ink-faint text-xs">{rule}</span>
+              </li>
+            ))}
+          </ul>
+        )}
+      </section>
+      <DialogActions>
+        <Button onClick={onClose}>Not now</Button>
+        <Button
+          tone="primary"
+          disabled={publish.isPending || template.state !== "draft"}
+          onClick={() => publish.mutate({ id: template.id })}
+        >
+          {publish.isPending ? <Spinner /> : null}
+          Publish
+        </Button>
+      </DialogActions>
+    </div>
+  );
+}
