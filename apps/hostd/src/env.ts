@@ -66,9 +66,8 @@ export type HostdEnv = Readonly<z.output<typeof schema>>;
 
 export function keyStoreChoice(env: HostdEnv): KeyStoreChoice {
   const { ATOLL_TRANSIT_URL: url, ATOLL_TRANSIT_TOKEN_FILE: tokenFile, ATOLL_TRANSIT_MOUNT: mount } = env;
-  // With `transit` both are there: the schema saw to it.
-  if (env.ATOLL_KEY_STORE === "local" || url === undefined || tokenFile === undefined)
-    return { kind: "local" };
+  if (env.ATOLL_KEY_STORE === "local") return { kind: "local" };
+  if (url === undefined || tokenFile === undefined) throw new TypeError("the schema asks for both");
   return { kind: "transit", url, tokenFile, mount };
 }
 
