@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { chmod, mkdir, open, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { wipeFile } from "@atoll/keys/wipe-file";
+import { wipeFile } from "@atoll/durable/wipe-file";
 import { hexText } from "../hypervisor/qemu/hex-text.ts";
 import { jailPath } from "../hypervisor/qemu/jail.ts";
 import { FILE_NAMES } from "../hypervisor/qemu/qemu-arguments.ts";

@@ -9,7 +9,8 @@ export async function formatDisk(path: string, sizeMb: number, signal?: AbortSig
     await runTool(
       [
         "mke2fs",
-        ...["-q", "-F", "-t", "ext4", "-b", "4096", "-m", "0", "-L", "atoll"],
+        ...["-q", "-F", "-t", "ext4", "-b", "4096", "-m", "1", "-L", "atoll"],
+        // "-m": root, and with it the agent, starts and deletes files on a disk that its user filled.
         // The file is all zeroes and mke2fs knows it, so inode tables count as initialised without being written;
         // lazily, each guest would write them into its own disk in the background.
         ...["-E", "discard,lazy_itable_init=0,lazy_journal_init=1,root_owner=0:0"],

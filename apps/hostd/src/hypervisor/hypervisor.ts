@@ -15,6 +15,7 @@ export interface ImageFiles {
 
 /** One LUKS qcow2 of a user's disk. Written while it is the top, never changed once another lies above it. */
 export interface DiskLayer {
+  /** A UUID; no layer lies in two places of one machine's disks. */
   layerId: string;
   /** 32 bytes; the driver hands it over in memory-backed files only and never keeps it. */
   key: Uint8Array;

@@ -15,7 +15,7 @@ import { formatDisk } from "../disks/format-disk.ts";
 import type { Hypervisor, ImageFiles, Machine, TemplateFiles } from "../hypervisor/hypervisor.ts";
 
 /** Raise when the way templates are made changes what is in them. */
-const BAKE_GENERATION = 2;
+const BAKE_GENERATION = 3;
 
 const TEMPLATE_ID = /^[0-9a-f]{32}$/;
 const STAGING = ".baking-";

@@ -6,7 +6,7 @@
  */
 
 export interface JailFile {
-  /** On the host. */
+  /** On the host; a file or a directory. */
   source: string;
   /** As QEMU sees it; a name without folders. */
   name: string;
@@ -29,12 +29,15 @@ export interface JailOptions {
 export const JAIL_RUN = "/vm";
 export const jailPath = (name: string) => `/files/${name}`;
 
+const staged = (name: string) => `/run/staged/${name}`;
+/** Where the run directory is while the jail is being made. */
+export const STAGED_RUN = staged("vm");
+
 /** File descriptor on which the inner bubblewrap reports QEMU's pid. */
 export const JAIL_STATUS_FD = 3;
 
 export function jailCommand(options: JailOptions): [string, ...string[]] {
   const { uid, kvmGroup } = options;
-  const staged = (name: string) => `/run/staged/${name}`;
   const outer = [
     "bwrap",
     ...["--dev-bind", "/", "/"],
@@ -42,7 +45,7 @@ export function jailCommand(options: JailOptions): [string, ...string[]] {
     ...["--tmpfs", "/run"],
     ...["--perms", "0755", "--dir", "/run/staged", "--perms", "0755", "--dir", staged("files")],
     ...["--ro-bind", `${options.vmmRoot}/usr`, staged("usr")],
-    ...["--bind", options.runDirectory, staged("vm")],
+    ...["--bind", options.runDirectory, STAGED_RUN],
     ...options.files.flatMap(({ source, name, isWritable }) => [
       isWritable ? "--bind" : "--ro-bind",
       source,
@@ -72,7 +75,7 @@ export function jailCommand(options: JailOptions): [string, ...string[]] {
     ...["bin", "lib", "lib64"].flatMap((name) => ["--symlink", `usr/${name}`, `/${name}`]),
     ...["--dev", "/dev"],
     ...(kvmGroup === undefined ? [] : ["--dev-bind", "/dev/kvm", "/dev/kvm"]),
-    ...["--bind", staged("vm"), JAIL_RUN],
+    ...["--bind", STAGED_RUN, JAIL_RUN],
     ...options.files.flatMap(({ name, isWritable }) => [
       isWritable ? "--bind" : "--ro-bind",
       staged(`files/${name}`),

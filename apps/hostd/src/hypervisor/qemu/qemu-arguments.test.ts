@@ -1,5 +1,11 @@
 import { expect, test } from "vitest";
+import { layerIdOf } from "./block-nodes.ts";
 import { type QemuArgumentOptions, qemuArguments } from "./qemu-arguments.ts";
+
+const BOTTOM = "00112233-4455-6677-8899-aabbccddeeff";
+const TOP = "fedcba98-7654-3210-fedc-ba9876543210";
+/** As base64 in node names. */
+const [BOTTOM_CODE, TOP_CODE] = ["ABEiM0RVZneImaq7zN3u_w", "_ty6mHZUMhD-3LqYdlQyEA"];
 
 const clone: QemuArgumentOptions = {
   qemuPath: "/usr/bin/qemu-system-x86_64",
@@ -7,10 +13,16 @@ const clone: QemuArgumentOptions = {
   size: { cpus: 1, memoryMb: 512, diskMb: 2048 },
   kernelArguments: "quiet panic=1",
   layerCount: 2,
-  disk: "encrypted",
+  disk: [BOTTOM, TOP],
+  view: "empty",
   ram: "private",
   isIncoming: true,
 };
+
+/** Nodes behind the disks of one workspace: those given as JSON. */
+function nodesOf(argv: readonly string[]): unknown[] {
+  return valuesOf(argv, "-blockdev").flatMap((text) => (text.startsWith("{") ? [JSON.parse(text)] : []));
+}
 
 /** Values of an option, in order. */
 function valuesOf(argv: readonly string[], option: string): string[] {
@@ -26,22 +38,21 @@ test("a clone has exactly these devices, at these addresses: changing one means 
     "vmgenid,guid=auto",
     "virtio-blk-pci-non-transitional,drive=base,serial=base,bus=pcie.0,addr=3",
     "virtio-blk-pci-non-transitional,drive=agent,serial=agent,bus=pcie.0,addr=4",
-    "virtio-blk-pci-non-transitional,drive=disk,serial=disk,write-cache=on,bus=pcie.0,addr=5",
+    `virtio-blk-pci-non-transitional,drive=d-${TOP_CODE},serial=disk,id=disk,write-cache=on,bus=pcie.0,addr=5`,
+    "virtio-blk-pci-non-transitional,drive=view,serial=view,id=view,write-cache=on,bus=pcie.0,addr=6",
   ]);
   expect(valuesOf(argv, "-machine")).toEqual([
     "q35,memory-backend=ram,dump-guest-core=off,vmport=off,usb=off,sata=off,smbus=off,graphics=off,hpet=off,i8042=off",
   ]);
-  expect(valuesOf(argv, "-blockdev")).toEqual([
+  expect(valuesOf(argv, "-blockdev").slice(0, 2)).toEqual([
     "driver=file,node-name=base,filename=/files/layer0,read-only=on",
     "driver=file,node-name=agent,filename=/files/layer1,read-only=on",
-    "driver=file,node-name=backing,filename=/files/backing,read-only=on",
-    "driver=file,node-name=disk-file,filename=/files/disk,discard=unmap",
-    "driver=qcow2,node-name=disk,file=disk-file,backing=backing,discard=unmap,encrypt.format=luks,encrypt.key-secret=disk-key",
   ]);
   expect(valuesOf(argv, "-object")).toEqual([
     "memory-backend-file,id=ram,size=512M,mem-path=/files/ram,share=off,readonly=on,rom=off",
     "rng-random,id=rng,filename=/dev/urandom",
-    "secret,id=disk-key,file=/vm/disk-key,format=raw",
+    `secret,id=dk-${BOTTOM_CODE},file=/vm/key-d-${BOTTOM_CODE},format=raw`,
+    `secret,id=dk-${TOP_CODE},file=/vm/key-d-${TOP_CODE},format=raw`,
   ]);
   expect(valuesOf(argv, "-sandbox")).toEqual([
     "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
@@ -49,8 +60,72 @@ test("a clone has exactly these devices, at these addresses: changing one means 
   expect(valuesOf(argv, "-incoming")).toEqual(["defer"]);
 });
 
+test("a disk is exactly its layers over the template's disk, and only the top can be written", () => {
+  expect(nodesOf(qemuArguments(clone))).toEqual([
+    { driver: "file", "node-name": "d-backing", filename: "/files/backing", "read-only": true },
+    {
+      driver: "qcow2",
+      "node-name": `d-${BOTTOM_CODE}`,
+      file: {
+        driver: "file",
+        "node-name": `df-${BOTTOM_CODE}`,
+        filename: `/files/layers/${BOTTOM}.qcow2`,
+        discard: "unmap",
+        "read-only": true,
+      },
+      "read-only": true,
+      backing: "d-backing",
+      discard: "unmap",
+      encrypt: { format: "luks", "key-secret": `dk-${BOTTOM_CODE}` },
+    },
+    {
+      driver: "qcow2",
+      "node-name": `d-${TOP_CODE}`,
+      file: {
+        driver: "file",
+        "node-name": `df-${TOP_CODE}`,
+        filename: `/files/layers/${TOP}.qcow2`,
+        discard: "unmap",
+        "auto-read-only": true,
+      },
+      backing: `d-${BOTTOM_CODE}`,
+      discard: "unmap",
+      encrypt: { format: "luks", "key-secret": `dk-${TOP_CODE}` },
+    },
+    { driver: "null-co", "node-name": "view", size: 137_438_953_472, "read-zeroes": true },
+  ]);
+});
+
+test("a disk to look into changes nothing about the devices but what lies behind the last", () => {
+  const argv = qemuArguments({ ...clone, view: [TOP] });
+  const devices = valuesOf(argv, "-device");
+  expect(devices.slice(0, -1)).toEqual(valuesOf(qemuArguments(clone), "-device").slice(0, -1));
+  expect(devices.at(-1)).toBe(
+    `virtio-blk-pci-non-transitional,drive=v-${TOP_CODE},serial=view,id=view,write-cache=on,bus=pcie.0,addr=6`,
+  );
+  expect(nodesOf(argv).slice(3)).toMatchObject([
+    { "node-name": "v-backing", filename: "/files/view-backing", "read-only": true },
+    { "node-name": `v-${TOP_CODE}`, file: { filename: `/files/view-layers/${TOP}.qcow2` } },
+  ]);
+  expect(valuesOf(argv, "-object").at(-1)).toBe(
+    `secret,id=vk-${TOP_CODE},file=/vm/key-v-${TOP_CODE},format=raw`,
+  );
+});
+
+test("layer ids are UUIDs, as they become part of names and paths, and come back out of a node's name", () => {
+  for (const layerId of ["", "../other", "a,read-only=on", TOP.toUpperCase()]) {
+    expect(() => qemuArguments({ ...clone, disk: [layerId] })).toThrow(RangeError);
+  }
+  expect([layerIdOf(`d-${TOP_CODE}`), layerIdOf(`v-${TOP_CODE}`), layerIdOf("d-backing")]).toEqual([
+    TOP,
+    undefined,
+    undefined,
+  ]);
+  expect(() => qemuArguments({ ...clone, disk: [] })).toThrow(RangeError);
+});
+
 test("no machine has a network card or a display", () => {
-  for (const disk of ["encrypted", "raw"] as const) {
+  for (const disk of [[TOP], "raw"] as const) {
     const argv = qemuArguments({ ...clone, disk });
     expect(argv).toContain("-nodefaults");
     expect(argv).not.toContain("-netdev");
@@ -65,12 +140,20 @@ test("baking writes its RAM to the template's file and its disk as it is; clones
     "memory-backend-file,id=ram,size=512M,mem-path=/files/ram,share=on",
     "rng-random,id=rng,filename=/dev/urandom",
   ]);
-  expect(valuesOf(bake, "-blockdev").at(-1)).toBe(
-    "driver=file,node-name=disk,filename=/files/disk,discard=unmap,detect-zeroes=off",
-  );
+  expect(nodesOf(bake)[0]).toEqual({
+    driver: "file",
+    "node-name": "disk",
+    filename: "/files/disk",
+    discard: "unmap",
+    "detect-zeroes": "off",
+  });
   expect(bake).not.toContain("-incoming");
   const argv = qemuArguments(clone);
-  for (const option of ["-device", "-machine", "-cpu", "-smp", "-m", "-append"]) {
+  // Devices are the same but for the node behind the disk.
+  const devices = (of: readonly string[]) =>
+    valuesOf(of, "-device").map((text) => text.replace(/drive=[^,]+/, ""));
+  expect(devices(bake)).toEqual(devices(argv));
+  for (const option of ["-machine", "-cpu", "-smp", "-m", "-append"]) {
     expect(valuesOf(bake, option)).toEqual(valuesOf(argv, option));
   }
 });

@@ -3,16 +3,17 @@
  * snapshot: any change here must change MACHINE_MODEL, or saved machines would be loaded into another shape.
  */
 import type { MachineSize } from "@atoll/protocol/plans";
+import { backingNode, type ChainName, layerNodes } from "./block-nodes.ts";
 import { JAIL_RUN, jailPath } from "./jail.ts";
+import { layerFileName } from "./layer-files.ts";
 
 /** Names the shape below in fingerprints. */
-export const MACHINE_MODEL = "q35-1";
+export const MACHINE_MODEL = "q35-2";
 
 export type Accelerator = "kvm" | "tcg";
 
 export const QMP_SOCKET = "qmp.sock";
 export const LINK_SOCKET = "link.sock";
-export const KEY_FILE = "disk-key";
 /** The guest finds its port by this name. */
 export const LINK_PORT_NAME = "org.atoll.link";
 
@@ -23,10 +24,22 @@ export const FILE_NAMES = {
   ram: "ram",
   disk: "disk",
   backing: "backing",
+  layers: "layers",
+  viewBacking: "view-backing",
+  viewLayers: "view-layers",
 } as const;
+/** In the jail: the directory of a chain's layers, and the template's disk below them. */
+export const CHAIN_FILES = {
+  d: { layers: FILE_NAMES.layers, backing: FILE_NAMES.backing },
+  v: { layers: FILE_NAMES.viewLayers, backing: FILE_NAMES.viewBacking },
+} as const;
+/** Device id of the user's disk, by which its node is found. */
+export const DISK_DEVICE = "disk";
 export const layerName = (index: number) => `layer${index}`;
 /** Serials by which the guest tells its disks apart. */
 const LAYER_SERIALS = ["base", "agent"] as const;
+/** The size every guest sees of a disk it may look into, whatever lies behind it: clones share their template's devices. */
+const VIEW_BYTES = 128 * 1024 ** 3;
 
 /**
  * Translated guest code, taken as it is filled. Unbounded it grows without end; with 64 a package install in the guest
@@ -34,13 +47,21 @@ const LAYER_SERIALS = ["base", "agent"] as const;
  */
 const TRANSLATION_CACHE_MB = 256;
 
+const SANDBOX = ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"];
+const MONITOR = [
+  ...["-chardev", `socket,id=qmp,path=${JAIL_RUN}/${QMP_SOCKET},server=on,wait=off`],
+  ...["-mon", "chardev=qmp,mode=control"],
+];
+
 export interface QemuArgumentOptions {
   qemuPath: string;
   accelerator: Accelerator;
   size: MachineSize;
   kernelArguments: string;
   layerCount: number;
-  disk: "encrypted" | "raw";
+  /** Ids of the layers, bottom first. */
+  disk: readonly string[] | "raw";
+  view: readonly string[] | "empty";
   /** `shared`: written by this guest, to become a template. `private`: copy-on-write, the file is never changed. */
   ram: "shared" | "private";
   /** Wait for saved state instead of booting. */
@@ -55,7 +76,7 @@ export function qemuArguments(options: QemuArgumentOptions): [string, ...string[
     options.qemuPath,
     ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-S"],
     ...["-name", "vm", "-msg", "timestamp=off"],
-    ...["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
+    ...SANDBOX,
     // The saved form is the devices alone (see saved-state.ts), which comes without QEMU's configuration section.
     ...["-global", "migration.send-configuration=off"],
     ...[
@@ -68,8 +89,7 @@ export function qemuArguments(options: QemuArgumentOptions): [string, ...string[
     ...["-object", `memory-backend-file,id=ram,size=${size.memoryMb}M,mem-path=${ramFile},${ramMode}`],
     ...["-kernel", jailPath(FILE_NAMES.kernel), "-initrd", jailPath(FILE_NAMES.initramfs)],
     ...["-append", options.kernelArguments],
-    ...["-chardev", `socket,id=qmp,path=${JAIL_RUN}/${QMP_SOCKET},server=on,wait=off`],
-    ...["-mon", "chardev=qmp,mode=control"],
+    ...MONITOR,
     ...device("virtio-serial-pci-non-transitional,max_ports=2", 1),
     ...["-chardev", `socket,id=link,path=${JAIL_RUN}/${LINK_SOCKET},server=on,wait=off`],
     ...["-device", `virtserialport,chardev=link,name=${LINK_PORT_NAME},nr=1`],
@@ -81,28 +101,104 @@ export function qemuArguments(options: QemuArgumentOptions): [string, ...string[
       ...["-blockdev", `driver=file,node-name=${serial},filename=${jailPath(layerName(index))},read-only=on`],
       ...device(`virtio-blk-pci-non-transitional,drive=${serial},serial=${serial}`, 3 + index),
     ]),
-    ...diskArguments(options.disk),
-    ...device("virtio-blk-pci-non-transitional,drive=disk,serial=disk,write-cache=on", 5),
+    ...(options.disk === "raw" ? rawDiskArguments() : chainArguments("d", options.disk)),
+    ...(options.view === "empty" ? emptyViewArguments() : chainArguments("v", options.view)),
+    ...blockDevice(DISK_DEVICE, options.disk === "raw" ? "disk" : topOf("d", options.disk), 5),
+    ...blockDevice("view", options.view === "empty" ? "view" : topOf("v", options.view), 6),
     ...(options.isIncoming ? ["-incoming", "defer"] : []),
   ];
 }
 
-/** The whole graph is spelled out: no format is ever probed, no path is taken from a file's header. */
-function diskArguments(kind: QemuArgumentOptions["disk"]): string[] {
-  const disk = jailPath(FILE_NAMES.disk);
-  if (kind === "raw") {
-    return ["-blockdev", `driver=file,node-name=disk,filename=${disk},discard=unmap,detect-zeroes=off`];
-  }
-  const backing = jailPath(FILE_NAMES.backing);
+/** A QEMU without a machine, to work on the layers of a disk that nobody has open. */
+export function toolArguments(qemuPath: string, layerIds: readonly string[]): string[] {
   return [
-    ...["-object", `secret,id=disk-key,file=${JAIL_RUN}/${KEY_FILE},format=raw`],
-    ...["-blockdev", `driver=file,node-name=backing,filename=${backing},read-only=on`],
-    ...["-blockdev", `driver=file,node-name=disk-file,filename=${disk},discard=unmap`],
-    ...[
-      "-blockdev",
-      "driver=qcow2,node-name=disk,file=disk-file,backing=backing,discard=unmap,encrypt.format=luks,encrypt.key-secret=disk-key",
-    ],
+    ...[qemuPath, "-nodefaults", "-no-user-config", "-display", "none", "-S"],
+    ...["-name", "disk", "-msg", "timestamp=off", "-machine", "none"],
+    ...SANDBOX,
+    ...MONITOR,
+    ...chainArguments("d", layerIds),
   ];
+}
+
+/**
+ * A chain of layers and nothing else: passphrases and block nodes. The whole graph is spelled out: no format is ever
+ * probed, no path is taken from a file's header.
+ */
+function chainArguments(chain: ChainName, layerIds: readonly string[]): string[] {
+  const { backing } = CHAIN_FILES[chain];
+  const argv = [
+    "-blockdev",
+    blockNode({
+      driver: "file",
+      "node-name": backingNode(chain),
+      filename: jailPath(backing),
+      "read-only": true,
+    }),
+  ];
+  let below = backingNode(chain);
+  for (const [index, layerId] of layerIds.entries()) {
+    const { secret, keyFile, layer } = layerNodes(chain, layerId);
+    const isTop = index === layerIds.length - 1;
+    argv.push("-object", `secret,id=${secret},file=${JAIL_RUN}/${keyFile},format=raw`);
+    argv.push("-blockdev", blockNode(layerNode(chain, layerId, { backing: below, isTop })));
+    below = layer;
+  }
+  return argv;
+}
+
+/** As `-blockdev` and `blockdev-add` take it. */
+export function layerNode(
+  chain: ChainName,
+  layerId: string,
+  options: { backing: string | null; isTop: boolean },
+): Record<string, unknown> {
+  const { layer, file, secret } = layerNodes(chain, layerId);
+  return {
+    driver: "qcow2",
+    "node-name": layer,
+    file: {
+      driver: "file",
+      "node-name": file,
+      filename: `${jailPath(CHAIN_FILES[chain].layers)}/${layerFileName(layerId)}`,
+      discard: "unmap",
+      // Open for writing while something writes, and no longer: a layer that is frozen later is given up by itself.
+      ...(options.isTop ? { "auto-read-only": true } : { "read-only": true }),
+    },
+    ...(options.isTop ? {} : { "read-only": true }),
+    backing: options.backing,
+    discard: "unmap",
+    encrypt: { format: "luks", "key-secret": secret },
+  };
+}
+
+function topOf(chain: ChainName, layerIds: readonly string[]): string {
+  const top = layerIds.at(-1);
+  if (top === undefined) throw new RangeError("a disk without layers");
+  return layerNodes(chain, top).layer;
+}
+
+function rawDiskArguments(): string[] {
+  const filename = jailPath(FILE_NAMES.disk);
+  return [
+    "-blockdev",
+    blockNode({ driver: "file", "node-name": "disk", filename, discard: "unmap", "detect-zeroes": "off" }),
+  ];
+}
+
+function emptyViewArguments(): string[] {
+  return [
+    "-blockdev",
+    blockNode({ driver: "null-co", "node-name": "view", size: VIEW_BYTES, "read-zeroes": true }),
+  ];
+}
+
+const blockNode = (options: Record<string, unknown>) => JSON.stringify(options);
+
+function blockDevice(serial: string, node: string, slot: number): string[] {
+  return device(
+    `virtio-blk-pci-non-transitional,drive=${node},serial=${serial},id=${serial},write-cache=on`,
+    slot,
+  );
 }
 
 /** A fixed PCI slot, so that leaving one device out moves no other. */

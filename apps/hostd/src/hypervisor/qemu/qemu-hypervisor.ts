@@ -1,32 +1,24 @@
-import {
-  chmod,
-  chown,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rm,
-  stat,
-  truncate,
-  writeFile,
-} from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { chmod, chown, mkdir, open, readdir, readFile, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
-import { wipeFile } from "@atoll/keys/wipe-file";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { Isolation } from "@atoll/protocol/workspace-status";
-import { z } from "zod";
-import type { Hypervisor, LaunchSpec, Machine, MachineRecord } from "../hypervisor.ts";
+import type { EncryptedDisk, Hypervisor, LaunchSpec, Machine, MachineRecord } from "../hypervisor.ts";
+import { BlockGraph } from "./block-graph.ts";
+import type { ChainName } from "./block-nodes.ts";
 import { connectWhenReady } from "./connect-when-ready.ts";
-import { hexText } from "./hex-text.ts";
+import { findJailed } from "./find-jailed.ts";
 import { type JailFile, jailCommand } from "./jail.ts";
+import { claimDisk, handOverKeys, wipeKeys } from "./layer-files.ts";
 import { hostBootId, isAlive, killProcess, type ProcessIdentity } from "./process-identity.ts";
 import {
   type Accelerator,
+  CHAIN_FILES,
   FILE_NAMES,
-  KEY_FILE,
   layerName,
   MACHINE_MODEL,
   qemuArguments,
+  toolArguments,
 } from "./qemu-arguments.ts";
 import { LOG_FILE, QemuMachine, TEMPLATE_STATE_NAME } from "./qemu-machine.ts";
 import { QmpClient } from "./qmp-client.ts";
@@ -48,8 +40,6 @@ export interface QemuHypervisorOptions {
   uids: { first: number; count: number };
 }
 
-const PROCESS_FILE = "process.json";
-const processFile = z.strictObject({ pid: z.number().int(), startTicks: z.string() });
 const MONITOR_TIMEOUT_MS = 10_000;
 
 export class QemuHypervisor implements Hypervisor {
@@ -69,46 +59,60 @@ export class QemuHypervisor implements Hypervisor {
   }
 
   async launch(spec: LaunchSpec): Promise<Machine> {
-    const runDirectory = join(this.#options.runRoot, spec.machineId);
-    const uid = this.#uids.lend();
-    const release = async () => {
-      this.#live.delete(runDirectory);
-      await rm(runDirectory, { recursive: true, force: true });
-      this.#uids.giveBack(uid);
-    };
-    let started: ProcessIdentity | undefined;
+    const { start, disk, view } = spec;
+    const run = await this.#prepareRun(spec.machineId, [
+      ...(disk.kind === "encrypted" ? [["d", disk] as const] : []),
+      ...(view === undefined ? [] : [["v", view] as const]),
+    ]);
     try {
-      this.#live.set(runDirectory, undefined);
+      if (disk.kind === "raw") {
+        await chown(disk.path, run.uid, run.uid);
+        await chmod(disk.path, 0o600);
+      }
       const baseRamPath = await this.#baseRam(spec);
-      await this.#makeRunDirectory(runDirectory, uid, spec);
-      started = await spawnJailed(await this.#command(spec, runDirectory, baseRamPath, uid), {
-        logPath: join(runDirectory, LOG_FILE),
-        signal: spec.signal,
-      });
-      await writeFile(join(runDirectory, PROCESS_FILE), JSON.stringify(started), { mode: 0o600 });
-      const qmp = await connectWhenReady(runDirectory, started, { signal: spec.signal });
-      // It answers its monitor, so it has read the key.
-      await wipeFile(join(runDirectory, KEY_FILE));
+      const { identity, qmp } = await run.spawn(await this.#command(spec, run, baseRamPath), spec.signal);
       const record: MachineRecord = {
         machineId: spec.machineId,
-        runDirectory,
-        ...started,
+        runDirectory: run.directory,
+        ...identity,
         hostBootId: this.#bootId,
-        uid,
-        templateId: "template" in spec.start ? (spec.start.template?.templateId ?? null) : null,
+        uid: run.uid,
+        templateId: "template" in start ? (start.template?.templateId ?? null) : null,
         baseRamPath,
       };
-      const machine = new QemuMachine({ record, qmp, start: spec.start, onGone: release });
-      this.#live.set(runDirectory, machine);
+      const machine = new QemuMachine({ record, qmp, start, onGone: run.release });
+      this.#live.set(run.directory, machine);
       return machine;
     } catch (cause) {
-      const detail = await readFile(join(runDirectory, LOG_FILE), "utf8").catch(() => "");
-      if (started !== undefined) await killProcess(started);
-      await release();
-      if (spec.signal?.aborted) throw spec.signal.reason;
-      if (cause instanceof AtollError && cause.code !== "vm.start_failed") throw cause;
-      throw new AtollError("vm.start_failed", `QEMU did not start: ${detail.trim().slice(-500)}`, { cause });
+      throw await run.failed(cause, spec.signal);
     }
+  }
+
+  async flattenDisk(disk: EncryptedDisk, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    const top = disk.layers.at(-1);
+    if (top === undefined) throw new AtollError("vm.start_failed", "a disk without layers");
+    const run = await this.#prepareRun(`flatten-${randomBytes(8).toString("hex")}`, [["d", disk]]);
+    try {
+      const command = toolArguments(
+        this.#options.qemuPath,
+        disk.layers.map(({ layerId }) => layerId),
+      );
+      const { identity, qmp } = await run.spawn(
+        // Nobody waits for it, and it shares the processors with people's machines.
+        ["nice", "-n", "10", ...this.#jailed(run, chainFiles("d", disk), undefined, command)],
+        signal,
+      );
+      try {
+        await new BlockGraph(qmp).flattenInto(top.layerId, 0, signal);
+      } finally {
+        qmp.close();
+        await killProcess(identity);
+      }
+    } catch (cause) {
+      throw await run.failed(cause, signal);
+    }
+    await run.release();
   }
 
   async adopt(record: MachineRecord): Promise<Machine | undefined> {
@@ -142,33 +146,56 @@ export class QemuHypervisor implements Hypervisor {
 
   async reap(): Promise<void> {
     await mkdir(this.#options.runRoot, { recursive: true, mode: 0o700 });
-    for (const name of await readdir(this.#options.runRoot)) {
-      const directory = join(this.#options.runRoot, name);
-      if (this.#live.has(directory)) continue;
-      const text = await readFile(join(directory, PROCESS_FILE), "utf8").catch(() => undefined);
-      const identity = text === undefined ? undefined : processFile.safeParse(JSON.parse(text));
-      if (identity?.success) await killProcess(identity.data);
-      await wipeFile(join(directory, KEY_FILE));
+    const names = await readdir(this.#options.runRoot);
+    const left = names
+      .map((name) => join(this.#options.runRoot, name))
+      .filter((path) => !this.#live.has(path));
+    for (const jailed of await findJailed(left)) await killProcess(jailed);
+    for (const directory of left) {
+      await wipeKeys(directory);
       await rm(directory, { recursive: true, force: true });
     }
   }
 
-  async #makeRunDirectory(runDirectory: string, uid: number, spec: LaunchSpec): Promise<void> {
-    await mkdir(this.#options.runRoot, { recursive: true, mode: 0o700 });
-    await mkdir(runDirectory, { mode: 0o700 });
-    if (spec.disk.kind === "encrypted") {
-      const text = hexText(spec.disk.key);
-      try {
-        const path = join(runDirectory, KEY_FILE);
-        await writeFile(path, text, { mode: 0o600, flag: "wx" });
-        await chown(path, uid, uid);
-      } finally {
-        text.fill(0);
+  /** A uid, a run directory, and what the disks of this process need; `release` takes it all back. */
+  async #prepareRun(name: string, disks: readonly (readonly [ChainName, EncryptedDisk])[]): Promise<Run> {
+    const directory = join(this.#options.runRoot, name);
+    const uid = this.#uids.lend();
+    this.#live.set(directory, undefined);
+    let started: ProcessIdentity | undefined;
+    const release = async () => {
+      await wipeKeys(directory);
+      await rm(directory, { recursive: true, force: true });
+      this.#live.delete(directory);
+      this.#uids.giveBack(uid);
+    };
+    const failed = async (cause: unknown, signal: AbortSignal | undefined) => {
+      const detail = await readFile(join(directory, LOG_FILE), "utf8").catch(() => "");
+      if (started !== undefined) await killProcess(started);
+      await release();
+      if (signal?.aborted) return signal.reason;
+      if (cause instanceof AtollError && cause.code !== "vm.start_failed") return cause;
+      return new AtollError("vm.start_failed", `QEMU did not start: ${detail.trim().slice(-500)}`, { cause });
+    };
+    const spawn: Run["spawn"] = async (command, signal) => {
+      started = await spawnJailed(command, { logPath: join(directory, LOG_FILE), signal });
+      const qmp = await connectWhenReady(directory, started, { signal });
+      // It answers its monitor, so it has read the keys.
+      await wipeKeys(directory);
+      return { identity: started, qmp };
+    };
+    try {
+      await mkdir(this.#options.runRoot, { recursive: true, mode: 0o700 });
+      await mkdir(directory, { mode: 0o700 });
+      for (const [chain, disk] of disks) {
+        await claimDisk(disk, uid);
+        await handOverKeys(disk, chain, directory, uid);
       }
+      await chown(directory, uid, uid);
+    } catch (error) {
+      throw await failed(error, undefined);
     }
-    await chown(spec.disk.path, uid, uid);
-    await chmod(spec.disk.path, 0o600);
-    await chown(runDirectory, uid, uid);
+    return { directory, uid, spawn, release, failed };
   }
 
   async #baseRam({ start, size }: LaunchSpec): Promise<string> {
@@ -186,45 +213,78 @@ export class QemuHypervisor implements Hypervisor {
     return path;
   }
 
-  async #command(
-    spec: LaunchSpec,
-    runDirectory: string,
-    baseRamPath: string,
-    uid: number,
-  ): Promise<[string, ...string[]]> {
-    const { image, disk, start } = spec;
-    const { accelerator, qemuPath, vmmRoot } = this.#options;
+  async #command(spec: LaunchSpec, run: Run, baseRamPath: string): Promise<[string, ...string[]]> {
+    const { image, disk, view, start } = spec;
+    const { accelerator, qemuPath } = this.#options;
     const isBaking = start.kind === "boot" && start.templateRamPath !== undefined;
     if (isBaking) {
-      await chown(baseRamPath, uid, uid);
+      await chown(baseRamPath, run.uid, run.uid);
       await chmod(baseRamPath, 0o600);
     }
-    const readOnly = (source: string, name: string): JailFile => ({ source, name, isWritable: false });
     const files: JailFile[] = [
       readOnly(image.kernelPath, FILE_NAMES.kernel),
       readOnly(image.initramfsPath, FILE_NAMES.initramfs),
       ...image.layerPaths.map((path, index) => readOnly(path, layerName(index))),
       { source: baseRamPath, name: FILE_NAMES.ram, isWritable: isBaking },
-      { source: disk.path, name: FILE_NAMES.disk, isWritable: true },
-      ...(disk.kind === "encrypted" ? [readOnly(disk.backingPath, FILE_NAMES.backing)] : []),
+      ...(disk.kind === "raw"
+        ? [{ source: disk.path, name: FILE_NAMES.disk, isWritable: true }]
+        : chainFiles("d", disk)),
+      ...(view === undefined ? [] : chainFiles("v", view)),
       ...(start.kind === "template" ? [readOnly(start.template.deviceStatePath, TEMPLATE_STATE_NAME)] : []),
     ];
-    return jailCommand({
-      vmmRoot,
-      runDirectory,
+    const kvmGroup = accelerator === "kvm" ? (await stat("/dev/kvm")).gid : undefined;
+    return this.#jailed(
+      run,
       files,
-      uid,
-      kvmGroup: accelerator === "kvm" ? (await stat("/dev/kvm")).gid : undefined,
-      command: qemuArguments({
+      kvmGroup,
+      qemuArguments({
         qemuPath,
         accelerator,
         size: spec.size,
         kernelArguments: image.kernelArguments,
         layerCount: image.layerPaths.length,
-        disk: disk.kind,
+        disk: disk.kind === "raw" ? "raw" : disk.layers.map(({ layerId }) => layerId),
+        view: view === undefined ? "empty" : view.layers.map(({ layerId }) => layerId),
         ram: isBaking ? "shared" : "private",
         isIncoming: start.kind !== "boot",
       }),
-    });
+    );
   }
+
+  #jailed(
+    { directory, uid }: Run,
+    files: readonly JailFile[],
+    kvmGroup: number | undefined,
+    command: readonly string[],
+  ): [string, ...string[]] {
+    const { vmmRoot } = this.#options;
+    return jailCommand({ vmmRoot, runDirectory: directory, files, uid, kvmGroup, command });
+  }
+}
+
+/** A process to be: what it is given and how it is ended if it does not come up. */
+interface Run {
+  directory: string;
+  uid: number;
+  /** Starts it and waits for its monitor; the keys it was handed are gone then. */
+  spawn(
+    command: readonly [string, ...string[]],
+    signal: AbortSignal | undefined,
+  ): Promise<{ identity: ProcessIdentity; qmp: QmpClient }>;
+  release(): Promise<void>;
+  /** Ends and releases it; answers what to throw. */
+  failed(cause: unknown, signal: AbortSignal | undefined): Promise<unknown>;
+}
+
+function chainFiles(chain: ChainName, disk: EncryptedDisk): JailFile[] {
+  const { layers, backing } = CHAIN_FILES[chain];
+  return [
+    // Writable as a mount: what the machine's uid may write there is a matter of the files' owners (layer-files.ts).
+    { source: disk.directory, name: layers, isWritable: true },
+    readOnly(disk.backingPath, backing),
+  ];
+}
+
+function readOnly(source: string, name: string): JailFile {
+  return { source, name, isWritable: false };
 }

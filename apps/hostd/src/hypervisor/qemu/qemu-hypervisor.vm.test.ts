@@ -1,14 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { access, chmod, copyFile, mkdir } from "node:fs/promises";
+import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe } from "vitest";
 import { createDisk } from "../../disks/create-disk.ts";
 import { formatDisk } from "../../disks/format-disk.ts";
 import { TEST_SIZE, VmTestHost } from "../../testing/vm-test-host.ts";
+import type { Seed } from "../contract-disks.ts";
 import { type ContractHost, hypervisorContract } from "../hypervisor.contract.ts";
-import type { LaunchSpec, MachineStart } from "../hypervisor.ts";
-
-const KEY = randomBytes(32);
 
 async function qemuHost(): Promise<ContractHost> {
   const host = await VmTestHost.open();
@@ -16,33 +14,26 @@ async function qemuHost(): Promise<ContractHost> {
   const { dataDirectory, image } = host;
   const templateDirectory = join(dataDirectory, "template");
   const backingPath = join(templateDirectory, "disk.raw");
-  const blankPath = join(dataDirectory, "blank.qcow2");
-  let launched = 0;
   await mkdir(templateDirectory, { mode: 0o700 });
   await formatDisk(backingPath, TEST_SIZE.diskMb);
-  await createDisk({
-    qemuImgCommand: host.vmm.qemuImgCommand,
-    path: blankPath,
-    sizeMb: TEST_SIZE.diskMb,
-    key: KEY,
-    scratchDirectory: host.scratchDirectory,
-  });
-  const spec = async (start: MachineStart, diskName: string): Promise<LaunchSpec> => {
-    const path = join(dataDirectory, `${diskName}.qcow2`);
-    await access(path).catch(() => copyFile(blankPath, path));
-    const machineId = `${diskName}-${launched++}`;
-    return {
-      machineId,
-      image,
-      size: TEST_SIZE,
-      disk: { kind: "encrypted", path, key: KEY, backingPath },
-      start,
-    };
+  const seed = async (name: string): Promise<Seed> => {
+    const made = { path: join(dataDirectory, name), key: new Uint8Array(randomBytes(32)) };
+    await createDisk({
+      ...made,
+      qemuImgCommand: host.vmm.qemuImgCommand,
+      sizeMb: TEST_SIZE.diskMb,
+      scratchDirectory: host.scratchDirectory,
+    });
+    return made;
   };
+  const seeds = [await seed("one.qcow2"), await seed("two.qcow2")] as [Seed, Seed];
+  let launched = 0;
+  const base = () => ({ machineId: `machine-${launched++}`, image, size: TEST_SIZE });
   return {
     hypervisor,
     reopen: () => host.hypervisor(),
-    spec,
+    base,
+    disks: { directory: join(dataDirectory, "disks"), backingPath, seeds },
     async bake(prepare) {
       const template = {
         templateId: "template",
@@ -50,8 +41,9 @@ async function qemuHost(): Promise<ContractHost> {
         deviceStatePath: join(templateDirectory, "state"),
       };
       await using machine = await hypervisor.launch({
-        ...(await spec({ kind: "boot", templateRamPath: template.ramPath }, "bake")),
+        ...base(),
         disk: { kind: "raw", path: backingPath },
+        start: { kind: "boot", templateRamPath: template.ramPath },
       });
       await prepare(machine);
       await machine.stop();

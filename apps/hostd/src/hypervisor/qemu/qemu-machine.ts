@@ -1,6 +1,5 @@
-import { once } from "node:events";
 import { open, readFile, rm, writeFile } from "node:fs/promises";
-import { createConnection, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
@@ -10,13 +9,16 @@ import { withDeadline } from "@atoll/base/with-deadline";
 import { syncDirectory } from "@atoll/durable/sync-directory";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { z } from "zod";
-import type { Machine, MachineExit, MachineRecord, MachineStart } from "../hypervisor.ts";
-import { GuestMemory } from "./guest-memory.ts";
+import type { DiskLayer, Machine, MachineExit, MachineRecord, MachineStart } from "../hypervisor.ts";
+import { BlockGraph } from "./block-graph.ts";
+import { connectLink } from "./connect-link.ts";
+import { GuestMemory, PAGE_BYTES } from "./guest-memory.ts";
 import { JAIL_RUN, jailPath } from "./jail.ts";
 import { isAlive, killProcess } from "./process-identity.ts";
 import { LINK_SOCKET } from "./qemu-arguments.ts";
 import type { QmpClient, QmpEvent } from "./qmp-client.ts";
 import { readSavedState, writeSavedState } from "./saved-state.ts";
+import { switchLayer } from "./switch-layer.ts";
 
 export const LOG_FILE = "qemu.log";
 /** Name of a template's device state in the jail. */
@@ -25,11 +27,15 @@ export const TEMPLATE_STATE_NAME = "state";
 const DEVICES_FILE = "devices";
 
 const LOAD_TIMEOUT_MS = 60_000;
-const LINK_TIMEOUT_MS = 10_000;
-const LINK_RETRY_MS = 5;
 /** Stopping flushes the disk: on a busy one that takes a while. */
 const STOP_TIMEOUT_MS = 60_000;
 const LOG_TAIL_CHARACTERS = 500;
+/** A monitor on a busy host answers in milliseconds; one that takes longer is stuck. */
+const PING_TIMEOUT_MS = 5000;
+/** Beside a running guest. */
+const FLATTEN_BYTES_PER_SECOND = 64 * 1024 * 1024;
+
+const runState = z.object({ running: z.boolean() });
 
 export interface QemuMachineOptions {
   record: MachineRecord;
@@ -44,6 +50,7 @@ export class QemuMachine implements Machine {
   readonly record: MachineRecord;
   readonly exited: Promise<MachineExit>;
   readonly #qmp: QmpClient;
+  readonly #graph: BlockGraph;
   readonly #start: MachineStart | undefined;
   readonly #onGone: () => Promise<void>;
   #loading: Promise<void> | undefined;
@@ -57,6 +64,7 @@ export class QemuMachine implements Machine {
   constructor(options: QemuMachineOptions) {
     this.record = options.record;
     this.#qmp = options.qmp;
+    this.#graph = new BlockGraph(options.qmp);
     this.#start = options.start;
     this.#onGone = options.onGone;
     options.qmp.onEvent(({ event, data }) => {
@@ -113,6 +121,31 @@ export class QemuMachine implements Machine {
     await syncDirectory(join(deviceStatePath, ".."));
   }
 
+  async ping(signal?: AbortSignal): Promise<void> {
+    await this.#qmp.execute("query-status", {}, runState, { signal, timeoutMs: PING_TIMEOUT_MS });
+  }
+
+  async changedBytes(): Promise<number> {
+    await using memory = await GuestMemory.open(this.record.pid, this.record.baseRamPath);
+    const runs = await memory.changedRuns();
+    return runs.reduce((sum, { count }) => sum + count, 0) * PAGE_BYTES;
+  }
+
+  async topLayerId(): Promise<string> {
+    return topOf(await this.#graph.layerIds());
+  }
+
+  async switchLayer(layer: DiskLayer, signal?: AbortSignal): Promise<void> {
+    const { running } = await this.#qmp.execute("query-status", {}, runState, { signal });
+    if (running) throw new AtollError("vm.monitor_failed", "switching layers needs stopped vCPUs");
+    await switchLayer(this.#graph, this.record, layer, signal);
+  }
+
+  async flatten(signal?: AbortSignal): Promise<void> {
+    const top = topOf(await this.#graph.layerIds(signal));
+    await this.#graph.flattenInto(top, FLATTEN_BYTES_PER_SECOND, signal);
+  }
+
   /** Drops every connection and leaves the process as it is: for the next life of hostd. Nothing else works from then on. */
   letGo(): void {
     this.#isLetGo = true;
@@ -136,31 +169,8 @@ export class QemuMachine implements Machine {
     this.#earlyLink?.destroy();
   }
 
-  async #connectLink(signal?: AbortSignal): Promise<Socket> {
-    const giveUpAtMs = systemClock.monotonic() + LINK_TIMEOUT_MS;
-    for (;;) {
-      const socket = createConnection(join(this.record.runDirectory, LINK_SOCKET));
-      // Whoever uses the stream hears of its end by `close`; without a listener an error would end hostd.
-      socket.on("error", () => {});
-      try {
-        await withDeadline(once(socket, "connect"), {
-          timeoutMs: LINK_TIMEOUT_MS,
-          clock: systemClock,
-          signal,
-          onTimeout: () => new AtollError("link.lost", "the machine took no connection"),
-        });
-        return socket;
-      } catch (cause) {
-        socket.destroy();
-        if (signal?.aborted || cause instanceof AtollError) throw cause;
-        // QEMU has not yet taken in that the connection before is gone, and lets only one more wait.
-        const isBusy = (cause as NodeJS.ErrnoException).code === "EAGAIN";
-        if (!isBusy || systemClock.monotonic() > giveUpAtMs) {
-          throw new AtollError("link.lost", "the machine took no connection", { cause });
-        }
-        await delay(LINK_RETRY_MS);
-      }
-    }
+  #connectLink(signal?: AbortSignal): Promise<Socket> {
+    return connectLink(join(this.record.runDirectory, LINK_SOCKET), signal);
   }
 
   async #load(signal?: AbortSignal): Promise<void> {
@@ -204,8 +214,19 @@ export class QemuMachine implements Machine {
       if (status !== "completed") {
         throw new AtollError("vm.start_failed", `the saved devices were refused: ${await this.#logTail()}`);
       }
+      await this.#takeDisks(signal);
     } finally {
       stopListening();
+    }
+  }
+
+  /** A machine that waits for saved state has not locked its disks yet. */
+  async #takeDisks(signal?: AbortSignal): Promise<void> {
+    try {
+      await this.#qmp.execute("blockdev-set-active", { active: true }, z.unknown(), { signal });
+    } catch (cause) {
+      if (signal?.aborted) throw cause;
+      throw new AtollError("vm.start_failed", "a disk is in use by another machine", { cause });
     }
   }
 
@@ -244,4 +265,11 @@ export class QemuMachine implements Machine {
       return "";
     }
   }
+}
+
+/** Of a machine over encrypted layers. */
+function topOf(layerIds: readonly string[]): string {
+  const [top] = layerIds;
+  if (top === undefined) throw new AtollError("vm.monitor_failed", "the machine has no layers");
+  return top;
 }

@@ -1,0 +1,47 @@
+import { join } from "node:path";
+import { AtollError } from "@atoll/protocol/atoll-error";
+import type { DiskLayer, MachineRecord } from "../hypervisor.ts";
+import type { BlockGraph } from "./block-graph.ts";
+import { layerNodes } from "./block-nodes.ts";
+import { JAIL_RUN, jailPath } from "./jail.ts";
+import { claimLayer, freezeLayer, handOverKeys, layerFileName, wipeKeys } from "./layer-files.ts";
+import { FILE_NAMES } from "./qemu-arguments.ts";
+
+/** Files, passphrase and block graph of `Machine.switchLayer`, for a machine whose vCPUs stand still. */
+export async function switchLayer(
+  graph: BlockGraph,
+  { pid, runDirectory, uid }: MachineRecord,
+  layer: DiskLayer,
+  signal?: AbortSignal,
+): Promise<void> {
+  const { layerId } = layer;
+  const [below] = await graph.layerIds(signal);
+  if (below === undefined) throw new AtollError("vm.monitor_failed", "the machine has no layers");
+  if (below === layerId) return;
+  // As the machine itself sees it: found without knowing where its disk lies.
+  const pathOf = (id: string) => join(`/proc/${pid}/root`, jailPath(FILE_NAMES.layers), layerFileName(id));
+  await graph.cancelFlatten();
+  // Added by an attempt that ended before it became the top.
+  if ((await graph.openLayerIds(signal)).includes(layerId)) await graph.closeLayer(layerId);
+  try {
+    await claimLayer(pathOf(layerId), uid);
+  } catch (cause) {
+    throw new AtollError("vm.monitor_failed", "the new layer cannot be opened", { cause });
+  }
+  try {
+    await handOverKeys({ layers: [layer] }, "d", runDirectory, uid);
+    await graph.addSecret(layerId, `${JAIL_RUN}/${layerNodes("d", layerId).keyFile}`, signal);
+  } finally {
+    await wipeKeys(runDirectory);
+  }
+  // First, because QEMU opens it again for reading alone, and it may belong to another uid by now.
+  await freezeLayer(pathOf(below));
+  try {
+    await graph.putOnTop(layerId, below, signal);
+  } catch (error) {
+    await claimLayer(pathOf(below), uid);
+    throw error;
+  } finally {
+    await graph.forgetSecret(layerId);
+  }
+}
