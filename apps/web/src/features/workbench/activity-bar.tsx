@@ -1,5 +1,5 @@
 "use client";
-import { Cable, Files, SquareTerminal } from "lucide-react";
+import { Cable, Files, History, SquareTerminal } from "lucide-react";
 import { Button } from "#ui/button.tsx";
 import { classNames } from "#ui/class-names.ts";
 import { Tooltip } from "#ui/tooltip.tsx";
@@ -17,6 +17,7 @@ export interface ActivityBarProps {
 const VIEWS = [
   { id: "explorer", label: "Explorer", Icon: Files },
   { id: "ports", label: "Ports", Icon: Cable },
+  { id: "timeline", label: "Timeline", Icon: History },
 ] as const;
 
 export function ActivityBar({ side, onSide, isPanelOpen, onPanel }: ActivityBarProps) {

@@ -9,6 +9,7 @@ import { Explorer } from "../files/explorer.tsx";
 import { PortsView } from "../preview/ports-view.tsx";
 import { PreviewPane } from "../preview/preview-pane.tsx";
 import { usePreviewUrl } from "../preview/use-preview-url.ts";
+import { TimelineView } from "../timeline/timeline-view.tsx";
 import type { WorkbenchState } from "./workbench-state.ts";
 
 const TerminalPanel = dynamic(
@@ -41,14 +42,14 @@ export function Panes({ workspace, previewHost, state, onCursor, onPalette }: Pa
       {side ? (
         <>
           <Panel id="side" defaultSize={260} minSize={160}>
-            {side === "explorer" ? (
-              <Explorer />
-            ) : (
+            {side === "explorer" ? <Explorer /> : null}
+            {side === "ports" ? (
               <PortsView
                 onPreview={(port) => state.set({ preview: { port, path: "/" } })}
                 onOpenInTab={(port) => openInTab(port)}
               />
-            )}
+            ) : null}
+            {side === "timeline" ? <TimelineView workspace={workspace} state={state} /> : null}
           </Panel>
           <Bar label="Resize side bar" isVertical />
         </>

@@ -5,6 +5,7 @@ import {
   FilePlus,
   Files,
   FolderPlus,
+  History,
   LayoutGrid,
   Network,
   Pause,
@@ -122,6 +123,13 @@ export function useCommands({ workspace, state, onDelete }: CommandsOptions): Co
       group: "View",
       icon: <Cable />,
       run: () => state.set({ side: "ports" }),
+    },
+    {
+      id: "view.timeline",
+      title: "Show timeline",
+      group: "View",
+      icon: <History />,
+      run: () => state.set({ side: "timeline" }),
     },
     ...listening.map(({ port }) => ({
       id: `preview.${port}`,
