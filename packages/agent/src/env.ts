@@ -13,6 +13,11 @@ const schema = z.object({
   ATOLL_NATIVE: absolutePath.default(GUEST_NATIVE_PATH),
   /** Where the user's disk is mounted. */
   ATOLL_DISK: absolutePath.default("/run/atoll/disk"),
+  /** The image's own read-only file system, whose tools run whatever a user did to theirs. */
+  ATOLL_BASE: absolutePath.default("/run/atoll/base"),
+  /** Where the `atoll` command leaves its leases. */
+  ATOLL_LEASES: absolutePath.default("/run/atoll/keep-awake"),
+  ATOLL_VIEW: absolutePath.default("/run/atoll/view"),
   ATOLL_USER_ID: z.coerce.number().int().nonnegative().default(1000),
   ATOLL_FOLDER: absolutePath.default("/workspace"),
   ATOLL_PROXY_PORT: z.coerce.number().int().min(1).max(65_535).default(3128),

@@ -5,6 +5,7 @@ import { setFlagsFromString } from "node:v8";
 import { systemClock } from "@atoll/base/clock";
 import { loadGuestNative } from "../native/guest-native.ts";
 import packageFacts from "../package.json" with { type: "json" };
+import { GuestLeases } from "./core/guest-leases.ts";
 import { EgressDialer } from "./egress/egress-dialer.ts";
 import { HttpProxy } from "./egress/http-proxy.ts";
 import { readEnv } from "./env.ts";
@@ -15,14 +16,18 @@ import { takeIdentity } from "./link/take-identity.ts";
 import { createLog } from "./log.ts";
 import { serveGuest } from "./serve-guest.ts";
 import { surviveFaults } from "./survive-faults.ts";
+import { baseTools } from "./system/base-tool.ts";
 import { NativeGuestSystem } from "./system/native-guest-system.ts";
 import { protectFromOutOfMemory } from "./system/oom-score.ts";
 import { readUserAccount } from "./system/user-account.ts";
 import { writeNames } from "./system/write-names.ts";
+import { GuestView } from "./view/mount-view.ts";
 
 // The optimizing compiler costs an emulated or small machine more than it saves here: measured under TCG without it,
 // half the CPU time per request and 9 MB less memory after load.
 setFlagsFromString("--no-opt");
+// What an interpreter's loop costs is multiplied by emulation; compiling each function plainly pays at the next keystroke.
+setFlagsFromString("--always-sparkplug");
 
 const clock = systemClock;
 const log = createLog((text) => void process.stderr.write(text));
@@ -35,6 +40,9 @@ protectFromOutOfMemory();
 // Programs inherit groups: of root's none.
 process.setgroups?.([]);
 
+const leases = new GuestLeases({ folder: env.ATOLL_LEASES, clock });
+leases.prepare({ uid: env.ATOLL_USER_ID, gid: env.ATOLL_USER_ID });
+const tool = baseTools(env.ATOLL_BASE);
 const dispatcher = serveGuest({
   system,
   clock,
@@ -43,6 +51,10 @@ const dispatcher = serveGuest({
   defaultFolder: env.ATOLL_FOLDER,
   reservedPorts: new Set([env.ATOLL_PROXY_PORT]),
   inotifyQueueLength: Number(readFileSync("/proc/sys/fs/inotify/max_queued_events", "latin1")),
+  leases,
+  tool,
+  view: new GuestView({ clock, log, tool, base: env.ATOLL_BASE, privateFolder: env.ATOLL_VIEW }),
+  scrub: { layer: `${env.ATOLL_DISK}/upper`, live: "/" },
 });
 
 const link = new AgentLink({

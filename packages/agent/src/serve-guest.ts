@@ -1,6 +1,14 @@
 import type { Clock } from "@atoll/base/clock";
 import { Dispatcher } from "@atoll/protocol/dispatcher";
-import { corePing, coreQuiesce, coreShutdown, coreStatus, coreThaw } from "@atoll/protocol/messages/core";
+import {
+  coreActivity,
+  corePing,
+  coreQuiesce,
+  coreScrub,
+  coreShutdown,
+  coreStatus,
+  coreThaw,
+} from "@atoll/protocol/messages/core";
 import {
   filesCreate,
   filesDelete,
@@ -19,6 +27,9 @@ import {
   terminalOpen,
   terminalWatch,
 } from "@atoll/protocol/messages/terminal";
+import { filesPack, filesUnpack, filesUsage, VIEW_ROOT, viewMount } from "@atoll/protocol/messages/views";
+import { readActivity } from "./core/activity.ts";
+import type { GuestLeases } from "./core/guest-leases.ts";
 import { quiesce } from "./core/quiesce.ts";
 import { shutDown } from "./core/shutdown.ts";
 import { readStatus } from "./core/status.ts";
@@ -27,18 +38,25 @@ import { deleteEntry } from "./files/delete-entry.ts";
 import { withFileFaults } from "./files/file-fault.ts";
 import { InotifyGauge } from "./files/inotify-gauge.ts";
 import { listFolder } from "./files/list-folder.ts";
+import { measureUsage } from "./files/measure-usage.ts";
+import { packFiles } from "./files/pack-files.ts";
 import { readFile } from "./files/read-file.ts";
 import { renameEntry } from "./files/rename-entry.ts";
 import { statPath } from "./files/stat-path.ts";
+import { unpackFiles } from "./files/unpack-files.ts";
 import { FolderWatcher } from "./files/watch-folders.ts";
 import { writeFile } from "./files/write-file.ts";
 import type { Log } from "./log.ts";
 import { connectPort } from "./ports/connect-port.ts";
 import { PortWatch } from "./ports/port-watch.ts";
 import { ProcessRunner } from "./processes/run-process.ts";
+import { scrubTree } from "./scrub/scrub-tree.ts";
+import type { FindTool } from "./system/base-tool.ts";
 import type { GuestSystem } from "./system/guest-system.ts";
 import type { UserAccount } from "./system/user-account.ts";
 import { TerminalRegistry } from "./terminal/terminal-registry.ts";
+import type { GuestView } from "./view/mount-view.ts";
+import { refuseView } from "./view/refuse-view.ts";
 
 export interface ServeGuestOptions {
   system: GuestSystem;
@@ -49,17 +67,29 @@ export interface ServeGuestOptions {
   reservedPorts: ReadonlySet<number>;
   /** `fs.inotify.max_queued_events`. */
   inotifyQueueLength: number;
+  leases: GuestLeases;
+  tool: FindTool;
+  view: GuestView;
+  /** The folder in which users' changes to the image lie, and the root they show at. */
+  scrub: { layer: string; live: string };
 }
+
+/** Where people start in a view: what they came for. */
+const VIEW_FOLDER = `${VIEW_ROOT}/workspace`;
 
 /** Every message the guest answers, and what stands behind it. Callers were told apart by the host already. */
 export function serveGuest(options: ServeGuestOptions): Dispatcher {
-  const { clock, log, reservedPorts } = options;
+  const { log, reservedPorts } = options;
   const dispatcher = new Dispatcher((error, name) =>
     log(`${name}: ${error.message}: ${String(error.cause)}`),
   );
-  serveCore(dispatcher, options);
-
-  const terminals = new TerminalRegistry(options);
+  const places = {
+    ...options,
+    get defaultFolder() {
+      return options.view.isMounted ? VIEW_FOLDER : options.defaultFolder;
+    },
+  };
+  const terminals = new TerminalRegistry(places);
   dispatcher.onRequest(terminalOpen, (params) => terminals.open(params));
   dispatcher.onRequest(terminalClose, ({ terminalId }) => {
     terminals.close(terminalId);
@@ -68,14 +98,37 @@ export function serveGuest(options: ServeGuestOptions): Dispatcher {
   dispatcher.onChannel(terminalAttach, (params, stream) => terminals.attach(params, stream));
   dispatcher.onChannel(terminalWatch, (_params, stream) => terminals.watch(stream));
 
+  serveCore(dispatcher, options, terminals);
+  serveFiles(dispatcher, options);
+  const processes = new ProcessRunner(places);
+  dispatcher.onChannel(processRun, (params, stream) => processes.run(params, stream));
+
+  const ports = new PortWatch({ clock: options.clock, log, reservedPorts });
+  dispatcher.onChannel(portsWatch, (_params, stream) => ports.watch(stream));
+  dispatcher.onChannel(portsConnect, ({ port }, stream) =>
+    connectPort({ port, reservedPorts, stream, clock: options.clock }),
+  );
+  return dispatcher;
+}
+
+function serveFiles(dispatcher: Dispatcher, options: ServeGuestOptions): void {
+  const { clock, tool, view } = options;
+  /** A change, unless it is to what a view shows. */
+  const change = <T>(paths: readonly string[], run: () => Promise<T>) =>
+    withFileFaults(async () => {
+      if (view.isMounted) refuseView(...paths);
+      return await run();
+    });
   dispatcher.onRequest(filesList, ({ path }) => withFileFaults(() => listFolder(path)));
   dispatcher.onRequest(filesStat, ({ path }) => withFileFaults(() => statPath(path)));
   dispatcher.onChannel(filesRead, (params, stream) => withFileFaults(() => readFile(params, stream)));
-  dispatcher.onChannel(filesWrite, (params, stream) => withFileFaults(() => writeFile(params, stream)));
-  dispatcher.onRequest(filesCreate, (params) => withFileFaults(() => createEntry(params)));
-  dispatcher.onRequest(filesRename, (params) => withFileFaults(() => renameEntry(params)));
+  dispatcher.onChannel(filesWrite, (params, stream) =>
+    change([params.path], () => writeFile(params, stream)),
+  );
+  dispatcher.onRequest(filesCreate, (params) => change([params.path], () => createEntry(params)));
+  dispatcher.onRequest(filesRename, (params) => change([params.from, params.to], () => renameEntry(params)));
   dispatcher.onRequest(filesDelete, ({ path, recursive }) =>
-    withFileFaults(async () => {
+    change([path], async () => {
       await deleteEntry(path, { recursive });
       return {};
     }),
@@ -84,22 +137,24 @@ export function serveGuest(options: ServeGuestOptions): Dispatcher {
   dispatcher.onChannel(filesWatch, (params, stream) =>
     new FolderWatcher({ clock, gauge, stream }).serve(params),
   );
-
-  const processes = new ProcessRunner(options);
-  dispatcher.onChannel(processRun, (params, stream) => processes.run(params, stream));
-
-  const ports = new PortWatch({ clock, log, reservedPorts });
-  dispatcher.onChannel(portsWatch, (_params, stream) => ports.watch(stream));
-  dispatcher.onChannel(portsConnect, ({ port }, stream) =>
-    connectPort({ port, reservedPorts, stream, clock }),
+  dispatcher.onChannel(filesPack, (params, stream) => withFileFaults(() => packFiles(params, stream, tool)));
+  dispatcher.onChannel(filesUnpack, (params, stream) =>
+    change([params.root], () => unpackFiles(params, stream, tool)),
   );
-  return dispatcher;
+  dispatcher.onRequest(filesUsage, (params) => withFileFaults(() => measureUsage(params, { clock, tool })));
+  dispatcher.onRequest(viewMount, () => view.mount());
 }
 
-function serveCore(dispatcher: Dispatcher, { system, clock, log }: ServeGuestOptions): void {
+function serveCore(
+  dispatcher: Dispatcher,
+  { system, clock, log, leases, scrub }: ServeGuestOptions,
+  terminals: TerminalRegistry,
+): void {
   const startedAtMs = clock.monotonic();
   dispatcher.onRequest(corePing, () => ({ uptimeMs: clock.monotonic() - startedAtMs }));
   dispatcher.onRequest(coreStatus, () => readStatus(system.diskPath));
+  dispatcher.onRequest(coreActivity, () => readActivity({ terminals: terminals.list, leases }));
+  dispatcher.onRequest(coreScrub, () => withFileFaults(() => scrubTree(scrub)));
   dispatcher.onRequest(coreQuiesce, () => quiesce(system));
   dispatcher.onRequest(coreThaw, () => {
     system.thawDisk();

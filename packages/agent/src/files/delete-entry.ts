@@ -19,14 +19,22 @@ export async function deleteEntry(path: string, options: { recursive: boolean })
   if (!facts.isDirectory()) return await unlink(place.path);
   if (options.recursive) {
     await using top = await place.folder.open(place.name);
-    const { dev } = await top.handle.stat();
-    const descent: Descent = { top, depth: 0, dev, moved: { count: 0 } };
-    for (let round = 0, movedBefore = -1; movedBefore < descent.moved.count && round < ROUNDS_MAX; round++) {
-      movedBefore = descent.moved.count;
-      await empty(top, descent);
-    }
+    await emptyFolder(top);
   }
   await rmdir(place.path);
+}
+
+/** Removes all that is in a folder, under the same rules. Answers how many entries of its own it had. */
+export async function emptyFolder(top: GuestFolder): Promise<number> {
+  const { dev } = await top.handle.stat();
+  const descent: Descent = { top, depth: 0, dev, moved: { count: 0 } };
+  let entryCount = 0;
+  for (let round = 0, movedBefore = -1; movedBefore < descent.moved.count && round < ROUNDS_MAX; round++) {
+    movedBefore = descent.moved.count;
+    const count = await empty(top, descent);
+    if (round === 0) entryCount = count;
+  }
+  return entryCount;
 }
 
 interface Descent {
@@ -38,9 +46,11 @@ interface Descent {
 }
 
 /** A folder that others keep filling ends in ENOTEMPTY at its removal, not in a loop. */
-async function empty(folder: GuestFolder, descent: Descent): Promise<void> {
+async function empty(folder: GuestFolder, descent: Descent): Promise<number> {
+  let entryCount = 0;
   // Names as bytes: what is not UTF-8 must go as well.
   for await (const { name } of await opendir(folder.path, { encoding: "buffer" as BufferEncoding })) {
+    entryCount += 1;
     const path = Buffer.concat([Buffer.from(`${folder.path}/`), name as unknown as Buffer]);
     if (await unlinkIfNoFolder(path)) continue;
     if (descent.depth >= DEPTH_MAX) {
@@ -54,6 +64,7 @@ async function empty(folder: GuestFolder, descent: Descent): Promise<void> {
     await empty(below, { ...descent, depth: descent.depth + 1 });
     await removeFolder(path);
   }
+  return entryCount;
 }
 
 /** False: it is a folder. Gone already is as good as deleted. */

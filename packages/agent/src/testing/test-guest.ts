@@ -4,9 +4,12 @@ import { join } from "node:path";
 import { systemClock } from "@atoll/base/clock";
 import type { Mux } from "@atoll/protocol/mux";
 import { muxPair } from "@atoll/protocol/mux-pair";
+import { GuestLeases } from "../core/guest-leases.ts";
 import { serveGuest } from "../serve-guest.ts";
+import { baseTools } from "../system/base-tool.ts";
 import { MemoryGuestSystem } from "../system/memory-guest-system.ts";
 import type { UserAccount } from "../system/user-account.ts";
+import { GuestView } from "../view/mount-view.ts";
 
 export interface TestGuest extends AsyncDisposable {
   client: Mux;
@@ -35,6 +38,7 @@ export async function testGuest(): Promise<TestGuest> {
     shell: "/bin/bash",
     env: { PATH: process.env.PATH ?? "/usr/bin:/bin", HOME: folder, LANG: "C.UTF-8", PS1: "$ " },
   };
+  const tool = baseTools(join(folder, "no-base"));
   const dispatcher = serveGuest({
     system,
     clock: systemClock,
@@ -43,6 +47,16 @@ export async function testGuest(): Promise<TestGuest> {
     defaultFolder: folder,
     reservedPorts: new Set([RESERVED_PORT]),
     inotifyQueueLength: 16_384,
+    leases: new GuestLeases({ folder: join(folder, ".leases"), clock: systemClock }),
+    tool,
+    view: new GuestView({
+      clock: systemClock,
+      log: () => {},
+      tool,
+      base: join(folder, "no-base"),
+      privateFolder: join(folder, "no-view"),
+    }),
+    scrub: { layer: folder, live: folder },
   });
   const connect = () => muxPair({ onServerOpen: (open) => dispatcher.dispatch(open, "host") });
   const { client, cut } = connect();

@@ -54,5 +54,7 @@ export const filesUsage = request("files.usage", {
       .max(200),
     diskTotalBytes: z.number().nonnegative(),
     diskFreeBytes: z.number().nonnegative(),
+    /** There was more than could be looked through in the time. */
+    isPartial: z.boolean().optional(),
   }),
 });
