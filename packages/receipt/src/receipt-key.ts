@@ -4,13 +4,16 @@ import { fromBase64, toBase64 } from "./base64.ts";
 
 const PEM = /^-----BEGIN (PRIVATE|PUBLIC) KEY-----([A-Za-z0-9+/=\s]+)-----END \1 KEY-----\s*$/;
 
+/** `CryptoKey`: a global type in browsers, not in Node. */
+export type WebCryptoKey = Awaited<ReturnType<typeof crypto.subtle.importKey>>;
+
 export interface SigningKey {
-  privateKey: CryptoKey;
+  privateKey: WebCryptoKey;
   publicKey: PublicKey;
 }
 
 export interface PublicKey {
-  key: CryptoKey;
+  key: WebCryptoKey;
   /** Raw, base64. */
   base64: string;
   /** SHA-256 of the raw key, hex: what people compare. */
@@ -53,7 +56,7 @@ export async function importRawPublicKey(base64: string): Promise<PublicKey> {
   }
 }
 
-async function describe(key: CryptoKey, raw: Uint8Array<ArrayBuffer>): Promise<PublicKey> {
+async function describe(key: WebCryptoKey, raw: Uint8Array<ArrayBuffer>): Promise<PublicKey> {
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", raw));
   const keyId = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   return { key, base64: toBase64(raw), keyId };

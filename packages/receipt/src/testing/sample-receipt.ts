@@ -1,6 +1,6 @@
 import { toBase64 } from "../base64.ts";
 import { type ErasureReceipt, RECEIPT_LIMITS } from "../erasure-receipt.ts";
-import { importSigningKey, type SigningKey } from "../receipt-key.ts";
+import { importSigningKey, type SigningKey, type WebCryptoKey } from "../receipt-key.ts";
 
 export interface KeyPems {
   privatePem: string;
@@ -8,8 +8,11 @@ export interface KeyPems {
 }
 
 export async function makeKeyPems(): Promise<KeyPems> {
-  const pair = (await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"])) as CryptoKeyPair;
-  const pem = async (format: "pkcs8" | "spki", key: CryptoKey, name: string) => {
+  const pair = (await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"])) as {
+    privateKey: WebCryptoKey;
+    publicKey: WebCryptoKey;
+  };
+  const pem = async (format: "pkcs8" | "spki", key: WebCryptoKey, name: string) => {
     const der = toBase64(new Uint8Array(await crypto.subtle.exportKey(format, key)));
     return `-----BEGIN ${name} KEY-----\n${der}\n-----END ${name} KEY-----\n`;
   };
