@@ -279,6 +279,13 @@ export const ERRORS = {
     why: "A snapshot needs free space before it starts.",
     now: "Free space on the host; the workspace stays running.",
   },
+  "host.disk_failed": {
+    http: 500,
+    retry: "later",
+    what: "The host's disk did not take the data.",
+    why: "Writing to it failed; nothing of the write counts.",
+    now: "The workspace is as it was; the operator has to look at the disk.",
+  },
   "host.unreachable": {
     http: 503,
     retry: "later",

@@ -1,25 +1,35 @@
-/** Puts machines over workspaces' disks: new ones for the pool, existing ones with their key and template. */
+/** Puts machines over workspaces' disks: new ones for the pool, existing ones with their keys and template. */
 import { randomBytes, randomUUID } from "node:crypto";
-import { deriveKey } from "@atoll/keys/derive-key";
-import { KEY_BYTES } from "@atoll/keys/key-store";
+import { join } from "node:path";
+import { KEY_BYTES, type KeyStore } from "@atoll/keys/key-store";
 import { AtollError } from "@atoll/protocol/atoll-error";
-import { createDisk } from "../disks/create-disk.ts";
+import type { MachineSize } from "@atoll/protocol/plans";
 import { DiskDirectory } from "../disks/disk-directory.ts";
-import type { EncryptedDisk, Hypervisor, Machine, MachineStart } from "../hypervisor/hypervisor.ts";
+import { EmptyLayers } from "../disks/empty-layers.ts";
+import { unwrapLayers, wrapLayers } from "../disks/layer-keys.ts";
+import type {
+  DiskLayer,
+  EncryptedDisk,
+  Hypervisor,
+  Machine,
+  MachineStart,
+} from "../hypervisor/hypervisor.ts";
 import type { PoolItem, PoolKind } from "../pool/machine-pool.ts";
 import type { Template, TemplateStore } from "../templates/template-store.ts";
 import type { ImageSource } from "./image-source.ts";
-import type { MachineRequest, WorkspaceDisk } from "./machine-source.ts";
+import type { WorkspaceDisk } from "./machine-source.ts";
+import { OpenDisk } from "./open-disk.ts";
 
 export interface DiskLauncherOptions {
-  /** `workspaces/` of the data directory. */
-  directory: string;
+  dataDirectory: string;
   hypervisor: Hypervisor;
+  keys: KeyStore;
   images: ImageSource;
   templates: TemplateStore;
   qemuImgCommand: readonly string[];
   scratchDirectory: string;
   rehearseGuest: RehearseGuest;
+  checkLease: () => Promise<void>;
   /** Ends what is made ahead. */
   signal: AbortSignal;
 }
@@ -33,44 +43,86 @@ export type RehearseGuest = (
   options: { expectedToken: string; signal: AbortSignal },
 ) => Promise<{ linkToken: string }>;
 
+/** What a machine is started with beside its disk. */
+export interface LaunchOptions {
+  diskId: string;
+  imageKey: string;
+  size: MachineSize;
+  start: MachineStart;
+  view?: EncryptedDisk;
+  signal?: AbortSignal | undefined;
+}
+
 export class DiskLauncher {
   readonly #options: DiskLauncherOptions;
+  readonly #emptyLayers: EmptyLayers;
 
   constructor(options: DiskLauncherOptions) {
     this.#options = options;
+    const { dataDirectory, qemuImgCommand, scratchDirectory, signal } = options;
+    const directory = join(dataDirectory, "empty-disks");
+    this.#emptyLayers = new EmptyLayers({ directory, qemuImgCommand, scratchDirectory, signal });
+  }
+
+  get workspacesPath(): string {
+    return join(this.#options.dataDirectory, "workspaces");
   }
 
   directory(diskId: string): DiskDirectory {
-    return new DiskDirectory(this.#options.directory, diskId);
+    return new DiskDirectory(this.workspacesPath, diskId, this.#options.checkLease);
   }
 
   /** @throws AtollError template.unavailable: without its backing file the disk cannot be read */
-  async templateOf(disk: WorkspaceDisk): Promise<Template> {
+  async templateOf(disk: Pick<WorkspaceDisk, "templateId">): Promise<Template> {
     const template = await this.#options.templates.find(disk.templateId);
     if (template === undefined) throw new AtollError("template.unavailable", "the disk's template is gone");
     return template;
   }
 
-  async launch(
-    workspaceKey: Uint8Array,
-    request: MachineRequest,
+  /** @throws AtollError template.unavailable, key.not_found, vm.start_failed, workspace.busy of an archived one */
+  async open(
+    owner: { ownerId: string; workspaceId: string },
     disk: WorkspaceDisk,
-    template: Template,
-    start: MachineStart,
-  ): Promise<Machine> {
-    const encrypted = this.#encryptedDisk(disk.diskId, workspaceKey, template);
+    { isArchivedFine = false }: { isArchivedFine?: boolean } = {},
+  ): Promise<OpenDisk> {
+    const directory = this.directory(disk.diskId);
+    const template = await this.templateOf(disk);
+    const { ownerId, workspaceId } = owner;
+    const workspaceKey = await this.#options.keys.unwrapWorkspaceKey({ ownerId, workspaceId });
     try {
-      return await this.#options.hypervisor.launch({
-        machineId: newMachineId(disk.diskId),
-        image: await this.#options.images.byKey(disk.imageKey),
-        size: request.size,
-        disk: encrypted,
-        start,
-        ...(request.signal === undefined ? {} : { signal: request.signal }),
-      });
-    } finally {
-      encrypted.key.fill(0);
+      await directory.migrate(workspaceKey);
+      const record = await directory.read();
+      if (record.isArchived && !isArchivedFine) throw new AtollError("workspace.busy", "it is archived");
+      const layers = unwrapLayers(workspaceKey, disk.diskId, record.layers);
+      return new OpenDisk({ directory, template, workspaceKey, record, layers });
+    } catch (error) {
+      workspaceKey.fill(0);
+      throw error;
     }
+  }
+
+  /** An empty layer with a key of its own. Its name is durable with the directory's next `syncLayers`. */
+  async newLayer(directory: DiskDirectory, sizeMb: number, into?: string): Promise<DiskLayer> {
+    const layer = { layerId: randomUUID(), key: new Uint8Array(randomBytes(KEY_BYTES)) };
+    const path =
+      into === undefined ? directory.layerPath(layer.layerId) : join(into, `${layer.layerId}.qcow2`);
+    try {
+      await this.#emptyLayers.make(path, sizeMb, layer.key);
+      return layer;
+    } catch (error) {
+      layer.key.fill(0);
+      throw error;
+    }
+  }
+
+  async launch(disk: EncryptedDisk, options: LaunchOptions): Promise<Machine> {
+    const { diskId, imageKey, size, start, view, signal } = options;
+    return this.#options.hypervisor.launch({
+      ...{ machineId: newMachineId(diskId), size, disk, start },
+      image: await this.#options.images.byKey(imageKey),
+      ...(view === undefined ? {} : { view }),
+      ...(signal === undefined ? {} : { signal }),
+    });
   }
 
   /**
@@ -78,31 +130,27 @@ export class DiskLauncher {
    * @param isAhead nobody waits: the machine is rehearsed before it is stopped again
    */
   async make({ template, image }: PoolKind, { isAhead }: { isAhead: boolean }): Promise<PoolItem> {
-    const { hypervisor, qemuImgCommand, scratchDirectory, signal } = this.#options;
+    const { hypervisor, signal } = this.#options;
     const directory = this.directory(randomUUID());
     const { diskId } = directory;
     const { templateId, size } = template;
     const key = new Uint8Array(randomBytes(KEY_BYTES));
-    const disk = this.#encryptedDisk(diskId, key, template);
+    let top: DiskLayer | undefined;
     try {
       await directory.create();
-      await createDisk({
-        qemuImgCommand,
-        path: disk.path,
-        sizeMb: size.diskMb,
-        key: disk.key,
-        scratchDirectory,
-        signal,
+      top = await this.newLayer(directory, size.diskMb);
+      await directory.syncLayers();
+      await directory.write({
+        ...{ epoch: 1, imageKey: image.key, templateId, layers: wrapLayers(key, diskId, [top]) },
+        ...{ isTopEmpty: false, parentId: null, sameAs: null, isArchived: false },
       });
-      await directory.write({ epoch: 1, imageKey: image.key, templateId });
-      const machineId = newMachineId(diskId);
       const machine = await hypervisor.launch({
-        machineId,
-        image,
-        size,
-        disk,
+        ...{ machineId: newMachineId(diskId), image, size, signal },
+        disk: {
+          ...{ kind: "encrypted", directory: directory.layersPath, layers: [top] },
+          backingPath: template.diskPath,
+        },
         start: { kind: "template", template },
-        signal,
       });
       try {
         await machine.load(signal);
@@ -117,7 +165,7 @@ export class DiskLauncher {
       await directory.remove();
       throw error;
     } finally {
-      disk.key.fill(0);
+      top?.key.fill(0);
     }
   }
 
@@ -132,15 +180,6 @@ export class DiskLauncher {
     const { linkToken } = await rehearseGuest(machine, { expectedToken: template.linkToken, signal });
     await machine.stop();
     return linkToken;
-  }
-
-  #encryptedDisk(diskId: string, workspaceKey: Uint8Array, template: Template): EncryptedDisk {
-    return {
-      kind: "encrypted",
-      path: this.directory(diskId).diskPath,
-      key: deriveKey(workspaceKey, "disk"),
-      backingPath: template.diskPath,
-    };
   }
 }
 

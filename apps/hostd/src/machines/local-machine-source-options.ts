@@ -19,6 +19,12 @@ export interface LocalMachineSourceOptions {
   /** Baked at start, and `poolSize` machines of it kept ready. */
   warm: { image: string; size: MachineSize };
   poolSize: number;
+  /** What copies of guests' memory may take of this process at the same time; 4 GiB. */
+  capturedMemoryMaxBytes?: number;
+  /** Awaited before a disk's record is written. @throws AtollError host.lease_lost when that is not ours to do any more */
+  checkLease?: () => Promise<void>;
+  /** Of the file system under `dataDirectory`; a parameter so that tests need no full disk. */
+  freeBytes?: () => Promise<number>;
   /** Faults of background work: baking ahead, refilling, cleaning up. */
   onFault: (error: unknown) => void;
   clock?: Clock;

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
-import { copyFile, mkdir, readdir, readFile, readlink, stat } from "node:fs/promises";
+import { cp, readdir, readFile, readlink, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { deriveKey } from "@atoll/keys/derive-key";
@@ -77,7 +77,8 @@ test("a workspace lives through pause, resume and boot without leaving anything 
   expect(await guest.quiesce()).toBe(true);
   guest.close();
   const { pid } = created.machine.record;
-  const snapshot = await source.pause(request, created.disk, created.machine);
+  await created.machine.stop();
+  const snapshot = await source.seal(request, created.disk, created.machine);
   await expect(stat(`/proc/${pid}`)).rejects.toMatchObject({ code: "ENOENT" });
   expect(await source.findSnapshot(request.workspaceId, created.disk)).toEqual(snapshot);
   expect(await filesWith(marker)).toEqual([]);
@@ -106,14 +107,12 @@ test("a workspace lives through pause, resume and boot without leaving anything 
 
   const stolen = join(host.dataDirectory, "stolen");
   const workspace = join(host.dataDirectory, "workspaces", booted.disk.diskId);
-  await mkdir(stolen, { mode: 0o700 });
-  for (const name of ["disk.qcow2", "disk.json"]) await copyFile(join(workspace, name), join(stolen, name));
+  await cp(workspace, stolen, { recursive: true });
   const times = await source.destroy(request.workspaceId, request.ownerId, booted.disk);
   expect(await source.destroy(request.workspaceId, request.ownerId, booted.disk)).toEqual(times);
   await expect(stat(workspace)).rejects.toMatchObject({ code: "ENOENT" });
   // Even with the files back, nothing on this machine opens them.
-  await mkdir(workspace, { mode: 0o700 });
-  for (const name of ["disk.qcow2", "disk.json"]) await copyFile(join(stolen, name), join(workspace, name));
+  await cp(stolen, workspace, { recursive: true });
   await expect(source.boot(request, booted.disk)).rejects.toMatchObject({ code: "key.not_found" });
   expect(await filesWith(marker)).toEqual([]);
 });

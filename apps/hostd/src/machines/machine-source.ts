@@ -126,11 +126,20 @@ export interface MachineSource {
     point: Point,
     facts: CheckpointFacts,
   ): Promise<CheckpointInfo>;
-  /** @throws AtollError checkpoint.not_found, checkpoint.damaged, key.not_found */
-  openCheckpoint(owner: CheckpointOwner, checkpointId: string): Promise<Point>;
+  /**
+   * @param options `withMemory: false` leaves the memory out
+   * @throws AtollError checkpoint.not_found, checkpoint.damaged, key.not_found
+   */
+  openCheckpoint(
+    owner: CheckpointOwner,
+    checkpointId: string,
+    options?: { withMemory?: boolean },
+  ): Promise<Point>;
   /**
    * A new workspace that begins at `point`: its own key and identity, its own top layer, the layers below shared as
-   * files. With memory the guest goes on where the point was and expects the origin's link token.
+   * files. With memory the guest goes on where the point was and expects the origin's link token. Image, template and the
+   * disk's size are the origin's; other CPUs or RAM than the origin's boot.
+   * @throws AtollError request.invalid for a smaller disk than the origin's
    */
   createFrom(request: MachineRequest, point: Point): Promise<CreatedMachine>;
   listCheckpoints(owner: CheckpointOwner): Promise<CheckpointList>;

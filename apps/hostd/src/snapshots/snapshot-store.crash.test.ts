@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { everyCrash } from "@atoll/durable/testing/every-crash";
 import type { Operation } from "@atoll/durable/testing/recording-file-ops";
 import { expect, test } from "vitest";
-import { findManifest, readSnapshot, removeSnapshots, writeSnapshot } from "./snapshot-store.ts";
+import { findManifests, openSnapshot, removeSnapshots, writeSnapshot } from "./snapshot-store.ts";
 
 async function place() {
   const path = await mkdtemp(join(tmpdir(), "atoll-snapshots-"));
@@ -27,10 +27,11 @@ async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
 
 /** Undefined: a cold boot. A snapshot that was found and then does not open is a failure here. */
 async function stateOf(directory: string, key: Uint8Array, epoch: number): Promise<string | undefined> {
-  const manifest = await findManifest(directory, epoch);
+  const [manifest] = await findManifests(directory, epoch);
   if (manifest === undefined) return undefined;
   const parts: Uint8Array[] = [];
-  for await (const part of readSnapshot(directory, key, manifest)) parts.push(part);
+  await using file = await openSnapshot(directory, key, manifest);
+  for await (const part of file.read()) parts.push(part);
   return Buffer.concat(parts).toString("hex");
 }
 

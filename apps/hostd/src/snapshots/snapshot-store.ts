@@ -2,20 +2,17 @@
  * Sealed machine states of one workspace's disk: `<directory>/<id>.sealed` and, committed last, `<id>.json`. A snapshot
  * is good for exactly one load: its manifest names the disk's epoch, and the caller raises that before the vCPUs run.
  */
-import { createHash, randomBytes, randomUUID } from "node:crypto";
-import { open, readdir, readFile, stat, statfs } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { createFile } from "@atoll/durable/create-file";
 import { fileOps } from "@atoll/durable/file-ops";
 import { makeDirectory } from "@atoll/durable/make-directory";
 import { replaceFile } from "@atoll/durable/replace-file";
 import { syncDirectory } from "@atoll/durable/sync-directory";
-import { deriveKey } from "@atoll/keys/derive-key";
-import { unwrapKey, wrapKey, wrappedKey } from "@atoll/keys/wrap-key";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { uuid } from "@atoll/protocol/ids";
 import { z } from "zod";
-import { type SealContext, seal, unseal } from "./seal.ts";
+import { diskError, SealedFile, sealedFacts, writeSealedFile } from "./sealed-file.ts";
 
 const snapshotManifest = z.strictObject({
   format: z.literal(1),
@@ -28,11 +25,7 @@ const snapshotManifest = z.strictObject({
   /** Null for a machine that was booted, not restored. */
   templateId: z.string().nullable(),
   memoryMb: z.number().int().positive(),
-  sealedBytes: z.number().int().nonnegative(),
-  sealedSha256: z.string().length(64),
-  plainBytes: z.number().int().nonnegative(),
-  /** The key of this one stream, under the workspace's. */
-  key: wrappedKey,
+  ...sealedFacts,
   createdAtMs: z.number(),
 });
 export type SnapshotManifest = z.infer<typeof snapshotManifest>;
@@ -46,24 +39,6 @@ export interface SnapshotOrigin {
   memoryMb: number;
 }
 
-/** Left free beside a snapshot: the journal, the disks of running machines and the key store need room to go on. */
-const RESERVE_BYTES = 256 * 1024 * 1024;
-const READ_BYTES = 1024 * 1024;
-
-/**
- * Refuses when not even an incompressible image of all RAM would fit; asked before anything is stopped.
- * @throws AtollError host.disk_full
- */
-export async function requireSpace(directory: string, memoryMb: number): Promise<void> {
-  const { bavail, bsize } = await statfs(directory);
-  const neededBytes = memoryMb * 1024 * 1024 + RESERVE_BYTES;
-  if (bavail * bsize < neededBytes) {
-    throw new AtollError("host.disk_full", undefined, {
-      details: { neededBytes, freeBytes: bavail * bsize },
-    });
-  }
-}
-
 /** Seals `state`, commits the manifest, then removes older snapshots. Nothing of it stays when it fails. */
 export async function writeSnapshot(
   directory: string,
@@ -75,53 +50,20 @@ export async function writeSnapshot(
   const snapshotId = randomUUID();
   await makeDirectory(directory);
   const path = join(directory, `${snapshotId}.sealed`);
-  const key = randomBytes(32);
-  const hash = createHash("sha256");
-  let plainBytes = 0;
-  let sealedBytes = 0;
-  const counted = async function* () {
-    for await (const piece of state) {
-      plainBytes += piece.length;
-      yield piece;
-    }
-  };
+  const sealed = await writeSealedFile(path, workspaceKey, { ...origin, snapshotId }, state);
+  const manifest: SnapshotManifest = { format: 1, snapshotId, ...origin, ...sealed, createdAtMs: nowMs };
   try {
-    {
-      await using file = await createFile(path);
-      for await (const piece of seal(counted(), key, { ...origin, snapshotId })) {
-        await file.write(piece);
-        hash.update(piece);
-        sealedBytes += piece.length;
-      }
-      await file.sync();
-    }
-    // Its name as well, before a manifest can say that it is there.
-    await syncDirectory(directory);
-    const manifest: SnapshotManifest = {
-      format: 1,
-      snapshotId,
-      ...origin,
-      sealedBytes,
-      sealedSha256: hash.digest("hex"),
-      plainBytes,
-      key: wrapUnder(workspaceKey, key, { ...origin, snapshotId }),
-      createdAtMs: nowMs,
-    };
-    await replaceFile(
-      join(directory, `${snapshotId}.json`),
-      JSON.stringify(snapshotManifest.parse(manifest)),
-    );
-    await removeSnapshots(directory, snapshotId);
-    return manifest;
+    const text = JSON.stringify(snapshotManifest.parse(manifest));
+    await replaceFile(join(directory, `${snapshotId}.json`), text);
   } catch (error) {
+    // The manifest as well: it is there when only the sync of its name failed.
+    await fileOps().remove(join(directory, `${snapshotId}.json`));
     await fileOps().remove(path);
-    if ((error as NodeJS.ErrnoException).code === "ENOSPC") {
-      throw new AtollError("host.disk_full", undefined, { cause: error });
-    }
-    throw error;
-  } finally {
-    key.fill(0);
+    throw diskError(error);
   }
+  // It is committed, whatever becomes of the ones before it.
+  await removeSnapshots(directory, snapshotId).catch(() => {});
+  return manifest;
 }
 
 /** @throws AtollError snapshot.invalid when it is absent, damaged or of another workspace */
@@ -154,42 +96,30 @@ export function requireFit(manifest: SnapshotManifest, expected: SnapshotOrigin)
   if (!isLoadable) throw new AtollError("snapshot.incompatible");
 }
 
-/** The newest manifest that can be read and fits `epoch`. */
-export async function findManifest(directory: string, epoch: number): Promise<SnapshotManifest | undefined> {
+/**
+ * Those that can be read, fit `epoch` and have their sealed file at its length, newest first. More than one is there when
+ * hostd ended between the commit of one and the removal of the one before it, both of the same standing machine.
+ */
+export async function findManifests(directory: string, epoch: number): Promise<SnapshotManifest[]> {
   const found: SnapshotManifest[] = [];
   for (const name of await readdir(directory).catch(() => [])) {
     if (!name.endsWith(".json")) continue;
     const manifest = await readManifest(directory, name.slice(0, -".json".length)).catch(() => undefined);
-    if (manifest?.epoch === epoch) found.push(manifest);
+    if (manifest?.epoch !== epoch) continue;
+    const file = await stat(join(directory, `${manifest.snapshotId}.sealed`)).catch(() => undefined);
+    if (file?.size === manifest.sealedBytes) found.push(manifest);
   }
-  return found.sort((one, other) => other.createdAtMs - one.createdAtMs)[0];
+  return found.sort((one, other) => other.createdAtMs - one.createdAtMs);
 }
 
-/**
- * The state that was sealed. It reads as it is consumed, so a fault may come after the first bytes.
- * @throws AtollError snapshot.invalid, key.not_found
- */
-export async function* readSnapshot(
+/** @throws AtollError snapshot.invalid */
+export function openSnapshot(
   directory: string,
   workspaceKey: Uint8Array,
   manifest: SnapshotManifest,
-): AsyncGenerator<Uint8Array> {
+): Promise<SealedFile> {
   const path = join(directory, `${manifest.snapshotId}.sealed`);
-  const { size } = await stat(path).catch((cause: unknown) => {
-    throw new AtollError("snapshot.invalid", "the sealed file is gone", { cause });
-  });
-  if (size !== manifest.sealedBytes) throw new AtollError("snapshot.invalid", `${size} bytes are there`);
-  const key = unwrapUnder(workspaceKey, manifest);
-  try {
-    await using file = await open(path, "r");
-    yield* unseal(
-      pieces(file.createReadStream({ highWaterMark: READ_BYTES, autoClose: false })),
-      key,
-      manifest,
-    );
-  } finally {
-    key.fill(0);
-  }
+  return SealedFile.open(path, workspaceKey, manifest, manifest);
 }
 
 /** All of them, or all but one. Manifests first, so that none names a missing file for long. */
@@ -199,32 +129,4 @@ export async function removeSnapshots(directory: string, exceptId?: string): Pro
   );
   for (const name of names.sort()) await fileOps().remove(join(directory, name));
   if (names.length > 0) await syncDirectory(directory);
-}
-
-async function* pieces(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  yield* stream;
-}
-
-function contextOf({ workspaceId, snapshotId, epoch }: SealContext): string {
-  return `atoll snapshot key 1 ${workspaceId} ${snapshotId} ${epoch}`;
-}
-
-function wrapUnder(workspaceKey: Uint8Array, key: Uint8Array, context: SealContext): string {
-  const wrapping = deriveKey(workspaceKey, "snapshot-wrap");
-  try {
-    return wrapKey(wrapping, key, contextOf(context));
-  } finally {
-    wrapping.fill(0);
-  }
-}
-
-function unwrapUnder(workspaceKey: Uint8Array, manifest: SnapshotManifest): Uint8Array {
-  const wrapping = deriveKey(workspaceKey, "snapshot-wrap");
-  try {
-    return unwrapKey(wrapping, manifest.key, contextOf(manifest));
-  } catch (cause) {
-    throw new AtollError("snapshot.invalid", "the snapshot's key does not open", { cause });
-  } finally {
-    wrapping.fill(0);
-  }
 }

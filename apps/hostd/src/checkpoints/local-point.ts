@@ -1,0 +1,69 @@
+import type { DiskDirectory } from "../disks/disk-directory.ts";
+import { wipeLayers } from "../disks/layer-keys.ts";
+import type { DiskLayer } from "../hypervisor/hypervisor.ts";
+import type { Point } from "../machines/machine-source.ts";
+
+/** Where a memory can be loaded, and what its guest expects then. */
+export interface MemoryFacts {
+  /** Of the hypervisor that saved it. */
+  fingerprint: string;
+  /** Whose RAM it differs from; null for a machine that was booted. */
+  templateId: string | null;
+  cpus: number;
+  memoryMb: number;
+  linkToken: string;
+}
+
+export interface PointMemory extends AsyncDisposable {
+  /** From the beginning; any number of readers at once. */
+  read(): AsyncIterable<Uint8Array>;
+  readonly sizeBytes: number;
+  readonly facts: MemoryFacts;
+}
+
+export interface LocalPointOptions {
+  workspaceId: string;
+  directory: DiskDirectory;
+  /** Bottom first, none of them written any more. The point owns the keys. */
+  layers: readonly DiskLayer[];
+  imageKey: string;
+  templateId: string;
+  epoch: number;
+  /** The checkpoint that the origin's disk continued from. */
+  parentId: string | null;
+  memory: PointMemory | undefined;
+  stoppedMs: number;
+  /** Called once, when nothing of it is needed any more. */
+  onDispose: () => void;
+}
+
+export class LocalPoint implements Point {
+  readonly origin: Readonly<Omit<LocalPointOptions, "memory" | "stoppedMs" | "onDispose">>;
+  readonly memory: PointMemory | undefined;
+  readonly stoppedMs: number;
+  readonly #onDispose: () => void;
+  #isDisposed = false;
+
+  constructor({ memory, stoppedMs, onDispose, ...origin }: LocalPointOptions) {
+    this.origin = origin;
+    this.memory = memory;
+    this.stoppedMs = stoppedMs;
+    this.#onDispose = onDispose;
+  }
+
+  get hasMemory(): boolean {
+    return this.memory !== undefined;
+  }
+
+  get layerIds(): string[] {
+    return this.origin.layers.map(({ layerId }) => layerId);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    wipeLayers(this.origin.layers);
+    this.#onDispose();
+    await this.memory?.[Symbol.asyncDispose]();
+  }
+}

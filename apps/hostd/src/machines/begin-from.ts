@@ -1,0 +1,166 @@
+/** New workspaces that begin at a point: layers shared as files, everything else their own. */
+import { randomBytes, randomUUID } from "node:crypto";
+import { KEY_BYTES, type KeyStore } from "@atoll/keys/key-store";
+import { AtollError } from "@atoll/protocol/atoll-error";
+import { DISK_LAYERS_MAX } from "@atoll/protocol/limits";
+import { FIRST_LINK_TOKEN } from "@atoll/protocol/link-handshake";
+import type { LocalPoint } from "../checkpoints/local-point.ts";
+import { wipeLayers, wrapLayers } from "../disks/layer-keys.ts";
+import type { DiskLayer, Hypervisor, Machine } from "../hypervisor/hypervisor.ts";
+import type { Template } from "../templates/template-store.ts";
+import type { DiskLauncher } from "./disk-launcher.ts";
+import type { CreatedMachine, MachineRequest } from "./machine-source.ts";
+import { OpenDisk } from "./open-disk.ts";
+
+export interface BeginContext {
+  launcher: DiskLauncher;
+  keys: KeyStore;
+  hypervisor: Hypervisor;
+  onFault: (error: unknown) => void;
+}
+
+/** @throws AtollError request.invalid for a disk smaller than the origin's, workspace.busy when its layers are too many */
+export async function beginFrom(
+  context: BeginContext,
+  request: MachineRequest,
+  point: LocalPoint,
+): Promise<CreatedMachine> {
+  const { launcher, keys } = context;
+  const template = await launcher.templateOf(point.origin);
+  requireRoom(request, point, template);
+  const { imageKey, templateId } = point.origin;
+  using disk = await newDisk(launcher, point, template);
+  const { directory } = disk;
+  // A machine may start while what it stands on becomes durable; nobody hears of either before both are done.
+  const storing = store(disk, keys, request);
+  const launching = launch(context, request, disk, point);
+  const [stored, launched] = await Promise.allSettled([storing, launching]);
+  if (stored.status === "fulfilled" && launched.status === "fulfilled") {
+    const { machine, startsBy } = launched.value;
+    return {
+      ...{ machine, startsBy, keyCommitment: stored.value },
+      disk: { diskId: directory.diskId, imageKey, templateId, epoch: 1 },
+      linkToken: startsBy === "restore" ? (point.memory?.facts.linkToken ?? "") : FIRST_LINK_TOKEN,
+    };
+  }
+  if (launched.status === "fulfilled") await launched.value.machine.kill();
+  await directory.remove();
+  throw stored.status === "rejected" ? stored.reason : (launched as PromiseRejectedResult).reason;
+}
+
+/** Whether the point's memory can be loaded by this hypervisor into a machine of this size. */
+export function isLoadable(
+  { memory, origin }: LocalPoint,
+  hypervisor: Hypervisor,
+  size: { cpus: number; memoryMb: number },
+): boolean {
+  if (memory === undefined) return false;
+  const { fingerprint, templateId, cpus, memoryMb } = memory.facts;
+  const isOfTemplate = templateId === null || templateId === origin.templateId;
+  return (
+    isOfTemplate && fingerprint === hypervisor.fingerprint && cpus === size.cpus && memoryMb === size.memoryMb
+  );
+}
+
+function requireRoom({ size }: MachineRequest, { origin }: LocalPoint, template: Template): void {
+  if (size.diskMb < template.size.diskMb) {
+    throw new AtollError("request.invalid", `the origin's disk has ${template.size.diskMb} MB`, {
+      details: { field: "diskMb", minimum: template.size.diskMb },
+    });
+  }
+  if (origin.layers.length >= DISK_LAYERS_MAX) {
+    throw new AtollError("workspace.busy", "the origin has too many layers until it is flattened");
+  }
+}
+
+async function newDisk(launcher: DiskLauncher, point: LocalPoint, template: Template): Promise<OpenDisk> {
+  const { origin } = point;
+  const directory = launcher.directory(randomUUID());
+  const { diskId } = directory;
+  const layers: DiskLayer[] = origin.layers.map(({ layerId, key }) => ({
+    layerId,
+    key: Uint8Array.from(key),
+  }));
+  const workspaceKey = new Uint8Array(randomBytes(KEY_BYTES));
+  try {
+    await directory.create();
+    await directory.link(origin.directory, point.layerIds);
+    layers.push(await launcher.newLayer(directory, template.size.diskMb));
+    const { imageKey, templateId } = origin;
+    return new OpenDisk({
+      ...{ directory, template, workspaceKey, layers },
+      record: {
+        ...{ format: 2, epoch: 1, imageKey, templateId },
+        layers: wrapLayers(workspaceKey, diskId, layers),
+        ...{ isTopEmpty: false, parentId: null, sameAs: null, isArchived: false },
+      },
+    });
+  } catch (error) {
+    workspaceKey.fill(0);
+    wipeLayers(layers);
+    await directory.remove();
+    throw error;
+  }
+}
+
+/** Answers the key's commitment. */
+async function store(
+  { directory, record, workspaceKey }: OpenDisk,
+  keys: KeyStore,
+  request: MachineRequest,
+): Promise<string> {
+  const { ownerId, workspaceId } = request;
+  await directory.syncLayers();
+  const [{ commitment }] = await Promise.all([
+    keys.putWorkspaceKey({ ownerId, workspaceId }, workspaceKey),
+    directory.write(record),
+  ]);
+  return commitment;
+}
+
+async function launch(
+  { launcher, hypervisor, onFault }: BeginContext,
+  request: MachineRequest,
+  disk: OpenDisk,
+  point: LocalPoint,
+): Promise<{ machine: Machine; startsBy: CreatedMachine["startsBy"] }> {
+  const { directory, template, record } = disk;
+  const { size, signal } = request;
+  const common = { diskId: directory.diskId, imageKey: record.imageKey, size, signal };
+  const { memory } = point;
+  if (memory !== undefined && isLoadable(point, hypervisor, size)) {
+    try {
+      const machine = await launcher.launch(disk.encrypted, {
+        ...common,
+        start: {
+          kind: "saved",
+          template: memory.facts.templateId === null ? undefined : template,
+          state: memory.read(),
+        },
+      });
+      return { machine: await loaded(machine, signal), startsBy: "restore" };
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      onFault(error);
+    }
+  }
+  const machine = await launcher.launch(disk.encrypted, { ...common, start: { kind: "boot" } });
+  return { machine: await loaded(machine, signal), startsBy: "boot" };
+}
+
+/** A machine that has loaded what it was launched from, or none. */
+export async function loaded(machine: Machine, signal: AbortSignal | undefined): Promise<Machine> {
+  try {
+    await machine.load(signal);
+    return machine;
+  } catch (error) {
+    await machine.kill();
+    throw error;
+  }
+}
+
+function isDamage(error: unknown): boolean {
+  return (
+    error instanceof AtollError && (error.code === "checkpoint.damaged" || error.code === "snapshot.invalid")
+  );
+}

@@ -1,0 +1,127 @@
+/** Freezes what a disk holds by letting it go on in a new layer, with the memory over it where there is one. */
+import type { Clock } from "@atoll/base/clock";
+import { AtollError } from "@atoll/protocol/atoll-error";
+import { DISK_LAYERS_MAX } from "@atoll/protocol/limits";
+import { CapturedMemory, type MemoryLedger } from "../checkpoints/captured-memory.ts";
+import type { PointMemory } from "../checkpoints/local-point.ts";
+import type { DiskLayer, Machine } from "../hypervisor/hypervisor.ts";
+import { findManifests, openSnapshot } from "../snapshots/snapshot-store.ts";
+import type { DiskLauncher } from "./disk-launcher.ts";
+import type { MachineRequest } from "./machine-source.ts";
+import type { OpenDisk } from "./open-disk.ts";
+
+export interface CaptureOptions {
+  withMemory: boolean;
+  linkToken: string;
+  letRun: boolean;
+}
+
+export interface Captured {
+  /** With keys of their own, the caller's to wipe. */
+  layers: DiskLayer[];
+  memory: PointMemory | undefined;
+  stoppedMs: number;
+}
+
+export interface CaptureContext {
+  launcher: DiskLauncher;
+  memoryLedger: MemoryLedger;
+  fingerprint: string;
+  clock: Clock;
+}
+
+/** Of a machine whose guest is quiesced. It runs again afterwards, also after a failure, if it is let. */
+export async function captureRunning(
+  context: CaptureContext,
+  request: MachineRequest,
+  disk: OpenDisk,
+  machine: Machine,
+  options: CaptureOptions,
+): Promise<Captured> {
+  const { memoryLedger, clock } = context;
+  const { signal } = request;
+  if (options.withMemory) memoryLedger.require(await machine.changedBytes());
+  // The record's top may be one that an earlier life made and never switched to: empty, and good for now.
+  const isTopUnused = (await machine.topLayerId()) !== disk.top.layerId;
+  if (!isTopUnused) await disk.push(await newTop(context.launcher, disk), { isTopEmpty: false });
+  const frozen = disk.layers.slice(0, -1);
+  const stoppedAtMs = clock.monotonic();
+  let stoppedMs = 0;
+  let copied: CapturedMemory | undefined;
+  try {
+    try {
+      await machine.stop(signal);
+      await machine.switchLayer(disk.top, signal);
+      if (options.withMemory) copied = await CapturedMemory.copy(machine.saveState(signal), memoryLedger);
+    } finally {
+      // Without the signal: giving up does not mean leaving the guest standing.
+      if (options.letRun) await machine.start();
+      stoppedMs = clock.monotonic() - stoppedAtMs;
+    }
+    await disk.directory.freeze(frozen.map(({ layerId }) => layerId));
+  } catch (error) {
+    await copied?.[Symbol.asyncDispose]();
+    throw error;
+  }
+  const { templateId } = machine.record;
+  const { linkToken } = options;
+  const memory =
+    copied &&
+    withFacts(copied, { fingerprint: context.fingerprint, templateId, linkToken, ...sizeOf(request) });
+  return { layers: frozen.map(copyOf), memory, stoppedMs };
+}
+
+/** Of a disk that no machine has open. What is sealed of its present state comes along if asked for, and stays good. */
+export async function captureStill(
+  context: CaptureContext,
+  request: MachineRequest,
+  disk: OpenDisk,
+  options: Pick<CaptureOptions, "withMemory" | "linkToken">,
+): Promise<Captured> {
+  const isTopFree = disk.record.isTopEmpty && disk.layers.length > 1;
+  if (!isTopFree) await disk.push(await newTop(context.launcher, disk), { isTopEmpty: true });
+  const frozen = disk.layers.slice(0, -1);
+  await disk.directory.freeze(frozen.map(({ layerId }) => layerId));
+  const memory = options.withMemory ? await sealedMemory(request, disk, options.linkToken) : undefined;
+  return { layers: frozen.map(copyOf), memory, stoppedMs: 0 };
+}
+
+async function newTop(launcher: DiskLauncher, disk: OpenDisk): Promise<DiskLayer> {
+  if (disk.layers.length >= DISK_LAYERS_MAX) {
+    throw new AtollError("workspace.busy", "the disk has too many layers until it is flattened");
+  }
+  const layer = await launcher.newLayer(disk.directory, disk.template.size.diskMb);
+  await disk.directory.syncLayers();
+  return layer;
+}
+
+async function sealedMemory(
+  request: MachineRequest,
+  { directory, record, workspaceKey }: OpenDisk,
+  linkToken: string,
+): Promise<PointMemory | undefined> {
+  for (const manifest of await findManifests(directory.snapshotsPath, record.epoch)) {
+    const file = await openSnapshot(directory.snapshotsPath, workspaceKey, manifest).catch(() => undefined);
+    if (file === undefined) continue;
+    const { fingerprint, templateId, memoryMb, plainBytes } = manifest;
+    return {
+      facts: { fingerprint, templateId, memoryMb, cpus: request.size.cpus, linkToken },
+      sizeBytes: plainBytes,
+      read: () => file.read(),
+      [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
+    };
+  }
+  return undefined;
+}
+
+function withFacts(copied: CapturedMemory, facts: PointMemory["facts"]): PointMemory {
+  return {
+    facts,
+    sizeBytes: copied.sizeBytes,
+    read: () => copied.read(),
+    [Symbol.asyncDispose]: () => copied[Symbol.asyncDispose](),
+  };
+}
+
+const sizeOf = ({ size: { cpus, memoryMb } }: MachineRequest) => ({ cpus, memoryMb });
+const copyOf = ({ layerId, key }: DiskLayer): DiskLayer => ({ layerId, key: Uint8Array.from(key) });
