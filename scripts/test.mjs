@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `npm test [-- unit|vm|e2e]`: everything, or one part. Works on a fresh machine; ends with `N passed, N failed`. */
+/** `npm test [-- unit|vm|chaos|e2e]`: everything, or one part. Works on a fresh machine; ends with `N passed, N failed`. */
 import { runEntry } from "./bootstrap/run-entry.mjs";
 
 await runEntry({

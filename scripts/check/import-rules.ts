@@ -21,12 +21,13 @@ const ALLOWED: Record<string, readonly string[]> = {
   // Tools that build, start, measure and test the whole see all packages.
   scripts: ["base", "protocol", "db", "durable", "keys", "receipt", "vm-images"],
   bench: ["base", "protocol", "db", "durable", "keys", "receipt", "vm-images", "hostd"],
+  chaos: ["base", "protocol", "db", "durable", "keys", "receipt", "hostd"],
   e2e: ["base", "protocol", "db", "durable", "keys", "receipt", "vm-images"],
   prisma: [],
 };
 
 /** Roots without a package of their own, importing each other by path. */
-const TOOLS = ["scripts", "bench", "e2e", "vm-images"];
+const TOOLS = ["scripts", "bench", "chaos", "e2e", "vm-images"];
 const WEB_SERVER = "apps/web/src/server/";
 
 export function importFaults(source: Source): string[] {

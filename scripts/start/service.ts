@@ -23,6 +23,8 @@ export interface ServiceOptions {
   onNote: (text: string) => void;
   /** Whenever the process behind the service changes. */
   onProcess: (identity: ProcessIdentity | undefined) => void;
+  /** Restarts never wait longer than this; half a minute when absent. */
+  longestRestartDelayMs?: number;
 }
 
 const HEALTH_INTERVAL_MS = 100;
@@ -140,7 +142,10 @@ export class Service {
       if (performance.now() - this.#startedMs > STABLE_AFTER_MS)
         this.#restartDelayMs = FIRST_RESTART_DELAY_MS;
       const delayMs = this.#restartDelayMs;
-      this.#restartDelayMs = Math.min(delayMs * 2, LONGEST_RESTART_DELAY_MS);
+      this.#restartDelayMs = Math.min(
+        delayMs * 2,
+        this.#options.longestRestartDelayMs ?? LONGEST_RESTART_DELAY_MS,
+      );
       this.#options.onNote(
         `${this.name} ${how}; starting it again in ${delayMs / 1_000} s (${this.#options.log})`,
       );

@@ -26,6 +26,8 @@ export interface StackOptions {
   /** False only for tests: a crash of the database may then lose everything. */
   durableDatabase?: boolean;
   onNote?: (text: string) => void;
+  /** For tests that end services over and over: a killed one is started again at once, every time. */
+  quickRestarts?: boolean;
 }
 
 export type HostHealth = z.infer<typeof hostHealth>;
@@ -44,6 +46,7 @@ export interface Stack {
 }
 
 const START_TIMEOUT_MS = 60_000;
+const QUICK_RESTART_MS = 500;
 const STOP_TIMEOUT_MS = 10_000;
 /** One machine takes seconds to seal under emulation; a full host has many. */
 const PAUSE_TIMEOUT_MS = 300_000;
@@ -102,6 +105,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         ...plan,
         log: join(layout.logs, `${plan.name}.log`),
         startTimeoutMs: START_TIMEOUT_MS,
+        ...(options.quickRestarts ? { longestRestartDelayMs: QUICK_RESTART_MS } : {}),
         onNote,
         onProcess: (identity) => records.set(plan.name, identity),
       });

@@ -5,11 +5,16 @@ import { generateClient } from "../start/generate-client.ts";
 import { makeLayout } from "../start/layout.ts";
 import { buildMachineParts, buildWeb } from "../start/prepare.ts";
 import { listenForStop } from "../start/stop-signals.ts";
-import { CHECKS, runCheck, runPlaywright, runVitest } from "./parts.ts";
+import { CHECKS, runChaos, runCheck, runPlaywright, runVitest } from "./parts.ts";
 import { sum, type Tally } from "./tally.ts";
 
-/** `npm test` once everything is installed. Parts: `unit` (with the checks), `vm`, `e2e`; none named means all. */
-const PARTS = ["unit", "vm", "e2e"];
+/** `npm test` once everything is installed. Parts: `unit` (with the checks), `vm`, `chaos`, `e2e`; none named means all. */
+const PARTS = ["unit", "vm", "chaos", "e2e"];
+/** A cycle on two emulating cores takes some six seconds. */
+const CHAOS = {
+  fake: { cycles: 1000, seconds: 120 },
+  real: { cycles: 50, seconds: 420 },
+} as const;
 const progress = new Progress();
 const { stop, forget } = listenForStop();
 const { signal } = stop;
@@ -47,10 +52,17 @@ try {
     for (const [title, argv] of Object.entries(CHECKS)) await part(title, () => runCheck(argv, options));
     await part("unit and contract tests", () => runVitest("unit", options));
   }
-  if (wanted("vm") || wanted("e2e")) await buildMachineParts({ cacheDirectory, logs, progress, signal });
+  if (wanted("vm") || wanted("chaos") || wanted("e2e"))
+    await buildMachineParts({ cacheDirectory, logs, progress, signal });
   if (wanted("vm")) await part("tests on real virtual machines", () => runVitest("vm", options));
-  if (wanted("e2e")) {
+  if (wanted("chaos") || wanted("e2e")) {
     await progress.step("Web app", (report) => buildWeb(logs, signal, report));
+  }
+  if (wanted("chaos")) {
+    await part("cycles in a simulated world", () => runChaos("fake", CHAOS.fake, options));
+    await part("cycles on a real machine", () => runChaos("real", CHAOS.real, options));
+  }
+  if (wanted("e2e")) {
     await part("journeys in a real browser", () => runPlaywright(options));
   }
   if (signal.aborted) throw new Error("interrupted");

@@ -21,6 +21,7 @@ export const CHECKS: Record<string, readonly [string, ...string[]]> = {
   "paths in documents": [process.execPath, local("scripts/check-docs.ts")],
   "types of packages and apps": [bin("turbo"), "run", "typecheck", "--continue", "--output-logs=errors-only"],
   "types of scripts": [bin("tsc"), "-p", local("scripts/tsconfig.json"), "--noEmit"],
+  "types of the cycle test": [bin("tsc"), "-p", local("chaos/tsconfig.json"), "--noEmit"],
   "types of benchmarks": [bin("tsc"), "-p", local("bench/tsconfig.json"), "--noEmit"],
 };
 
@@ -47,6 +48,17 @@ export function runPlaywright(options: PartOptions): Promise<Tally> {
     );
     return tallyPlaywright(readReport(report), ok);
   });
+}
+
+/** The cycle test; a seed of its own each time, printed by it. */
+export function runChaos(
+  driver: "fake" | "real",
+  limits: { cycles: number; seconds: number },
+  options: PartOptions,
+): Promise<Tally> {
+  const argv = [local("chaos/main.ts"), "--driver", driver];
+  const bounds = ["--cycles", String(limits.cycles), "--seconds", String(limits.seconds)];
+  return runCheck([process.execPath, ...argv, ...bounds], options);
 }
 
 /** Output goes straight through: a hanging test must be seen where it hangs. */

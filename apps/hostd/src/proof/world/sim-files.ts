@@ -10,7 +10,7 @@ import { syncBuiltinESMExports } from "node:module";
 import { Readable } from "node:stream";
 import { promisify } from "node:util";
 import zlib from "node:zlib";
-import { newLayerBytes } from "./layer-file.ts";
+import { emptyQcow2 } from "./layer-file.ts";
 import { currentLife, type Life } from "./sim-world.ts";
 
 /** The originals, for the harness itself. */
@@ -178,10 +178,9 @@ function runTool(argv: readonly string[]): void {
   const tool = argv.find((part) => /(qemu-img|mke2fs)$/.test(part));
   if (tool?.endsWith("mke2fs")) return;
   if (tool !== undefined && argv.includes("create")) {
-    const secret = argv.find((part) => part.startsWith("secret,"))?.match(/file=([^,]+)/)?.[1];
     const path = argv.at(-2);
-    if (secret === undefined || path === undefined) throw new Error("no key for the new disk");
-    fs.writeFileSync(path, newLayerBytes(Buffer.from(fs.readFileSync(secret, "utf8").trim(), "hex")));
+    if (path === undefined) throw new Error("no path for the new disk");
+    fs.writeFileSync(path, emptyQcow2());
     return;
   }
   throw new Error(`a tool the simulation does not know: ${argv.join(" ")}`);
@@ -266,6 +265,16 @@ for (const name of ["zstdCompress", "zstdDecompress"] as const) {
   };
   Object.defineProperty(patched, promisify.custom, { value: undefined });
   (zlib as unknown as Record<string, unknown>)[name] = patched;
+}
+{
+  const original = crypto.pbkdf2;
+  const patched = (...args: never[]) => {
+    if (currentLife() === undefined) return (original as (...args: never[]) => unknown)(...args);
+    const answer = args.at(-1) as unknown as (error: Error | null, key: Buffer) => void;
+    const key = (crypto.pbkdf2Sync as (...args: never[]) => Buffer)(...(args.slice(0, -1) as never[]));
+    queueMicrotask(() => answer(null, key));
+  };
+  (crypto as unknown as Record<string, unknown>).pbkdf2 = patched;
 }
 patch(crypto, "randomBytes", (original) => (...args: never[]) => {
   const life = currentLife();

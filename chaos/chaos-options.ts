@@ -1,0 +1,7 @@
+export interface ChaosOptions {
+  seed: number;
+  cycles: number;
+  /** Start no further cycle after this long. */
+  seconds: number;
+  signal: AbortSignal;
+}
