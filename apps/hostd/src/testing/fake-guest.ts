@@ -55,24 +55,25 @@ export class FakeGuest {
   whenRunning: () => Promise<void> | void = () => {};
   mux: Mux | undefined;
   #pending = Buffer.alloc(0);
-  readonly #dispatcher = new Dispatcher(() => {});
+  /** For a test that needs more of a guest. */
+  readonly dispatcher = new Dispatcher(() => {});
 
   constructor() {
-    this.#dispatcher.onRequest(corePing, () => ({ uptimeMs: 1 }));
-    this.#dispatcher.onRequest(coreQuiesce, async () => {
+    this.dispatcher.onRequest(corePing, () => ({ uptimeMs: 1 }));
+    this.dispatcher.onRequest(coreQuiesce, async () => {
       const result = await this.quiesce();
       this.isFrozen = result.frozen;
       return result;
     });
-    this.#dispatcher.onRequest(coreThaw, () => {
+    this.dispatcher.onRequest(coreThaw, () => {
       this.#thaw();
       return {};
     });
-    this.#dispatcher.onRequest(coreShutdown, () => {
+    this.dispatcher.onRequest(coreShutdown, () => {
       queueMicrotask(() => this.onShutdown());
       return {};
     });
-    this.#dispatcher.onChannel(processRun, async ({ argv }, stream) => {
+    this.dispatcher.onChannel(processRun, async ({ argv }, stream) => {
       await this.whenRunning();
       const isDiskCommand = Object.values<unknown>(DISK_COMMANDS).includes(argv[3]);
       stream.sendReply({ pid: isDiskCommand ? 1 : 40 + this.counter++ });
@@ -81,7 +82,7 @@ export class FakeGuest {
       for await (const item of stream) if (item.kind === "data") await stream.write(item.bytes);
       await stream.sendEvent({ type: "exit", exitCode: 0, signal: null, isTimedOut: false });
     });
-    this.#dispatcher.onChannel(portsConnect, async (_params, stream) => {
+    this.dispatcher.onChannel(portsConnect, async (_params, stream) => {
       stream.sendReply({});
       for await (const item of stream) if (item.kind === "data") await stream.write(item.bytes);
     });
@@ -177,7 +178,7 @@ export class FakeGuest {
       side: "server",
       maxStreams: STREAMS_PER_LINK,
       send: (bytes) => duplex.write(bytes) || true,
-      onOpen: (open) => this.#dispatcher.dispatch(open, "host"),
+      onOpen: (open) => this.dispatcher.dispatch(open, "host"),
       onFatal: () => {},
     });
     this.mux = mux;
