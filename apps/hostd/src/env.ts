@@ -21,6 +21,8 @@ const fields = z.object({
   ATOLL_TICKET_PUBLIC_KEY_FILE: path,
   /** For workspaces whose creation names none. */
   ATOLL_IDLE_PAUSE_SECONDS: z.coerce.number().int().min(1).max(604_800).default(1800),
+  /** How long a paused workspace's memory stays where it is before it is sealed to the disk; 0 seals at once. */
+  ATOLL_PAUSE_GRACE_SECONDS: z.coerce.number().min(0).max(3600).default(60),
   /** Emulation is no security boundary: beyond localhost it needs this. */
   ATOLL_ALLOW_EMULATED: flag.default(false),
   /** Where people reach the application; its host decides whether this is localhost. */

@@ -62,6 +62,7 @@ export async function startHostd(env: HostdEnv, logger: Logger): Promise<Hostd> 
         freeDiskBytes: freeDiskBytesOf(env.ATOLL_DATA),
       }),
       timings: new StageTimings(),
+      pauseGraceMs: env.ATOLL_PAUSE_GRACE_SECONDS * 1000,
       clock,
       logger,
       createOutbound: (core) =>
@@ -73,6 +74,7 @@ export async function startHostd(env: HostdEnv, logger: Logger): Promise<Hostd> 
           clock,
           logger,
         }),
+      endCurrentViews: async () => {},
       onStatus: (status) => feed.publish(status),
       onNotice: (workspaceId, code) => sessions.notify(workspaceId, code),
       endSessions: (workspaceId, error) => sessions.endWorkspace(workspaceId, error),

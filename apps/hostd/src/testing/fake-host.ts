@@ -16,7 +16,9 @@ import { StatusFeed } from "../workspaces/status-feed.ts";
 import type { Workspace } from "../workspaces/workspace.ts";
 import type { GuestOutbound } from "../workspaces/workspace-core.ts";
 import { WorkspaceRegistry } from "../workspaces/workspace-registry.ts";
+import type { FakeMachine } from "./fake-machine.ts";
 import { FakeMachineSource } from "./fake-machine-source.ts";
+import { HostLife } from "./host-life.ts";
 
 export const OWNER = "11111111-1111-4111-8111-111111111111";
 
@@ -39,6 +41,10 @@ export interface FakeHostOptions {
   previous?: FakeHost;
   memoryMb?: number;
   freeDiskBytes?: () => Promise<number>;
+  /** How long a pause stays in memory; 0 (the default here) seals at once. */
+  pauseGraceMs?: number;
+  /** Asked before the journal is even read: kills this host while it recovers. */
+  killAt?: HostLife["killAt"];
 }
 
 /** The lifecycle and its sessions on fakes, with a real journal in a temporary directory. */
@@ -54,8 +60,10 @@ export class FakeHost implements AsyncDisposable {
   readonly directory: string;
   /** Throw here to fail journal writes. */
   beforeWrite: (record: WorkspaceRecord) => void = () => {};
-  /** As by `kill -9`: nothing of this host reaches the disk any more. */
-  isKilled = false;
+  readonly life = new HostLife();
+  /** Workspaces whose views of the disk as it lies there were ended. */
+  readonly endedViews: string[] = [];
+  readonly notices: string[] = [];
   outbound: GuestOutbound = {
     onOpen: (open) => void open.accept(),
     presetChanged: () => void this.presetChanges++,
@@ -63,10 +71,12 @@ export class FakeHost implements AsyncDisposable {
   presetChanges = 0;
 
   static async start(options: FakeHostOptions = {}): Promise<FakeHost> {
-    if (options.previous) options.previous.isKilled = true;
+    options.previous?.life.kill();
     const directory = options.previous?.directory ?? (await mkdtemp(join(tmpdir(), "atoll-hostd-")));
     const host = new FakeHost(directory, options);
-    await host.registry.recover(await host.journal.open());
+    if (options.killAt !== undefined) host.life.killAt = options.killAt;
+    const recovered = host.registry.recover(await host.journal.open());
+    await Promise.race([recovered, host.life.killed]);
     return host;
   }
 
@@ -75,13 +85,15 @@ export class FakeHost implements AsyncDisposable {
     this.clock = options.previous?.clock ?? new ManualClock();
     this.source = options.previous?.source ?? new FakeMachineSource();
     this.feed.onAny((status) => this.statuses.push(status));
+    const clock = this.life.clock(this.clock);
     this.journal = new WorkspaceJournal({
       directory: join(directory, "journal"),
       writeDurably: async (path, bytes) => {
         const record = JSON.parse(Buffer.from(bytes).toString()) as WorkspaceRecord;
-        this.beforeWrite(record);
-        if (this.isKilled) return new Promise<void>(() => {});
-        await replaceFile(path, bytes);
+        await this.life.step(`journal ${record.state ?? "tombstone"}`, async () => {
+          this.beforeWrite(record);
+          await replaceFile(path, bytes);
+        });
       },
       onUnreadable: (path) => this.unreadable.push(path),
     });
@@ -91,8 +103,18 @@ export class FakeHost implements AsyncDisposable {
     });
     this.registry = new WorkspaceRegistry({
       journal: this.journal,
-      source: this.source,
-      hypervisor: { isolation: "emulated", adopt: (record) => this.source.adopt(record) },
+      source: this.source.during(this.life),
+      hypervisor: {
+        isolation: "emulated",
+        adopt: (record) =>
+          this.life.step("adopt", async () => {
+            const machine = await this.source.adopt(record);
+            if (machine !== undefined) (machine as FakeMachine).life = this.life;
+            return machine;
+          }),
+      },
+      pauseGraceMs: options.pauseGraceMs ?? 0,
+      endCurrentViews: async (workspaceId) => void this.endedViews.push(workspaceId),
       admission: new Admission({
         memoryMb: options.memoryMb ?? 8192,
         overcommit: 1,
@@ -100,14 +122,17 @@ export class FakeHost implements AsyncDisposable {
         freeDiskBytes: options.freeDiskBytes ?? (async () => 1e9),
       }),
       timings: new StageTimings(),
-      clock: this.clock,
+      clock,
       logger: pino({ level: "silent" }),
       createOutbound: () => ({
         onOpen: (open) => this.outbound.onOpen(open),
         presetChanged: () => this.outbound.presetChanged(),
       }),
       onStatus: (status) => this.feed.publish(status),
-      onNotice: (workspaceId, code) => this.sessions.notify(workspaceId, code),
+      onNotice: (workspaceId, code) => {
+        this.notices.push(code);
+        this.sessions.notify(workspaceId, code);
+      },
       endSessions: (workspaceId, error) => this.sessions.endWorkspace(workspaceId, error),
       checkImage: () => {},
     });
@@ -129,7 +154,8 @@ export class FakeHost implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const machine of this.source.machines) await machine.kill();
+    this.life.kill();
+    this.source.loseMachines();
     await rm(this.directory, { recursive: true, force: true });
   }
 }

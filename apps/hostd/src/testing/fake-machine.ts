@@ -3,22 +3,36 @@ import { deferred } from "@atoll/base/deferred";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { Machine, MachineExit, MachineRecord } from "../hypervisor/hypervisor.ts";
 import { FakeGuest } from "./fake-guest.ts";
+import type { FakeStoredDisk } from "./fake-stored-disk.ts";
+import { HostLife } from "./host-life.ts";
 
 let nextPid = 1000;
+/** Key under which the disk counts its writes; the guest's memory knows the same number. */
+const WRITES = "#writes";
 
-/** A machine without a process: state and a guest in memory. */
+/** A machine without a process: state and a guest in memory. A test writes to its disk as a program in it would. */
 export class FakeMachine implements Machine {
   readonly record: MachineRecord;
   readonly guest: FakeGuest;
+  readonly disk: FakeStoredDisk | undefined;
   isRunning = false;
+  /** vCPUs ran since it was launched or adopted. */
+  hasRun = false;
   /** Set to make `start` fail. */
   startError: AtollError | undefined;
+  /** As under SIGSTOP: its monitor answers nothing, only `kill` works. */
+  isStuck = false;
+  /** The hostd that holds this handle. */
+  life = new HostLife();
   /** Live ends, so that a test can cut the link. */
   link: Duplex | undefined;
   readonly #exited = deferred<MachineExit>();
+  #isGone = false;
 
-  constructor(guest = new FakeGuest(), record?: MachineRecord) {
+  constructor(guest = new FakeGuest(), disk?: FakeStoredDisk, record?: MachineRecord) {
     this.guest = guest;
+    this.disk = disk;
+    if (disk !== undefined) guest.disk = disk;
     const pid = nextPid++;
     this.record = record ?? {
       machineId: `machine-${pid}`,
@@ -40,36 +54,59 @@ export class FakeMachine implements Machine {
   get isGone(): boolean {
     return this.#isGone;
   }
-  #isGone = false;
 
   /** What a new hostd finds: the same guest under a new handle; the old handle, of a killed hostd, does nothing more. */
   adopted(): FakeMachine {
-    const next = new FakeMachine(this.guest, this.record);
+    const next = new FakeMachine(this.guest, this.disk, this.record);
     next.isRunning = this.isRunning;
+    next.isStuck = this.isStuck;
     this.#isGone = true;
     return next;
   }
 
   exit(exit: MachineExit): void {
+    if (this.#isGone) return;
     this.#isGone = true;
     this.isRunning = false;
     this.link?.destroy();
     this.#exited.resolve(exit);
   }
 
+  /** A program in the guest saves a file. @throws Error when the guest could not, or its disk changed behind its back */
+  save(key: string, value: string): void {
+    this.#requireGuest();
+    if (this.guest.isFrozen) throw new Error("the guest's disk is frozen");
+    this.guest.diskWrites += 1;
+    this.disk?.write(WRITES, String(this.guest.diskWrites));
+    this.disk?.write(key, value);
+  }
+
+  read(key: string): string | undefined {
+    this.#requireGuest();
+    return this.disk?.read(key);
+  }
+
   async load(): Promise<void> {}
 
   async start(): Promise<void> {
+    await this.#monitor("machine.start");
     if (this.startError) throw this.startError;
-    if (this.#isGone) throw new AtollError("vm.gone");
     this.isRunning = true;
+    this.hasRun = true;
   }
 
   async stop(): Promise<void> {
+    await this.#monitor("machine.stop");
     this.isRunning = false;
   }
 
+  async ping(): Promise<void> {
+    if (this.isStuck) throw new AtollError("vm.monitor_failed", "no answer");
+    await this.#monitor("machine.ping");
+  }
+
   async openLink(): Promise<Duplex> {
+    await this.life.step("machine.openLink", () => {});
     if (this.#isGone) throw new AtollError("link.lost");
     const [host, guest] = duplexPair();
     this.link?.destroy();
@@ -78,7 +115,7 @@ export class FakeMachine implements Machine {
     return host;
   }
 
-  // biome-ignore lint/correctness/useYield: this fake has no memory to save
+  // biome-ignore lint/correctness/useYield: the fake source saves a guest by itself
   async *saveState(): AsyncIterable<Uint8Array> {
     throw new AtollError("internal");
   }
@@ -87,11 +124,40 @@ export class FakeMachine implements Machine {
     throw new AtollError("internal");
   }
 
+  async changedBytes(): Promise<number> {
+    return 1;
+  }
+
+  async topLayerId(): Promise<string> {
+    return "top";
+  }
+
+  async switchLayer(): Promise<void> {}
+
+  async flatten(): Promise<void> {}
+
   async kill(): Promise<void> {
-    if (!this.#isGone) this.exit({ reason: "killed", detail: "" });
+    await this.life.step("machine.kill", () => {
+      this.isStuck = false;
+      this.exit({ reason: "killed", detail: "" });
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.kill();
+  }
+
+  #monitor(name: string): Promise<void> {
+    // A stuck monitor never answers: whoever asks needs a deadline of its own.
+    if (this.isStuck) return new Promise(() => {});
+    return this.life.step(name, () => {
+      if (this.#isGone) throw new AtollError("vm.gone");
+    });
+  }
+
+  #requireGuest(): void {
+    if (!this.isRunning) throw new Error("the guest does not run");
+    const writes = Number(this.disk?.read(WRITES) ?? 0);
+    if (writes !== this.guest.diskWrites) throw new Error("the disk is not the one this memory knows");
   }
 }

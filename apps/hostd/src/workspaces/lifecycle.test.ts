@@ -129,7 +129,7 @@ describe("pause and resume", () => {
     const workspace = await host.create();
     await Promise.all([workspace.pause("requested"), workspace.pause("requested")]);
     await Promise.all([workspace.start("requested"), workspace.start("session_opened")]);
-    expect(host.source.calls).toEqual(["create", "pause", "resume"]);
+    expect(host.source.calls).toEqual(["create", "reserve", "seal", "resume"]);
   });
 
   it("keeps streams until the pause succeeded and resets them then", async () => {
@@ -170,7 +170,7 @@ describe("pause and resume", () => {
     await using host = await FakeHost.start();
     const workspace = await host.create();
     await workspace.pause("requested");
-    host.source.snapshots.clear();
+    host.source.damageSnapshots();
     host.statuses.length = 0;
     await workspace.start("session_opened");
     expect(workspace.status).toMatchObject({
@@ -231,16 +231,15 @@ describe("idle", () => {
     await using host = await FakeHost.start();
     const workspace = await host.create({ idlePauseSeconds: 6 });
     expect(workspace.status.pausesAtMs).toBe(host.clock.now() + 6000);
-    const release = workspace.holdAwake();
+    await workspace.keepAwake(10);
     expect(workspace.status.pausesAtMs).toBeUndefined();
+    expect(workspace.status.awakeBecause).toMatchObject([{ kind: "lease" }]);
     host.clock.advance(10_000);
     expect(workspace.status.state).toBe("running");
-    release();
-    host.clock.advance(5999);
-    expect(workspace.status.state).toBe("running");
-    host.clock.advance(1);
+    expect(workspace.status.pausesAtMs).toBe(host.clock.now() + 6000);
+    host.clock.advance(6000);
     await host.reached(workspace, "paused");
-    expect(workspace.status).toMatchObject({ reason: "idle" });
+    expect(workspace.status).toMatchObject({ reason: "idle", lastWork: { reason: { kind: "lease" } } });
     expect(workspace.status.pausesAtMs).toBeUndefined();
   });
 
@@ -248,11 +247,10 @@ describe("idle", () => {
     await using host = await FakeHost.start();
     const workspace = await host.create();
     host.clock.advance(60_000);
-    const release = workspace.holdAwake();
+    workspace.meter.markInput("terminal");
     await workspace.start("session_opened");
     expect(workspace.status.state).toBe("running");
     expect(host.source.calls).toEqual(["create"]);
-    release();
   });
 
   it("takes a new idle time at once", async () => {
@@ -316,16 +314,15 @@ describe("stop and exits", () => {
       expect(host.source.calls.filter((call) => call === "boot").length).toBe(boots);
     }
     host.source.machine.exit({ reason: "guest_halted", detail: "guest-reset" });
-    await host.reached(workspace, "stopped");
-    await workspace.update({});
-    expect(workspace.status.state).toBe("stopped");
+    await host.reached(workspace, "failed");
+    expect(workspace.status).toMatchObject({ reason: "guest_halted", errorCode: "vm.start_failed" });
   });
 
   it("ends a machine whose agent stays away for a minute", async () => {
     await using host = await FakeHost.start();
     const workspace = await host.create();
     const { machine } = host.source;
-    const release = workspace.holdAwake();
+    await workspace.keepAwake(3600);
     const reopened = new Promise<void>((resolve) => {
       const openLink = machine.openLink.bind(machine);
       machine.openLink = () => {
@@ -343,7 +340,6 @@ describe("stop and exits", () => {
     await host.reached(workspace, "failed");
     expect(workspace.status.reason).toBe("vm_exited");
     expect(machine.isGone).toBe(true);
-    release();
   });
 
   it("reconnects to an agent that was restarted and waits for the first token again", async () => {
@@ -383,7 +379,7 @@ describe("erase", () => {
     const pausing = Promise.withResolvers<void>();
     const reached = Promise.withResolvers<void>();
     host.source.before = (operation) => {
-      if (operation !== "pause") return;
+      if (operation !== "seal") return;
       reached.resolve();
       return pausing.promise;
     };

@@ -1,71 +1,54 @@
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
-import { call } from "@atoll/protocol/call";
-import { coreQuiesce, coreThaw } from "@atoll/protocol/messages/core";
 import type { StateReason } from "@atoll/protocol/workspace-status";
-import type { Machine } from "../hypervisor/hypervisor.ts";
-import type { SnapshotRef } from "../machines/machine-source.ts";
+import { letGoOn, MONITOR_TIMEOUT_MS, quiesceGuest, stopMachine } from "./quiesce-guest.ts";
 import type { WorkspaceCore } from "./workspace-core.ts";
 
-/** Syncing a guest's dirty pages to an emulated disk. */
-const QUIESCE_TIMEOUT_MS = 30_000;
-const THAW_TIMEOUT_MS = 5000;
-
 /**
- * Seals a running workspace and ends its process. Whatever fails on the way, the guest is thawed and goes on running.
+ * Stops a running workspace with its memory where it is; `sealWorkspace` follows after the grace time. Room on the disk
+ * is promised before the guest notices anything, and whatever fails on the way, the guest is thawed and goes on running.
  * Session streams end only once the pause succeeded.
  */
 export async function pauseWorkspace(
   core: WorkspaceCore,
-  options: { reason: StateReason; signal: AbortSignal },
+  options: { reason: StateReason; graceMs: number; signal: AbortSignal },
 ): Promise<void> {
-  const { reason, signal } = options;
-  const { source, clock } = core.dependencies;
-  const { machine, link, record } = core;
-  const mux = link?.mux;
-  if (machine === undefined || mux === undefined) {
-    // A countdown that led here starts over.
-    core.idle.arm();
+  const { reason, graceMs, signal } = options;
+  const { source, clock, logger } = core.dependencies;
+  const { machine, record } = core;
+  const previousReason = record.reason;
+  if (machine === undefined || core.link?.mux === undefined) {
     throw new AtollError("link.lost", "no agent to quiesce");
   }
-  const previousReason = record.reason;
-  core.idle.disarm();
-  let snapshot: SnapshotRef;
   try {
+    core.reservation = await core.step(
+      "reserve",
+      (bounded) => source.reserve(core.request(bounded), core.disk, machine),
+      { timeoutMs: MONITOR_TIMEOUT_MS, signal, onLate: (late) => late[Symbol.dispose]() },
+    );
     await core.transition("pause_begun", reason, { generation: record.generation + 1 });
-    const { frozen } = await call(mux, coreQuiesce, {}, { timeoutMs: QUIESCE_TIMEOUT_MS, signal, clock });
-    if (!frozen) throw new AtollError("vm.monitor_failed", "the guest's disk could not be frozen");
+    await quiesceGuest(core, signal);
+    await stopMachine(core, machine, signal);
     signal.throwIfAborted();
-    link?.expectLoss(new AtollError("workspace.not_running"));
-    snapshot = await source.pause(core.request(), core.disk, machine);
   } catch (cause) {
     const error = toAtollError(cause);
-    core.dependencies.logger.error(
-      { workspaceId: record.workspaceId, code: error.code, err: error },
-      "pause failed",
-    );
-    await letGoOn(core, machine);
-    if (core.record.state === "pausing") {
+    logger.error({ workspaceId: record.workspaceId, code: error.code, err: error }, "pause failed");
+    core.releaseSpace();
+    const event = core.record.state === "pausing" ? "pause_failed" : "pause_refused";
+    if (event === "pause_failed") await letGoOn(core, machine);
+    // A machine that died meanwhile, or was deleted, has its own way.
+    if (core.machine === machine && ["running", "pausing"].includes(core.record.state)) {
       const isDiskFull = error.code === "host.disk_full";
-      await core.transition("pause_failed", isDiskFull ? "disk_full" : previousReason, {
-        errorCode: error.code,
-      });
+      await core.transition(event, isDiskFull ? "disk_full" : previousReason, { errorCode: error.code });
     }
-    core.idle.arm();
     throw error;
   }
-  core.detach(new AtollError("workspace.not_running"));
-  await core.transition("paused", reason, { snapshot, machine: null, errorCode: null });
-}
-
-/** vCPUs run and the disk is thawed, or the link is shaken anew, which thaws too. A machine that died is its watcher's. */
-async function letGoOn(core: WorkspaceCore, machine: Machine): Promise<void> {
-  const { clock } = core.dependencies;
-  core.link?.expectLoss(undefined);
-  try {
-    await machine.start();
-    const mux = core.link?.mux;
-    if (mux !== undefined) await call(mux, coreThaw, {}, { timeoutMs: THAW_TIMEOUT_MS, clock });
-  } catch (cause) {
-    core.link?.restart(new AtollError("link.lost", "thaw was not answered", { cause }));
-  }
+  const lastWork = core.lastWork();
+  core.closeLink(new AtollError("workspace.not_running"));
+  await core.transition("paused", reason, {
+    pausedIn: "memory",
+    sealsAtMs: clock.now() + graceMs,
+    lastWork,
+    lostMemory: null,
+    errorCode: null,
+  });
 }

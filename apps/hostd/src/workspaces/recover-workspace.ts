@@ -1,60 +1,198 @@
-import type { WorkspaceState } from "@atoll/protocol/workspace-status";
+import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
+import type { Machine } from "../hypervisor/hypervisor.ts";
+import { bringUp } from "./bring-up.ts";
 import { eraseWorkspace } from "./erase-workspace.ts";
+import { startMachine } from "./quiesce-guest.ts";
+import { finishRestore } from "./restore-workspace.ts";
 import type { WorkspaceCore } from "./workspace-core.ts";
+
+/** Each of the two tokens that an agent cut off in its handshake may wait for. */
+const FINISH_START_MS = 20_000;
+
+/** What is left to do with a guest's help, or otherwise takes its time: nothing else waits for it. */
+export type Rest = (signal: AbortSignal) => Promise<void>;
 
 /**
  * Makes the record true again after hostd was killed at any point: a machine that lives is taken back, a step that was
- * under way is undone (a start) or finished (an erasure), and what is gone is said to be.
+ * under way is finished or undone, and what is gone is said to be. Quick; the slow part is returned.
  */
-export async function recoverWorkspace(core: WorkspaceCore): Promise<void> {
+export async function recoverWorkspace(core: WorkspaceCore): Promise<Rest | undefined> {
   const { record } = core;
-  if (record.state === "erased") return;
-  const { hypervisor, source, admission, logger } = core.dependencies;
+  if (record.state === "erased") return undefined;
+  const { hypervisor, admission, logger, clock } = core.dependencies;
+  const { workspaceId, operation } = record;
   const machine = record.machine === null ? undefined : await hypervisor.adopt(record.machine);
+  if (machine !== undefined) {
+    admission.hold(workspaceId, record.size.memoryMb);
+    logger.info({ workspaceId, pid: machine.record.pid, state: record.state }, "machine found");
+  }
   if (record.tombstone !== null) {
-    await machine?.kill();
-    return eraseWorkspace(core);
+    if (machine !== undefined) core.attach(machine);
+    await eraseWorkspace(core);
+    return undefined;
   }
-  // Killed between the commit of a pause and its note here, or before a resume consumed its snapshot.
-  const snapshot =
-    record.disk !== null && (record.state === "pausing" || record.state === "resuming")
-      ? await source.findSnapshot(record.workspaceId, record.disk)
-      : undefined;
-  if (machine !== undefined && isTakenBack(record.state) && snapshot === undefined) {
-    const link = core.attach(machine);
-    admission.hold(record.workspaceId, record.size.memoryMb);
-    // Interrupted while pausing: vCPUs may stand still and the disk be frozen. The handshake thaws it.
-    if (record.state === "pausing") {
-      await machine.start();
-      await core.transition("found_running", "host_restarted");
+  if (operation !== null) {
+    if (operation.isReplacing) {
+      if (record.state === "resuming" && machine !== undefined) return finishStart(core, machine);
+      await end(core, machine);
+      // Behind the restore itself its start may have been under way.
+      if (record.state !== "stopped") {
+        await core.transition(record.state === "resuming" ? "found_stopped" : "stopped", "restored", {
+          machine: null,
+          handshake: null,
+          snapshot: null,
+        });
+      }
+      return (signal) => finishRestore(core, operation, signal);
     }
-    link.adopt();
-    core.idle.arm();
-    logger.info({ workspaceId: record.workspaceId, pid: machine.record.pid }, "machine adopted");
-    return;
+    await core.update({ operation: null });
   }
-  // A sealed pause to finish, a start nobody waits for any more, or a stop half-way. With a committed snapshot the
-  // machine must not run on: its disk would leave the snapshot behind.
-  await machine?.kill();
   switch (record.state) {
-    case "paused":
     case "stopped":
     case "archived":
     case "failed":
-      return;
+      await end(core, machine);
+      return undefined;
+    case "paused":
+      return recoverPaused(core, machine);
+    case "running":
+    case "pausing":
+      return recoverRunning(core, machine);
+    case "creating":
+    case "resuming":
+      if (machine !== undefined && record.handshake !== null) return finishStart(core, machine);
+      await end(core, machine);
+      return startUndone(core);
+    case "stopping":
+      await end(core, machine);
+      return foundStopped(core);
     case "deleting":
-      throw new TypeError("deleting without a tombstone");
-    default:
+      throw new TypeError(`deleting without a tombstone since ${clock.now()}`);
   }
-  if (record.disk === null) {
-    return core.transition("start_failed", "host_restarted", { machine: null, errorCode: "vm.start_failed" });
-  }
-  if (snapshot !== undefined) {
-    return core.transition("found_paused", "host_restarted", { machine: null, snapshot });
-  }
-  return core.transition("found_stopped", "host_restarted", { machine: null, snapshot: null });
 }
 
-function isTakenBack(state: WorkspaceState): boolean {
-  return state === "running" || state === "pausing";
+async function recoverPaused(core: WorkspaceCore, machine: Machine | undefined): Promise<undefined> {
+  const { record } = core;
+  if (record.pausedIn === "disk") return end(core, machine);
+  // Killed between the commit of a sealing and its note here: with the machine going on, the snapshot would be stale.
+  const snapshot = await core.dependencies.source.findSnapshot(record.workspaceId, core.disk);
+  if (snapshot !== undefined) {
+    await end(core, machine);
+    const patch = { pausedIn: "disk", sealsAtMs: null, snapshot, machine: null } as const;
+    return core.transition("sealed", record.reason, patch) as Promise<undefined>;
+  }
+  if (machine === undefined) return foundStopped(core, "vm.gone");
+  core.attach(machine);
+  core.closeLink(new AtollError("workspace.not_running"));
+  core.mayBeSealed = true;
+  return undefined;
+}
+
+async function recoverRunning(core: WorkspaceCore, machine: Machine | undefined): Promise<undefined> {
+  const { record, dependencies } = core;
+  // Format 1 sealed while it was pausing.
+  const snapshot =
+    record.state === "pausing" && record.disk !== null
+      ? await dependencies.source.findSnapshot(record.workspaceId, record.disk)
+      : undefined;
+  if (snapshot !== undefined) {
+    await end(core, machine);
+    return core.transition("found_paused", "host_restarted", {
+      pausedIn: "disk",
+      machine: null,
+      snapshot,
+    }) as Promise<undefined>;
+  }
+  if (machine === undefined) return foundStopped(core, "vm.gone");
+  const link = core.attach(machine);
+  if (record.state === "pausing") await core.transition("found_running", "host_restarted");
+  // Interrupted while pausing or being captured: vCPUs may stand still and the disk be frozen. The handshake thaws it.
+  startMachine(core, machine, new AbortController().signal).catch((error: unknown) => {
+    dependencies.logger.error(
+      { workspaceId: record.workspaceId, err: error },
+      "adopted machine does not run",
+    );
+  });
+  link.adopt();
+  core.idle.arm();
+  return undefined;
+}
+
+/** A start that was cut off with its machine named in the journal: the agent may wait for the first token or ours. */
+function finishStart(core: WorkspaceCore, machine: Machine): Rest {
+  const { record } = core;
+  const { handshake, linkToken, origin, state } = record;
+  core.attach(machine);
+  core.closeLink(new AtollError("link.lost"));
+  return async (signal) => {
+    let lastError = new AtollError("vm.start_failed");
+    const reason = handshake?.reason ?? "boot";
+    for (const expectedToken of new Set([handshake?.expectedToken ?? linkToken, linkToken])) {
+      try {
+        await bringUp(core, {
+          machine,
+          handshake: { reason, expectedToken },
+          patch: {},
+          signal,
+          timeoutMs: FINISH_START_MS,
+        });
+        const first = origin === null ? "create" : "fork";
+        const startedBy = reason === "create" ? (state === "creating" ? first : "resume") : reason;
+        await core.transition("agent_ready", "host_restarted", {
+          startedBy,
+          handshake: null,
+          errorCode: null,
+          operation: null,
+        });
+        core.idle.arm();
+        return;
+      } catch (cause) {
+        lastError = toAtollError(cause);
+        if (signal.aborted) break;
+      }
+    }
+    core.dependencies.logger.error({ workspaceId: record.workspaceId, err: lastError }, "start not finished");
+    await core.endMachine(lastError);
+    if (core.record.tombstone === null)
+      await foundStopped(core, reason === "boot" ? undefined : lastError.code);
+  };
+}
+
+/** Nothing of the start was named yet: as before it, as far as that is there. */
+async function startUndone(core: WorkspaceCore): Promise<undefined> {
+  const { record, dependencies } = core;
+  const patch = { machine: null, handshake: null };
+  if (record.disk === null) {
+    await core.transition("start_failed", "host_restarted", { ...patch, errorCode: "vm.start_failed" });
+    return undefined;
+  }
+  const snapshot = await dependencies.source.findSnapshot(record.workspaceId, record.disk);
+  if (snapshot !== undefined) {
+    await core.transition("found_paused", "host_restarted", { ...patch, pausedIn: "disk", snapshot });
+    return undefined;
+  }
+  // Consumed by a machine that never ran and is named nowhere; or it paused in memory, and that is gone.
+  const wasInMemory = record.snapshot !== null || record.handshake?.reason === "resume";
+  return foundStopped(core, wasInMemory ? "vm.gone" : undefined);
+}
+
+async function foundStopped(core: WorkspaceCore, lostBy?: string): Promise<undefined> {
+  const lostMemory =
+    lostBy === undefined ? core.record.lostMemory : { code: lostBy, atMs: core.dependencies.clock.now() };
+  const event = core.record.state === "paused" ? "memory_gone" : "found_stopped";
+  await core.transition(event, "host_restarted", {
+    machine: null,
+    handshake: null,
+    snapshot: null,
+    operation: null,
+    lostMemory,
+  });
+  return undefined;
+}
+
+async function end(core: WorkspaceCore, machine: Machine | undefined): Promise<undefined> {
+  if (machine === undefined) return undefined;
+  core.attach(machine);
+  await core.endMachine(new AtollError("workspace.not_running"));
+  return undefined;
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { WorkspaceState } from "@atoll/protocol/workspace-status";
 import { expect, it } from "vitest";
 import { FakeHost } from "../testing/fake-host.ts";
+import { memoryOf } from "../testing/fake-stored-disk.ts";
 import type { WorkspaceRecord } from "./journal/workspace-record.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -14,8 +15,8 @@ async function restart(
   options: { isMachineGone?: boolean } = {},
 ) {
   await host.journal.writeWorkspace({ ...workspace.record, ...patch });
-  host.isKilled = true;
-  if (options.isMachineGone) await host.source.machine.kill();
+  host.life.kill();
+  if (options.isMachineGone) host.source.loseMachines();
   const next = await FakeHost.start({ previous: host });
   return { next, workspace: next.registry.get(workspace.id) };
 }
@@ -52,7 +53,8 @@ const GONE: Array<[WorkspaceState, WorkspaceState]> = [
 it.each(GONE)("with its machine gone, %s becomes %s", async (state, expected) => {
   await using host = await FakeHost.start();
   const before = await host.create();
-  const { workspace } = await restart(host, before, { state }, { isMachineGone: true });
+  const pausedIn = state === "paused" ? "disk" : null;
+  const { workspace } = await restart(host, before, { state, pausedIn }, { isMachineGone: true });
   expect(workspace.status.state).toBe(expected);
   if (state !== expected) expect(workspace.status.reason).toBe("host_restarted");
   expect(workspace.record.machine === null || state === expected).toBe(true);
@@ -88,9 +90,9 @@ it.each([true, false])(
   async (isAlive) => {
     await using host = await FakeHost.start();
     const before = await host.create();
-    const epoch = before.record.disk?.epoch ?? 0;
+    const { disk, guest } = host.source.machine;
     const ref = { snapshotId: "committed", sizeBytes: 1, createdAtMs: 0 };
-    host.source.snapshots.set(ref.snapshotId, { guest: host.source.machine.guest, epoch, ref });
+    if (disk !== undefined) disk.snapshot = { ref, epoch: disk.epoch, memory: memoryOf(guest) };
     const { workspace } = await restart(host, before, { state: "pausing" }, { isMachineGone: !isAlive });
     expect(host.source.machine.isGone).toBe(true);
     expect(workspace.record).toMatchObject({ state: "paused", snapshot: ref });

@@ -1,163 +1,219 @@
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import type { StartStage, StateReason } from "@atoll/protocol/workspace-status";
 import type { Machine } from "../hypervisor/hypervisor.ts";
+import { unarchiveDisk } from "./archive-workspace.ts";
+import { type BringUp, bringUp } from "./bring-up.ts";
+import { memoryStepTimeoutMs } from "./seal-workspace.ts";
 import { StartProgress } from "./start-progress.ts";
 import type { WorkspaceCore } from "./workspace-core.ts";
 
-/** A restored guest answers in 50 ms, in seconds on a busy host; beyond this it is not coming. */
-const RESTORED_ANSWER_MS = 30_000;
-const BOOTED_ANSWER_MS = 120_000;
+/** The first machine of a new size waits for its template to be baked, minutes on an emulated host. */
+const CREATE_TIMEOUT_MS = 900_000;
+const BOOT_TIMEOUT_MS = 120_000;
+const VIEWS_TIMEOUT_MS = 60_000;
+
+/** Where a start begins: a machine that stands still, nothing, an origin, a checkpoint's memory, a snapshot, the disk. */
+type Beginning = "memory" | "create" | "fork" | "checkpoint" | "snapshot" | "disk";
+
+interface Start {
+  core: WorkspaceCore;
+  progress: StartProgress;
+  reason: StateReason;
+  signal: AbortSignal;
+}
 
 /**
- * Brings a workspace that has no machine to `running`: first create, resume from its snapshot, or cold boot. A snapshot
- * that cannot be used leads to a boot, which the status says.
+ * Brings a workspace that does not run to `running`. Memory that cannot be used leads to a boot from the disk, which
+ * the status says.
  */
 export async function startWorkspace(
   core: WorkspaceCore,
   options: { reason: StateReason; signal: AbortSignal },
 ): Promise<void> {
   const { reason, signal } = options;
-  const { admission, clock, timings, logger } = core.dependencies;
-  const { workspaceId, size, state, disk, snapshot, generation } = core.record;
-  const path: StartStage["path"] = disk === null ? "create" : snapshot === null ? "boot" : "resume";
+  const { clock, timings, logger } = core.dependencies;
+  const { workspaceId, state: from, generation } = core.record;
+  await dropIfSealed(core);
+  const beginning = beginningOf(core);
+  const path: StartStage["path"] = PATHS[beginning];
   const progress = new StartProgress({ path, timings, clock, onChange: (stage) => core.setStage(stage) });
+  const start: Start = { core, progress, reason, signal };
   try {
-    if (state === "creating") progress.enter("reserve");
-    await admission.reserve(workspaceId, size.memoryMb);
+    if (from === "creating") progress.enter("reserve");
+    await admit(core, beginning);
   } catch (error) {
     // Only a first create changes state by being refused; a paused workspace stays as it is.
-    if (state === "creating") await failStart(core, error);
+    if (from === "creating") await failStart(core, error);
     throw error;
   }
   try {
-    if (state !== "creating") {
-      await core.transition(path === "create" ? "create_begun" : "resume_begun", reason, {
+    if (from !== "creating") {
+      const isFirst = beginning === "create" || beginning === "fork";
+      await core.transition(isFirst ? "create_begun" : "resume_begun", reason, {
         generation: generation + 1,
         errorCode: null,
       });
       progress.enter("reserve");
     }
     progress.enter("restore");
-    let startedBy = path;
-    if (path === "create") await create(core, progress, signal);
-    else if (path === "boot") await boot(core, progress, signal);
-    else {
-      try {
-        await resume(core, progress, signal);
-      } catch (cause) {
-        const error = toAtollError(cause);
-        if (signal.aborted || keepsSnapshot(error)) throw error;
-        logger.warn({ workspaceId, code: error.code, err: error }, "snapshot not usable, booting");
-        await admission.reserve(workspaceId, size.memoryMb);
-        await core.update({ snapshot: null });
-        progress.fallBackToBoot();
-        await boot(core, progress, signal);
-        startedBy = "boot";
-      }
+    await core.step("end views", () => core.dependencies.endCurrentViews(workspaceId), {
+      timeoutMs: VIEWS_TIMEOUT_MS,
+      signal,
+    });
+    if (core.record.isArchived) await unarchiveDisk(core, signal);
+    let lostBy: AtollError | undefined;
+    try {
+      await begin(start, beginning);
+    } catch (cause) {
+      const error = toAtollError(cause);
+      const hadMemory = beginning === "memory" || beginning === "snapshot" || beginning === "checkpoint";
+      if (!hadMemory || signal.aborted || isRefusal(error)) throw error;
+      logger.warn({ workspaceId, code: error.code, err: error }, "memory not usable, booting");
+      lostBy = error;
+      await core.endMachine(new AtollError("workspace.failed"));
+      await admit(core, "disk");
+      const lostMemory = { code: error.code, atMs: clock.now() };
+      await core.update({ snapshot: null, restoredFrom: null, machine: null, handshake: null, lostMemory });
+      progress.fallBackToBoot();
+      await begin(start, "disk");
     }
     progress.enter("ready");
-    const isFallback = startedBy !== path;
-    await core.transition("agent_ready", isFallback ? "snapshot_unusable" : reason, {
-      startedBy,
+    await core.transition("agent_ready", lostBy === undefined ? reason : "snapshot_unusable", {
+      startedBy: lostBy === undefined ? path : "boot",
+      handshake: null,
       errorCode: null,
     });
     progress.finish();
     core.setStage(undefined);
+    core.releaseSpace();
     core.idle.arm();
-    if (isFallback) core.dependencies.onNotice(workspaceId, "snapshot.invalid");
+    if (core.record.lostMemory !== null) core.notice("workspace.memory_lost");
   } catch (error) {
-    await discardMachine(core);
-    await failStart(core, error);
-    throw error;
-  }
-}
-
-async function create(core: WorkspaceCore, progress: StartProgress, signal: AbortSignal): Promise<void> {
-  const created = await core.dependencies.source.create(core.request(signal));
-  const record = { disk: created.disk, keyCommitment: created.keyCommitment };
-  await bringUp(core, progress, {
-    ...created,
-    reason: "create",
-    expectedToken: created.linkToken,
-    record,
-    signal,
-  });
-}
-
-async function boot(core: WorkspaceCore, progress: StartProgress, signal: AbortSignal): Promise<void> {
-  const booted = await core.dependencies.source.boot(core.request(signal), core.disk);
-  const record = { disk: booted.disk, snapshot: null };
-  await bringUp(core, progress, {
-    ...booted,
-    reason: "boot",
-    expectedToken: booted.linkToken,
-    record,
-    signal,
-  });
-}
-
-async function resume(core: WorkspaceCore, progress: StartProgress, signal: AbortSignal): Promise<void> {
-  const { snapshot, linkToken } = core.record;
-  if (snapshot === null) throw new AtollError("snapshot.invalid", "there is no snapshot");
-  const resumed = await core.dependencies.source.resume(core.request(signal), core.disk, snapshot);
-  const record = { disk: resumed.disk, snapshot: null };
-  await bringUp(core, progress, { ...resumed, reason: "resume", expectedToken: linkToken, record, signal });
-}
-
-interface BringUp {
-  machine: Machine;
-  reason: "create" | "boot" | "resume";
-  expectedToken: string;
-  record: Parameters<WorkspaceCore["update"]>[0];
-  signal: AbortSignal;
-}
-
-/** The journal knows the process before its vCPUs run, so that a crash in between leaves nothing unnamed. */
-async function bringUp(core: WorkspaceCore, progress: StartProgress, options: BringUp): Promise<void> {
-  const { machine, reason } = options;
-  const link = core.attach(machine);
-  const gone = new AbortController();
-  void machine.exited.then((exit) => gone.abort(new AtollError("vm.gone", `${exit.reason}: ${exit.detail}`)));
-  const signal = AbortSignal.any([options.signal, gone.signal]);
-  try {
-    await core.update({ ...options.record, machine: machine.record });
-    await link.connect({
-      expectedToken: options.expectedToken,
-      reason,
-      timeoutMs: reason === "boot" ? BOOTED_ANSWER_MS : RESTORED_ANSWER_MS,
-      signal,
-      beforeHandshake: async () => {
-        await machine.start(signal);
-        progress.enter("identity");
-      },
+    await core.endMachine(new AtollError("workspace.failed")).catch((cause: unknown) => {
+      logger.error({ workspaceId, err: cause }, "a machine that did not start does not end");
     });
-  } catch (error) {
-    await discardMachine(core);
+    await failStart(core, error, from);
     throw error;
   }
 }
 
-async function discardMachine(core: WorkspaceCore): Promise<void> {
-  const machine = core.detach(new AtollError("workspace.failed"));
-  await machine?.kill();
+const PATHS: Record<Beginning, StartStage["path"]> = {
+  memory: "resume",
+  create: "create",
+  fork: "fork",
+  checkpoint: "resume",
+  snapshot: "resume",
+  disk: "boot",
+};
+
+function beginningOf({ machine, record }: WorkspaceCore): Beginning {
+  if (machine !== undefined) return "memory";
+  if (record.disk === null) return record.origin === null ? "create" : "fork";
+  if (record.restoredFrom !== null) return "checkpoint";
+  return record.snapshot === null ? "disk" : "snapshot";
 }
 
-/** The host's trouble, not the snapshot's: trying again later may well succeed. */
-function keepsSnapshot(error: AtollError): boolean {
-  return /^(host|key|template|image)\./.test(error.code);
+/**
+ * A sealing that was cut off, or answered nothing, may have been committed all the same. Then the snapshot is what
+ * counts: with the machine going on, the disk would leave it behind unnoticed.
+ */
+async function dropIfSealed(core: WorkspaceCore): Promise<void> {
+  if (core.machine === undefined || !core.mayBeSealed) return;
+  const { reason, workspaceId } = core.record;
+  const snapshot = await core.dependencies.source.findSnapshot(workspaceId, core.disk);
+  if (snapshot === undefined) return;
+  await core.endMachine(new AtollError("workspace.not_running"));
+  await core.transition("sealed", reason, { pausedIn: "disk", sealsAtMs: null, snapshot, machine: null });
 }
 
-async function failStart(core: WorkspaceCore, cause: unknown): Promise<void> {
+async function admit({ dependencies, record }: WorkspaceCore, beginning: Beginning): Promise<void> {
+  const { workspaceId, size } = record;
+  // Its memory was counted all along.
+  if (beginning === "memory") return dependencies.admission.hold(workspaceId, size.memoryMb);
+  await dependencies.admission.reserve(workspaceId, size.memoryMb);
+}
+
+async function begin(start: Start, beginning: Beginning): Promise<void> {
+  const { core, progress, signal } = start;
+  const { source } = core.dependencies;
+  const { linkToken, snapshot, restoredFrom } = core.record;
+  const up = (options: Pick<BringUp, "machine" | "handshake" | "patch">) =>
+    bringUp(core, { ...options, progress, signal });
+  const launch = <T extends { machine: Machine }>(
+    name: string,
+    timeoutMs: number,
+    work: (bounded: AbortSignal) => Promise<T>,
+  ): Promise<T> => core.step(name, work, { timeoutMs, signal, onLate: ({ machine }) => machine.kill() });
+  const memoryMs = memoryStepTimeoutMs(core);
+  switch (beginning) {
+    case "memory": {
+      const { machine } = core;
+      if (machine === undefined) throw new AtollError("vm.gone");
+      return up({ machine, handshake: { reason: "resume", expectedToken: linkToken }, patch: {} });
+    }
+    case "create":
+    case "fork": {
+      const created = await launch(beginning, CREATE_TIMEOUT_MS, (bounded) =>
+        beginning === "create" ? source.create(core.request(bounded)) : fork(core, bounded),
+      );
+      const { machine, disk, keyCommitment, startsBy } = created;
+      const reason = startsBy === "boot" ? "boot" : "create";
+      const handshake = { reason, expectedToken: created.linkToken } as const;
+      return up({ machine, handshake, patch: { disk, keyCommitment } });
+    }
+    case "checkpoint": {
+      if (restoredFrom === null) throw new AtollError("checkpoint.not_found");
+      const resumed = await launch("resume checkpoint", memoryMs, (bounded) =>
+        source.resumeCheckpoint(core.request(bounded), core.disk, restoredFrom),
+      );
+      const { machine, disk } = resumed;
+      // Its memory starts more than once: each start is a new one to the guest, with entropy and identity anew.
+      const handshake = { reason: "create", expectedToken: resumed.linkToken } as const;
+      return up({ machine, handshake, patch: { disk, snapshot: null, restoredFrom: null } });
+    }
+    case "snapshot": {
+      if (snapshot === null) throw new AtollError("snapshot.invalid", "there is no snapshot");
+      const { machine, disk } = await launch("resume", memoryMs, (bounded) =>
+        source.resume(core.request(bounded), core.disk, snapshot),
+      );
+      const handshake = { reason: "resume", expectedToken: linkToken } as const;
+      return up({ machine, handshake, patch: { disk, snapshot: null } });
+    }
+    case "disk": {
+      const booted = await launch("boot", BOOT_TIMEOUT_MS, (bounded) =>
+        source.boot(core.request(bounded), core.disk),
+      );
+      const { machine, disk } = booted;
+      const handshake = { reason: "boot", expectedToken: booted.linkToken } as const;
+      return up({ machine, handshake, patch: { disk, snapshot: null, restoredFrom: null } });
+    }
+  }
+}
+
+async function fork(core: WorkspaceCore, signal: AbortSignal) {
+  await using point = await core.dependencies.openOrigin(core.record, signal);
+  return await core.dependencies.source.createFrom(core.request(signal), point);
+}
+
+/** The host's trouble, not the memory's nor the disk's: trying again later may well succeed. */
+function isRefusal(error: AtollError): boolean {
+  return /^(host|key|template|image)\./.test(error.code) || error.code === "workspace.busy";
+}
+
+async function failStart(core: WorkspaceCore, cause: unknown, from?: string): Promise<void> {
   const error = toAtollError(cause);
   core.setStage(undefined);
   core.dependencies.admission.release(core.record.workspaceId);
-  const { workspaceId, state, snapshot } = core.record;
+  const { workspaceId, state, snapshot, isArchived } = core.record;
   core.dependencies.logger.error({ workspaceId, code: error.code, err: error }, "start failed");
   // A begin that could not be journalled left the state as it was.
   if (state !== "creating" && state !== "resuming") return;
-  if (snapshot !== null && keepsSnapshot(error)) {
-    await core.transition("found_paused", "start_failed", { errorCode: error.code, machine: null });
-  } else {
-    await core.transition("start_failed", "start_failed", { errorCode: error.code, machine: null });
+  const patch = { errorCode: error.code, machine: null, handshake: null };
+  if (state === "creating" || from === "failed" || !isRefusal(error)) {
+    return core.transition("start_failed", "start_failed", patch);
   }
+  // It is where it was, and says why it did not start.
+  if (snapshot !== null)
+    return core.transition("found_paused", "start_failed", { ...patch, pausedIn: "disk" });
+  return core.transition(isArchived ? "found_archived" : "found_stopped", "start_failed", patch);
 }

@@ -8,7 +8,7 @@ import type { WorkspaceCore } from "./workspace-core.ts";
 const SHUTDOWN_ANSWER_MS = 10_000;
 const POWER_OFF_MS = 20_000;
 
-/** Powers the guest off, politely first. Of a paused workspace it drops the memory image. */
+/** Powers the guest off, politely first. Of a paused workspace it drops the memory, wherever that is. */
 export async function stopWorkspace(
   core: WorkspaceCore,
   options: { reason: StateReason; signal: AbortSignal },
@@ -17,26 +17,31 @@ export async function stopWorkspace(
   const { clock, logger } = core.dependencies;
   const { record, machine } = core;
   const generation = record.generation + 1;
-  if (machine === undefined) {
-    return core.transition("stopped", reason, { generation, snapshot: null, machine: null, errorCode: null });
-  }
+  const stopped = {
+    snapshot: null,
+    restoredFrom: null,
+    machine: null,
+    errorCode: null,
+    lastWork: core.lastWork(),
+  };
+  if (machine === undefined) return core.transition("stopped", reason, { ...stopped, generation });
   await core.transition("stop_begun", reason, { generation });
-  core.idle.disarm();
   const mux = core.link?.mux;
   try {
-    if (mux === undefined) throw new AtollError("link.lost");
-    await call(mux, coreShutdown, {}, { timeoutMs: SHUTDOWN_ANSWER_MS, signal, clock });
-    core.detach(new AtollError("workspace.not_running"));
-    await withDeadline(machine.exited, {
-      timeoutMs: POWER_OFF_MS,
-      clock,
-      signal,
-      onTimeout: () => new AtollError("request.timeout", "the guest did not power off"),
-    });
+    // Without a link it stands still in its grace time: quiesced, nothing to say good-bye to.
+    if (mux !== undefined) {
+      await call(mux, coreShutdown, {}, { timeoutMs: SHUTDOWN_ANSWER_MS, signal, clock });
+      core.closeLink(new AtollError("workspace.not_running"));
+      await withDeadline(machine.exited, {
+        timeoutMs: POWER_OFF_MS,
+        clock,
+        signal,
+        onTimeout: () => new AtollError("request.timeout", "the guest did not power off"),
+      });
+    }
   } catch (error) {
     logger.warn({ workspaceId: record.workspaceId, err: error }, "guest did not shut down, killing it");
-    core.detach(new AtollError("workspace.not_running"));
   }
-  await machine.kill();
-  await core.transition("stopped", reason, { snapshot: null, machine: null, errorCode: null });
+  await core.endMachine(new AtollError("workspace.not_running"));
+  await core.transition("stopped", reason, stopped);
 }

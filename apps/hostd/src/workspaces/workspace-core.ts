@@ -3,20 +3,31 @@
  * Records are written before they are believed; every change is announced after it.
  */
 import type { Clock } from "@atoll/base/clock";
-import type { AtollError } from "@atoll/protocol/atoll-error";
+import { AtollError } from "@atoll/protocol/atoll-error";
 import type { IncomingOpen } from "@atoll/protocol/mux";
 import type { StartStage, StateReason, WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import type { Logger } from "pino";
 import type { Hypervisor, Machine } from "../hypervisor/hypervisor.ts";
+import { sampleGuest } from "../idle/sample-guest.ts";
+import { WorkMeter } from "../idle/work-meter.ts";
 import { GuestLink } from "../link/guest-link.ts";
-import type { MachineRequest, MachineSource, WorkspaceDisk } from "../machines/machine-source.ts";
+import type {
+  CheckpointOwner,
+  MachineRequest,
+  MachineSource,
+  Point,
+  SpaceReservation,
+  WorkspaceDisk,
+} from "../machines/machine-source.ts";
 import type { Admission } from "./admission.ts";
+import { boundedStep } from "./bounded-step.ts";
 import { guestIdentity } from "./guest-identity.ts";
-import { IdleCountdown } from "./idle-countdown.ts";
 import type { WorkspaceJournal } from "./journal/workspace-journal.ts";
 import type { WorkspaceRecord } from "./journal/workspace-record.ts";
+import { MachineWatchdog } from "./machine-watchdog.ts";
 import type { StageTimings } from "./stage-timings.ts";
 import { nextState, type WorkspaceEvent } from "./workspace-state.ts";
+import { workspaceStatusOf } from "./workspace-status-of.ts";
 
 /** What a workspace's guest may do towards the outside. */
 export interface GuestOutbound {
@@ -33,7 +44,13 @@ export interface WorkspaceDependencies {
   timings: StageTimings;
   clock: Clock;
   logger: Logger;
+  /** How long a paused workspace's memory stays where it is before it is sealed. */
+  pauseGraceMs: number;
   createOutbound: (core: WorkspaceCore) => GuestOutbound;
+  /** Where another workspace, or a template, can be begun from. Its keys and memory are in it: dispose of it. */
+  openOrigin: (record: Readonly<WorkspaceRecord>, signal: AbortSignal) => Promise<Point>;
+  /** Ends views of the workspace's disk as it lies there: it is about to be written. */
+  endCurrentViews: (workspaceId: string) => Promise<void>;
   onStatus: (status: WorkspaceStatus) => void;
   onNotice: (workspaceId: string, code: string) => void;
   /** True once the host shuts down: nothing starts any more. */
@@ -42,28 +59,45 @@ export interface WorkspaceDependencies {
 
 export interface WorkspaceEvents {
   onIdle: () => void;
+  onRecord: (record: Readonly<WorkspaceRecord>) => void;
   onMachineExit: (machine: Machine) => void;
+  onMachineStuck: (machine: Machine, error: AtollError) => void;
   onLinkAbandoned: (link: GuestLink, error: AtollError) => void;
 }
 
-type RecordPatch = Partial<Omit<WorkspaceRecord, "format" | "workspaceId" | "state" | "reason" | "sinceMs">>;
+export type RecordPatch = Partial<
+  Omit<WorkspaceRecord, "format" | "workspaceId" | "state" | "reason" | "sinceMs">
+>;
 
 /** Of things that happened whether or not the disk took the note. */
 const FACTS: ReadonlySet<WorkspaceEvent> = new Set([
   "paused",
+  "sealed",
+  "seal_failed",
   "stopped",
   "vm_lost",
+  "memory_gone",
   "start_failed",
   "pause_failed",
+  "pause_refused",
 ]);
+
+/** The driver itself gives up on a process that hangs in the kernel after a minute. */
+const KILL_TIMEOUT_MS = 70_000;
 
 export class WorkspaceCore {
   readonly dependencies: WorkspaceDependencies;
-  readonly idle: IdleCountdown;
+  readonly idle: WorkMeter;
   readonly outbound: GuestOutbound;
+  /** Promised to the pause under way, or to the sealing that follows it. */
+  reservation: SpaceReservation | undefined;
+  /** A sealing of the present pause was begun, in this life or maybe in an earlier one. */
+  mayBeSealed = false;
   readonly #events: WorkspaceEvents;
+  readonly #watchdog: MachineWatchdog;
   #record: WorkspaceRecord;
   #stage: StartStage | undefined;
+  #operation: WorkspaceStatus["operation"];
   #machine: Machine | undefined;
   #link: GuestLink | undefined;
   #sessionCount = 0;
@@ -73,11 +107,16 @@ export class WorkspaceCore {
     this.#record = record;
     this.dependencies = dependencies;
     this.#events = events;
-    this.idle = new IdleCountdown(record.idlePauseSeconds, {
-      clock: dependencies.clock,
+    const { clock } = dependencies;
+    this.idle = new WorkMeter({
+      clock,
+      idlePauseSeconds: record.idlePauseSeconds,
+      sample: sampleGuest(() => this.#link?.mux, clock),
       onIdle: () => events.onIdle(),
       onChange: () => this.announce(),
     });
+    if (record.lease !== null) this.idle.restoreLease(record.lease.untilMs, record.lease.detail);
+    this.#watchdog = new MachineWatchdog({ clock, onStuck: (...about) => events.onMachineStuck(...about) });
     this.outbound = dependencies.createOutbound(this);
   }
 
@@ -94,23 +133,13 @@ export class WorkspaceCore {
   }
 
   get status(): WorkspaceStatus {
-    const record = this.#record;
-    const { pausesAtMs } = this.idle;
-    return {
-      workspaceId: record.workspaceId,
-      ownerId: record.ownerId,
-      state: record.state,
-      reason: record.reason,
-      sinceMs: record.sinceMs,
-      generation: record.generation,
-      ...(this.#stage === undefined ? {} : { stage: this.#stage }),
-      ...(record.errorCode === null ? {} : { errorCode: record.errorCode }),
-      ...(record.startedBy === null || record.state !== "running" ? {} : { startedBy: record.startedBy }),
+    return workspaceStatusOf(this.#record, {
+      stage: this.#stage,
+      operation: this.#operation,
       sessionCount: this.#sessionCount,
-      ...(pausesAtMs === undefined ? {} : { pausesAtMs }),
+      work: this.idle.status,
       isolation: this.dependencies.hypervisor.isolation,
-      egress: record.egress,
-    };
+    });
   }
 
   /** What the machine source is asked with. */
@@ -119,18 +148,34 @@ export class WorkspaceCore {
     return { workspaceId, ownerId, image, size, ...(signal === undefined ? {} : { signal }) };
   }
 
-  /** @throws TypeError when the workspace never had a disk: callers check the record first. */
+  /** @throws AtollError workspace.not_running when it never had a disk */
   get disk(): WorkspaceDisk {
     const { disk } = this.#record;
-    if (disk === null) throw new TypeError("workspace without a disk");
+    if (disk === null) throw new AtollError("workspace.not_running", "the workspace never had a disk");
     return disk;
+  }
+
+  /** @throws AtollError workspace.not_running when it never had a disk */
+  get checkpointOwner(): CheckpointOwner {
+    const { workspaceId, ownerId } = this.#record;
+    return { workspaceId, ownerId, disk: this.disk };
+  }
+
+  /** One step of an operation that somebody else does: with a deadline, and left behind when it obeys nothing. */
+  step<T>(
+    name: string,
+    work: (signal: AbortSignal) => Promise<T>,
+    options: { timeoutMs: number; signal: AbortSignal; onLate?: (result: NoInfer<T>) => unknown },
+  ): Promise<T> {
+    return boundedStep(work, { name, clock: this.dependencies.clock, ...options });
   }
 
   async transition(event: WorkspaceEvent, reason: StateReason, patch: RecordPatch = {}): Promise<void> {
     await this.#write(FACTS.has(event), () => {
       const state = nextState(this.#record.state, event);
       const sinceMs = state === this.#record.state ? this.#record.sinceMs : this.dependencies.clock.now();
-      return { ...this.#record, ...patch, state, reason, sinceMs };
+      const form = state === "paused" ? {} : { pausedIn: null, sealsAtMs: null };
+      return { ...this.#record, ...form, ...patch, state, reason, sinceMs };
     });
     const { workspaceId, state, generation } = this.#record;
     this.dependencies.logger.info({ workspaceId, event, state, reason, generation }, "workspace changed");
@@ -145,6 +190,21 @@ export class WorkspaceCore {
     this.announce();
   }
 
+  /** Shows it in the status while `work` runs. */
+  async during<T>(
+    kind: NonNullable<WorkspaceStatus["operation"]>["kind"],
+    work: () => Promise<T>,
+  ): Promise<T> {
+    this.#operation = { kind, startedAtMs: this.dependencies.clock.now() };
+    this.announce();
+    try {
+      return await work();
+    } finally {
+      this.#operation = undefined;
+      this.announce();
+    }
+  }
+
   setSessionCount(count: number): void {
     if (count === this.#sessionCount) return;
     this.#sessionCount = count;
@@ -155,13 +215,20 @@ export class WorkspaceCore {
     this.dependencies.onStatus(this.status);
   }
 
-  /** From now on the machine's end is this workspace's business, and its RAM is counted. */
+  notice(code: string): void {
+    this.dependencies.onNotice(this.#record.workspaceId, code);
+  }
+
+  /** From now on the machine's end is this workspace's business; its RAM is counted by the caller. */
   attach(machine: Machine): GuestLink {
-    const { clock } = this.dependencies;
-    this.#machine = machine;
-    void machine.exited.then(() => this.#events.onMachineExit(machine));
+    const { clock, logger } = this.dependencies;
+    this.#link?.close(new AtollError("link.lost"));
+    if (this.#machine !== machine) {
+      this.#machine = machine;
+      void machine.exited.then(() => this.#events.onMachineExit(machine));
+      this.#watchdog.watch(machine);
+    }
     const { workspaceId, slug, linkToken } = this.#record;
-    const notice = (code: string) => this.dependencies.onNotice(workspaceId, code);
     let isDegraded = false;
     const link: GuestLink = new GuestLink({
       machine,
@@ -170,13 +237,13 @@ export class WorkspaceCore {
       egress: () => this.#record.egress,
       onOpen: (open) => this.outbound.onOpen(open),
       onUp: () => {
-        if (isDegraded) notice("link.restored");
+        if (isDegraded) this.notice("link.restored");
         isDegraded = false;
       },
-      onDown: (error) => this.dependencies.logger.warn({ workspaceId, code: error.code }, "guest link lost"),
+      onDown: (error) => logger.warn({ workspaceId, code: error.code }, "guest link lost"),
       onDegraded: () => {
         isDegraded = true;
-        notice("link.lost");
+        this.notice("link.lost");
       },
       onAbandoned: (error) => this.#events.onLinkAbandoned(link, error),
       clock,
@@ -185,15 +252,49 @@ export class WorkspaceCore {
     return link;
   }
 
+  /** The machine stays, standing still: streams end with `error`. */
+  closeLink(error: AtollError): void {
+    this.idle.disarm();
+    this.#link?.close(error);
+    this.#link = undefined;
+  }
+
   /** Streams end with `error`, the machine's end is no news any more. Returns the machine, which the caller ends. */
   detach(error: AtollError): Machine | undefined {
     const machine = this.#machine;
     this.#machine = undefined;
-    this.#link?.close(error);
-    this.#link = undefined;
-    this.idle.disarm();
+    this.#watchdog.end();
+    this.closeLink(error);
+    this.releaseSpace();
     this.dependencies.admission.release(this.#record.workspaceId);
     return machine;
+  }
+
+  /** Ends the machine if there is one. @throws AtollError vm.monitor_failed when its process does not go */
+  async endMachine(error: AtollError): Promise<void> {
+    const machine = this.detach(error);
+    if (machine === undefined) return;
+    await this.step("kill", () => machine.kill(), {
+      timeoutMs: KILL_TIMEOUT_MS,
+      signal: new AbortController().signal,
+    });
+  }
+
+  /** This process stops looking after it; the machine goes on. */
+  letGo(): void {
+    this.#watchdog.end();
+    this.idle.disarm();
+  }
+
+  releaseSpace(): void {
+    this.reservation?.[Symbol.dispose]();
+    this.reservation = undefined;
+    this.mayBeSealed = false;
+  }
+
+  /** For the record: why it is idle, or was paused. */
+  lastWork(): WorkspaceRecord["lastWork"] {
+    return this.idle.status.lastWork ?? this.#record.lastWork;
   }
 
   /** Serialises writes, so that a tombstone set during another operation is never overwritten by it. */
@@ -211,6 +312,7 @@ export class WorkspaceCore {
       }
       this.#record = record;
       this.announce();
+      this.#events.onRecord(record);
     });
     this.#writes = write.catch(() => {});
     return write;

@@ -1,16 +1,20 @@
 /** All workspaces of this host by id: creating, finding, erasing, starting over after a crash, draining. */
-import { randomBytes } from "node:crypto";
+
+import { isDeepStrictEqual } from "node:util";
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
-import type { CreateWorkspace, Erasure } from "@atoll/protocol/hostd-api";
-import { LINK_TOKEN_BYTES } from "@atoll/protocol/limits";
+import type { CreateWorkspace, Erasure, tombstoneList } from "@atoll/protocol/hostd-api";
+import type { z } from "zod";
+import type { Point } from "../machines/machine-source.ts";
 import type { JournalContent } from "./journal/workspace-journal.ts";
 import type { TombstoneRecord, WorkspaceRecord } from "./journal/workspace-record.ts";
+import { newWorkspaceRecord } from "./new-workspace-record.ts";
+import { TemplateRegistry } from "./template-registry.ts";
 import { Workspace } from "./workspace.ts";
 import type { WorkspaceDependencies } from "./workspace-core.ts";
 
-export interface WorkspaceRegistryOptions extends Omit<WorkspaceDependencies, "isDraining"> {
-  /** Ends the sessions of a workspace being erased; resolves when none is left. */
-  endSessions: (workspaceId: string, error: AtollError) => void;
+export interface WorkspaceRegistryOptions extends Omit<WorkspaceDependencies, "isDraining" | "openOrigin"> {
+  /** Ends the sessions and views of a workspace being erased; resolves when none is left. */
+  endSessions: (workspaceId: string, error: AtollError) => Promise<void> | void;
   /** @throws AtollError image.unknown */
   checkImage: (name: string) => void;
 }
@@ -28,10 +32,12 @@ export class WorkspaceRegistry {
   readonly #options: WorkspaceRegistryOptions;
   readonly #workspaces = new Map<string, Workspace>();
   readonly #tombstones = new Map<string, TombstoneRecord>();
+  readonly templates: TemplateRegistry;
   #isDraining = false;
 
   constructor(options: WorkspaceRegistryOptions) {
     this.#options = options;
+    this.templates = new TemplateRegistry({ ...options, workspace: (id) => this.get(id) });
   }
 
   get isDraining(): boolean {
@@ -57,6 +63,7 @@ export class WorkspaceRegistry {
   async recover(content: JournalContent): Promise<void> {
     for (const tombstone of content.tombstones) this.#tombstones.set(tombstone.id, tombstone);
     for (const record of content.workspaces) this.#add(record);
+    await this.templates.recover(content.templates);
     await Promise.all(
       this.list().map((workspace) =>
         workspace.recover().catch((cause: unknown) => {
@@ -78,7 +85,7 @@ export class WorkspaceRegistry {
     const diskIds = this.list().flatMap(({ record }) =>
       record.disk !== null && record.state !== "erased" ? [record.disk.diskId] : [],
     );
-    await this.#options.source.sweep(new Set(diskIds));
+    await this.#options.source.sweep(new Set([...diskIds, ...this.templates.diskIds]));
   }
 
   /**
@@ -97,29 +104,10 @@ export class WorkspaceRegistry {
     }
     if (this.#isDraining) throw new AtollError("host.draining");
     this.#options.checkImage(body.image);
-    const { ownerId, slug, image, cpus, memoryMb, diskMb, egress, idlePauseSeconds } = body;
-    const record: WorkspaceRecord = {
-      format: 1,
-      workspaceId,
-      ownerId,
-      slug,
-      image,
-      size: { cpus, memoryMb, diskMb },
-      egress,
-      idlePauseSeconds,
-      state: "creating",
-      reason: "requested",
-      sinceMs: this.#options.clock.now(),
-      generation: 1,
-      errorCode: null,
-      startedBy: null,
-      disk: null,
-      snapshot: null,
-      machine: null,
-      linkToken: randomBytes(LINK_TOKEN_BYTES).toString("hex"),
-      keyCommitment: null,
-      tombstone: null,
-    };
+    if (body.origin?.kind === "workspace" && body.origin.workspaceId === workspaceId) {
+      throw new AtollError("request.invalid", "a fork of itself", { details: { field: "origin" } });
+    }
+    const record = newWorkspaceRecord(workspaceId, body, this.#options.clock.now());
     // In the map before the first await: a second create of the same id meets this one.
     const workspace = this.#add(record);
     try {
@@ -141,7 +129,7 @@ export class WorkspaceRegistry {
       return [];
     }
     await workspace.entomb();
-    this.#options.endSessions(workspaceId, new AtollError("workspace.deleted"));
+    await this.#options.endSessions(workspaceId, new AtollError("workspace.deleted"));
     const erasure = await workspace.erase();
     return erasure === undefined ? [] : [erasure];
   }
@@ -153,7 +141,8 @@ export class WorkspaceRegistry {
       await this.#entomb("owner", ownerId, { ownerKeyCommitment: null, ownerKeyDestroyedAtMs: null });
     }
     const owned = this.list().filter(({ record }) => record.ownerId === ownerId);
-    const erasures = (await Promise.all(owned.map(({ id }) => this.erase(id)))).flat();
+    const erased = await Promise.all(owned.map(({ id }) => this.erase(id)));
+    const erasures = [...erased.flat(), ...(await this.templates.eraseOfOwner(ownerId))];
     if (done !== undefined && done.ownerKeyDestroyedAtMs !== null) {
       const { ownerKeyCommitment, ownerKeyDestroyedAtMs } = done;
       return { erasures, ownerKeyCommitment, ownerKeyDestroyedAtMs };
@@ -164,20 +153,36 @@ export class WorkspaceRegistry {
     return { erasures, ...key };
   }
 
-  /** Refuses new starts, then pauses what runs. What cannot be paused goes on and is adopted at the next start. */
+  /** Of workspaces and owners: nothing that comes back from anywhere may stand against them. */
+  tombstones(): z.infer<typeof tombstoneList>["tombstones"] {
+    const left = [...this.#tombstones.values()].map(({ kind, id, requestedAtMs }) => ({
+      kind,
+      id,
+      requestedAtMs,
+    }));
+    const own = this.list().flatMap(({ id, record: { tombstone } }) =>
+      tombstone === null ? [] : [{ kind: "workspace" as const, id, requestedAtMs: tombstone.requestedAtMs }],
+    );
+    return [...left, ...own];
+  }
+
+  /** Refuses new starts, then brings all memory to the disk. What cannot be is left and adopted at the next start. */
   async drain(): Promise<{ pausedCount: number; leftCount: number }> {
     this.#isDraining = true;
-    const running = this.list().filter(
-      ({ record }) => !["paused", "stopped", "failed", "archived", "erased"].includes(record.state),
+    await this.templates.drain();
+    const waiting = this.list().filter(
+      ({ record }) =>
+        !["stopped", "failed", "archived", "erased"].includes(record.state) &&
+        !(record.state === "paused" && record.pausedIn === "disk"),
     );
+    const total = waiting.length;
     const { logger } = this.#options;
     let pausedCount = 0;
     let leftCount = 0;
-    const waiting = [...running];
     const work = async () => {
       for (let workspace = waiting.shift(); workspace !== undefined; workspace = waiting.shift()) {
         try {
-          await workspace.pause("host_shutdown");
+          await workspace.pauseToDisk("host_shutdown");
           pausedCount += 1;
         } catch (cause) {
           leftCount += 1;
@@ -187,15 +192,45 @@ export class WorkspaceRegistry {
             "not paused, left as it is",
           );
         }
-        logger.info({ pausedCount, leftCount, total: running.length }, "draining");
+        logger.info({ pausedCount, leftCount, total }, "draining");
       }
     };
     await Promise.all(Array.from({ length: DRAIN_PARALLEL }, work));
     return { pausedCount, leftCount };
   }
 
+  /** Nothing happens by itself any more; machines are left as they are. */
+  close(): void {
+    this.#isDraining = true;
+    for (const workspace of this.list()) workspace.close();
+  }
+
+  async #openOrigin({ origin, ownerId }: Readonly<WorkspaceRecord>): Promise<Point> {
+    switch (origin?.kind) {
+      case "workspace":
+        return this.get(origin.workspaceId).capture();
+      case "template":
+        return this.templates.open(origin.templateId, ownerId);
+      case "checkpoint": {
+        const workspace = this.get(origin.workspaceId);
+        if (workspace.isDeleted) throw new AtollError("workspace.deleted");
+        return this.#options.source.openCheckpoint(workspace.checkpointOwner, origin.checkpointId);
+      }
+      case undefined:
+        throw new TypeError("a workspace without an origin");
+    }
+  }
+
   #add(record: WorkspaceRecord): Workspace {
-    const workspace = new Workspace(record, { ...this.#options, isDraining: () => this.#isDraining });
+    const workspace = new Workspace(
+      record,
+      {
+        ...this.#options,
+        isDraining: () => this.#isDraining,
+        openOrigin: (forked) => this.#openOrigin(forked),
+      },
+      () => this.erase(record.workspaceId),
+    );
     this.#workspaces.set(record.workspaceId, workspace);
     return workspace;
   }
@@ -220,7 +255,8 @@ export class WorkspaceRegistry {
       record.image === body.image &&
       record.size.cpus === body.cpus &&
       record.size.memoryMb === body.memoryMb &&
-      record.size.diskMb === body.diskMb;
+      record.size.diskMb === body.diskMb &&
+      isDeepStrictEqual(record.origin, body.origin ?? null);
     if (!isSame)
       throw new AtollError("request.invalid", "the id belongs to another workspace", {
         details: { field: "id" },

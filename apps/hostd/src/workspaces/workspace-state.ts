@@ -7,14 +7,20 @@ export type WorkspaceEvent =
   | "agent_ready"
   | "start_failed"
   | "pause_begun"
+  | "pause_refused"
   | "pause_failed"
   | "paused"
+  | "sealed"
+  | "seal_failed"
   | "stop_begun"
   | "stopped"
+  | "archived"
   | "vm_lost"
+  | "memory_gone"
   | "found_running"
   | "found_paused"
   | "found_stopped"
+  | "found_archived"
   | "delete_begun"
   | "erased";
 
@@ -34,6 +40,7 @@ const TRANSITIONS: Record<WorkspaceState, Transitions> = {
   running: {
     ...found,
     pause_begun: "pausing",
+    pause_refused: "running",
     stop_begun: "stopping",
     stopped: "stopped",
     vm_lost: "failed",
@@ -47,17 +54,27 @@ const TRANSITIONS: Record<WorkspaceState, Transitions> = {
     vm_lost: "failed",
     delete_begun: "deleting",
   },
-  paused: { ...restart, stopped: "stopped" },
+  paused: {
+    ...restart,
+    // In memory first, then on the disk: one state in two forms.
+    sealed: "paused",
+    seal_failed: "paused",
+    found_paused: "paused",
+    memory_gone: "stopped",
+    stop_begun: "stopping",
+    stopped: "stopped",
+  },
   resuming: {
     ...found,
+    found_archived: "archived",
     agent_ready: "running",
     stopped: "stopped",
     vm_lost: "failed",
     delete_begun: "deleting",
   },
   stopping: { ...found, stopped: "stopped", vm_lost: "failed", delete_begun: "deleting" },
-  stopped: { ...restart, create_begun: "creating" },
-  archived: { ...restart },
+  stopped: { ...restart, create_begun: "creating", archived: "archived", stopped: "stopped" },
+  archived: { ...restart, stopped: "stopped" },
   failed: { ...restart, create_begun: "creating", stopped: "stopped" },
   deleting: { delete_begun: "deleting", erased: "erased" },
   erased: {},

@@ -2,40 +2,64 @@
  * One workspace as the rest of hostd sees it. Its operations run one after another, each may be repeated, and each sees
  * the state as it is at its turn: of two resumes the second finds the work done.
  */
+import { randomUUID } from "node:crypto";
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
-import type { Erasure, updateWorkspace } from "@atoll/protocol/hostd-api";
+import type { CheckpointInfo, Erasure, updateWorkspace } from "@atoll/protocol/hostd-api";
+import { LEASE_MAX_SECONDS } from "@atoll/protocol/limits";
 import type { StateReason, WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import type { z } from "zod";
-import type { Machine } from "../hypervisor/hypervisor.ts";
+import type { WorkMeter } from "../idle/work-meter.ts";
 import type { GuestLink } from "../link/guest-link.ts";
+import type { CheckpointOwner, MachineSource, Point } from "../machines/machine-source.ts";
+import { archiveWorkspace, unarchiveDisk } from "./archive-workspace.ts";
+import { captureWorkspace } from "./capture-workspace.ts";
+import {
+  type CheckpointWish,
+  checkpointWorkspace,
+  deleteCheckpoint,
+  listCheckpoints,
+} from "./checkpoint-workspace.ts";
+import { DueTimer } from "./due-timer.ts";
+import { type DueKind, dueTimes } from "./due-times.ts";
 import { eraseWorkspace, erasureOf } from "./erase-workspace.ts";
+import { flattenWorkspace } from "./flatten-workspace.ts";
 import type { WorkspaceRecord } from "./journal/workspace-record.ts";
+import { MachineMishaps } from "./machine-mishaps.ts";
+import { type Operation, OperationQueue } from "./operation-queue.ts";
 import { pauseWorkspace } from "./pause-workspace.ts";
 import { recoverWorkspace } from "./recover-workspace.ts";
+import { type RestoreWish, restoreWorkspace } from "./restore-workspace.ts";
+import { sealWorkspace } from "./seal-workspace.ts";
 import { startWorkspace } from "./start-workspace.ts";
 import { stopWorkspace } from "./stop-workspace.ts";
 import { WorkspaceCore, type WorkspaceDependencies } from "./workspace-core.ts";
 
-/** Operations waiting for their turn. A caller that repeats itself faster than this is refused. */
-const QUEUE_MAX = 32;
-/** How the hypervisor names a guest that rebooted; it ends the process all the same. */
-const GUEST_RESET = "guest-reset";
-const REBOOTS_MAX = 3;
-const REBOOT_WINDOW_MS = 10 * 60_000;
+const AUTOMATIC_NAME = "Automatic";
+/** How soon "is there work since" is asked again. */
+const NO_WORK_LOOK_AGAIN_MS = 60_000;
+const LEASE_DETAIL = "kept awake";
 
 export class Workspace {
   readonly #core: WorkspaceCore;
-  #queue: Promise<unknown> = Promise.resolve();
-  #queued = 0;
-  #abort = new AbortController();
-  #rebootsAt: number[] = [];
+  readonly #queue = new OperationQueue();
+  readonly #timer: DueTimer;
+  readonly #expire: () => Promise<unknown>;
 
-  constructor(record: WorkspaceRecord, dependencies: WorkspaceDependencies) {
+  /** @param expire erases this workspace with everything that belongs to that */
+  constructor(record: WorkspaceRecord, dependencies: WorkspaceDependencies, expire: () => Promise<unknown>) {
+    this.#expire = expire;
+    this.#timer = new DueTimer({ clock: dependencies.clock, onDue: (kind) => this.#due(kind) });
+    const mishaps: MachineMishaps = new MachineMishaps({
+      core: () => this.#core,
+      run: (operation) => void this.#queue.run(operation).catch(this.#logFault),
+      startAgain: () => void this.start("guest_halted").catch(this.#logFault),
+    });
     this.#core = new WorkspaceCore(record, dependencies, {
       onIdle: () => void this.#pauseIdle(),
-      onMachineExit: (machine) => void this.#run(() => this.#machineExited(machine)).catch(this.#logFault),
-      onLinkAbandoned: (link, error) =>
-        void this.#run(() => this.#abandoned(link, error)).catch(this.#logFault),
+      onRecord: (changed) => this.#timer.update(dueTimes(changed)),
+      onMachineExit: (machine) => mishaps.exited(machine),
+      onMachineStuck: (machine, error) => mishaps.stuck(machine, error),
+      onLinkAbandoned: (link, error) => mishaps.abandoned(link, error),
     });
   }
 
@@ -60,138 +84,243 @@ export class Workspace {
     return this.#core.record.tombstone !== null;
   }
 
+  /** What counts as work is told here. */
+  get meter(): Pick<WorkMeter, "markInput" | "markPreview" | "markApi"> {
+    return this.#core.idle;
+  }
+
+  /** @throws AtollError workspace.not_running when it never had a disk */
+  get checkpointOwner(): CheckpointOwner {
+    return this.#core.checkpointOwner;
+  }
+
   setSessionCount(count: number): void {
     this.#core.setSessionCount(count);
   }
 
-  /** Keeps it from pausing for idleness until the returned function is called. */
-  holdAwake(): () => void {
-    return this.#core.idle.hold();
-  }
-
   /** Resolves when it is running. @throws AtollError */
   start(reason: StateReason, generation?: number): Promise<void> {
-    return this.#run(async (signal) => {
+    return this.#queue.run(
+      async (signal) => {
+        this.#check(generation);
+        if (this.record.state === "running") return;
+        if (this.#core.dependencies.isDraining()) throw new AtollError("host.draining");
+        await startWorkspace(this.#core, { reason, signal });
+      },
+      { isUrgent: true },
+    );
+  }
+
+  /** Resolves when it is paused in memory, and without a grace time once it is sealed. */
+  pause(reason: StateReason, generation?: number): Promise<void> {
+    return this.#queue.run(async (signal) => {
       this.#check(generation);
-      if (this.#core.record.state === "running") return;
-      if (this.#core.dependencies.isDraining()) throw new AtollError("host.draining");
-      await startWorkspace(this.#core, { reason, signal });
+      await this.#pause(reason, this.#core.dependencies.pauseGraceMs, signal);
     });
   }
 
-  pause(reason: StateReason, generation?: number): Promise<void> {
-    return this.#run(async (signal) => {
-      this.#check(generation);
-      const { state } = this.#core.record;
-      if (state === "paused") return;
-      if (state !== "running") throw new AtollError("workspace.not_running");
-      await pauseWorkspace(this.#core, { reason, signal });
+  /** For a host that goes: nothing stays in memory. */
+  async pauseToDisk(reason: StateReason): Promise<void> {
+    await this.#queue.run(async (signal) => {
+      this.#check(undefined);
+      await this.#pause(reason, 0, signal);
+      await sealWorkspace(this.#core, signal);
     });
   }
 
   stop(reason: StateReason, generation?: number): Promise<void> {
-    return this.#run(async (signal) => {
-      this.#check(generation);
-      if (this.#core.record.state === "stopped") return;
-      await stopWorkspace(this.#core, { reason, signal });
+    return this.#queue.run(
+      async (signal) => {
+        this.#check(generation);
+        if (["stopped", "archived"].includes(this.record.state)) return;
+        await stopWorkspace(this.#core, { reason, signal });
+      },
+      { isUrgent: true },
+    );
+  }
+
+  checkpoint(
+    checkpointId: string,
+    wish: Omit<CheckpointWish, "checkpointId" | "kind"> & Partial<Pick<CheckpointWish, "kind">>,
+  ): Promise<CheckpointInfo> {
+    return this.#withDisk(async (signal) => {
+      const info = await checkpointWorkspace(this.#core, { kind: "named", ...wish, checkpointId }, signal);
+      this.#flattenSoon();
+      return info;
     });
+  }
+
+  async listCheckpoints(): Promise<Awaited<ReturnType<MachineSource["listCheckpoints"]>>> {
+    this.#check(undefined);
+    return listCheckpoints(this.#core, new AbortController().signal);
+  }
+
+  deleteCheckpoint(checkpointId: string): Promise<void> {
+    return this.#withDisk((signal) => deleteCheckpoint(this.#core, checkpointId, signal));
+  }
+
+  restore(wish: RestoreWish & { generation?: number | undefined }): Promise<void> {
+    return this.#withDisk(async (signal) => {
+      if (this.record.lastRestoreId === wish.safetyCheckpointId) return;
+      this.#check(wish.generation);
+      if (this.#core.dependencies.isDraining()) throw new AtollError("host.draining");
+      await restoreWorkspace(this.#core, wish, signal);
+      this.#flattenSoon();
+    }, true);
+  }
+
+  /** For a fork: the present state with its memory if there is any; what runs goes on. */
+  capture(): Promise<Point> {
+    return this.#withDisk((signal) =>
+      this.#core.during("fork", () =>
+        captureWorkspace(this.#core, { withMemory: true, letRun: "after", signal }),
+      ),
+    );
+  }
+
+  /** Nothing starts meanwhile. @throws AtollError view.unavailable while it has a machine */
+  whileOff<T>(work: (owner: CheckpointOwner) => Promise<T>): Promise<T> {
+    return this.#withDisk(async (signal) => {
+      if (this.#core.machine !== undefined) throw new AtollError("view.unavailable", "it has a machine");
+      if (this.record.isArchived) {
+        await unarchiveDisk(this.#core, signal);
+        if (this.record.state === "archived") await this.#core.transition("stopped", this.record.reason);
+      }
+      return work(this.#core.checkpointOwner);
+    });
+  }
+
+  /** A lease of the interface or API, in place of the one before; 0 ends it. Survives a restart of hostd. */
+  async keepAwake(seconds: number): Promise<void> {
+    this.#check(undefined);
+    const bounded = Math.min(Math.max(seconds, 0), LEASE_MAX_SECONDS);
+    this.#core.idle.keepAwake(bounded, LEASE_DETAIL);
+    const untilMs = this.#core.idle.leaseUntilMs;
+    await this.#core.update({ lease: untilMs === undefined ? null : { untilMs, detail: LEASE_DETAIL } });
   }
 
   async update(patch: z.infer<typeof updateWorkspace>): Promise<void> {
     this.#check(undefined);
-    const { egress, idlePauseSeconds } = patch;
-    await this.#core.update({
-      ...(egress === undefined ? {} : { egress }),
-      ...(idlePauseSeconds === undefined ? {} : { idlePauseSeconds }),
-    });
-    if (egress !== undefined) this.#core.outbound.presetChanged();
-    if (idlePauseSeconds !== undefined) this.#core.idle.setIdleSeconds(idlePauseSeconds);
+    const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
+    await this.#core.update(given);
+    if (patch.egress !== undefined) this.#core.outbound.presetChanged();
+    if (patch.idlePauseSeconds !== undefined) this.#core.idle.setIdleSeconds(patch.idlePauseSeconds);
   }
 
   /** Durable before it resolves; from then on everything but the erasure is refused, and what runs is aborted. */
   async entomb(): Promise<void> {
-    if (this.#core.record.tombstone !== null) return;
+    if (this.isDeleted) return;
     const requestedAtMs = this.#core.dependencies.clock.now();
     await this.#core.update({ tombstone: { requestedAtMs, keyDestroyedAtMs: null, dataUnlinkedAtMs: null } });
-    this.#abort.abort(new AtollError("workspace.deleted"));
-    this.#abort = new AbortController();
+    this.#queue.abortAll(new AtollError("workspace.deleted"));
   }
 
   /** Behind `entomb`. Undefined when there never was a key. */
   erase(): Promise<Erasure | undefined> {
-    return this.#run(async () => {
-      await eraseWorkspace(this.#core);
-      return erasureOf(this.#core);
-    });
+    return this.#queue.run(
+      async () => {
+        await eraseWorkspace(this.#core);
+        return erasureOf(this.record);
+      },
+      { isUrgent: true },
+    );
   }
 
-  /** Once, after hostd started, before any other operation. */
-  recover(): Promise<void> {
-    return this.#run(() => recoverWorkspace(this.#core));
+  /** Once, after hostd started, before any other operation. What takes long goes on after it resolved. */
+  async recover(): Promise<void> {
+    try {
+      const rest = await this.#queue.run(() => recoverWorkspace(this.#core));
+      if (rest !== undefined) void this.#queue.run(rest).catch(this.#logFault);
+    } finally {
+      this.#timer.update(dueTimes(this.record));
+    }
+  }
+
+  /** Nothing happens by itself any more. Its machine is left as it is. */
+  close(): void {
+    this.#timer[Symbol.dispose]();
+    this.#core.letGo();
+  }
+
+  async #pause(reason: StateReason, graceMs: number, signal: AbortSignal): Promise<void> {
+    const { state } = this.record;
+    if (state === "paused") return;
+    if (state !== "running") throw new AtollError("workspace.not_running");
+    await pauseWorkspace(this.#core, { reason, graceMs, signal });
+    // A failed sealing is no failed pause: the timer tries again.
+    if (graceMs === 0) await sealWorkspace(this.#core, signal).catch(this.#logFault);
   }
 
   #check(generation: number | undefined): void {
     if (this.isDeleted) throw new AtollError("workspace.deleted");
-    if (generation !== undefined && generation < this.#core.record.generation) {
+    if (generation !== undefined && generation < this.record.generation) {
       throw new AtollError("workspace.stale_generation", undefined, {
-        details: { generation: this.#core.record.generation },
+        details: { generation: this.record.generation },
       });
     }
   }
 
-  #run<T>(operation: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    if (this.#queued >= QUEUE_MAX) return Promise.reject(new AtollError("workspace.busy"));
-    this.#queued += 1;
-    const result = this.#queue.then(() => operation(this.#abort.signal));
-    this.#queue = result.then(
-      () => {
-        this.#queued -= 1;
+  #withDisk<T>(operation: Operation<T>, isUrgent = false): Promise<T> {
+    return this.#queue.run(
+      async (signal) => {
+        this.#check(undefined);
+        if (this.record.disk === null) throw new AtollError("workspace.not_running", "it never ran");
+        return operation(signal);
       },
-      () => {
-        this.#queued -= 1;
-      },
+      { isUrgent },
     );
-    return result;
   }
 
   async #pauseIdle(): Promise<void> {
-    await this.#run(async (signal) => {
-      const { state } = this.#core.record;
-      // The user may have come back while this waited for its turn.
-      if (state !== "running" || this.isDeleted) return;
-      if (this.#core.idle.isHeld) return this.#core.idle.arm();
-      await pauseWorkspace(this.#core, { reason: "idle", signal });
-    }).catch(this.#logFault);
+    await this.#queue
+      .run(async (signal) => {
+        // The user may have come back while this waited for its turn.
+        if (this.record.state !== "running" || this.isDeleted || !this.#core.idle.isIdle) return;
+        await this.#pause("idle", this.#core.dependencies.pauseGraceMs, signal);
+      })
+      .catch(this.#logFault);
   }
 
-  async #machineExited(machine: Machine): Promise<void> {
-    if (this.#core.machine !== machine) return;
-    const exit = await machine.exited;
-    this.#core.detach(new AtollError("vm.gone"));
-    this.#core.dependencies.logger.warn({ workspaceId: this.id, ...exit }, "machine exited");
-    if (exit.reason !== "guest_halted") {
-      return this.#core.transition("vm_lost", "vm_exited", { machine: null, errorCode: "vm.gone" });
+  /** Each looks again at its turn: what made it due may have passed. */
+  async #due(kind: DueKind): Promise<void> {
+    const isStillDue = () =>
+      (dueTimes(this.record)[kind] ?? Number.POSITIVE_INFINITY) <= this.#core.dependencies.clock.now();
+    if (kind === "expire" || kind === "erase") return void (await this.#expire());
+    if (kind === "checkpoint") return this.#checkpointBySelf();
+    const operation: Operation<void> = async (signal) => {
+      if (!isStillDue()) return;
+      if (kind === "seal") return sealWorkspace(this.#core, signal);
+      if (kind === "stop") return stopWorkspace(this.#core, { reason: "retention", signal });
+      return archiveWorkspace(this.#core, signal);
+    };
+    if (kind === "stop") await this.#queue.run(operation);
+    else await this.#queue.runInBackground("urgent", operation);
+  }
+
+  async #checkpointBySelf(): Promise<void> {
+    const { idle } = this.#core;
+    const { checkpointedAtMs, sinceMs } = this.record;
+    if ((idle.lastWorkAtMs ?? 0) <= (checkpointedAtMs ?? sinceMs)) {
+      this.#timer.skip("checkpoint", NO_WORK_LOOK_AGAIN_MS);
+      return;
     }
-    await this.#core.transition("stopped", "guest_halted", { machine: null });
-    if (exit.detail === GUEST_RESET && this.#mayReboot()) {
-      this.start("guest_halted").catch(this.#logFault);
-    }
+    await this.#withDisk(async (signal) => {
+      if (this.record.state !== "running") return;
+      const wish = { name: AUTOMATIC_NAME, kind: "automatic", withMemory: false } as const;
+      await checkpointWorkspace(this.#core, { ...wish, checkpointId: randomUUID() }, signal);
+      await this.#core.update({ checkpointedAtMs: this.#core.dependencies.clock.now() });
+    });
+    this.#flattenSoon();
   }
 
-  /** A guest that panics at every boot must not keep the host booting. */
-  #mayReboot(): boolean {
-    const now = this.#core.dependencies.clock.monotonic();
-    this.#rebootsAt = this.#rebootsAt.filter((at) => now - at < REBOOT_WINDOW_MS);
-    if (this.#rebootsAt.length >= REBOOTS_MAX) return false;
-    this.#rebootsAt.push(now);
-    return true;
-  }
-
-  async #abandoned(link: GuestLink, error: AtollError): Promise<void> {
-    if (this.#core.link !== link) return;
-    const machine = this.#core.detach(error);
-    await machine?.kill();
-    await this.#core.transition("vm_lost", "vm_exited", { machine: null, errorCode: error.code });
+  #flattenSoon(): void {
+    this.#queue
+      .runInBackground("any", (signal) => flattenWorkspace(this.#core, signal))
+      .catch((cause: unknown) => {
+        const { code } = toAtollError(cause);
+        // It gave way; the next checkpoint asks again.
+        if (code !== "workspace.busy" && code !== "workspace.deleted") this.#logFault(cause);
+      });
   }
 
   readonly #logFault = (cause: unknown) => {

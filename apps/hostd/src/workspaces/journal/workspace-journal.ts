@@ -1,12 +1,13 @@
 /**
- * One file per workspace and per tombstone below `<data>/journal`. Each write replaces the whole file durably, so a
+ * One file per workspace, template and tombstone below `<data>/journal`. Each write replaces the whole file durably, so a
  * crash leaves the old record or the new one. A file that does not parse is left alone and reported: it may be the only
  * trace of somebody's disk.
  */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { makeDirectory } from "@atoll/durable/make-directory";
-import type { z } from "zod";
+import { readWorkspaceRecord } from "./read-workspace-record.ts";
+import { type TemplateRecord, templateRecord } from "./template-record.ts";
 import {
   type TombstoneRecord,
   tombstoneRecord,
@@ -23,6 +24,7 @@ export interface WorkspaceJournalOptions {
 
 export interface JournalContent {
   workspaces: WorkspaceRecord[];
+  templates: TemplateRecord[];
   tombstones: TombstoneRecord[];
   /** Ids of records that could not be read; their data must not be swept. */
   unreadableCount: number;
@@ -33,28 +35,37 @@ const RECORD_NAME = /^[0-9a-f-]{36}\.json$/;
 export class WorkspaceJournal {
   readonly #options: WorkspaceJournalOptions;
   readonly #workspaces: string;
+  readonly #templates: string;
   readonly #tombstones: string;
 
   constructor(options: WorkspaceJournalOptions) {
     this.#options = options;
     this.#workspaces = join(options.directory, "workspaces");
+    this.#templates = join(options.directory, "templates");
     this.#tombstones = join(options.directory, "tombstones");
   }
 
   async open(): Promise<JournalContent> {
-    await makeDirectory(this.#workspaces);
-    await makeDirectory(this.#tombstones);
-    const workspaces = await this.#readAll(this.#workspaces, workspaceRecord);
-    const tombstones = await this.#readAll(this.#tombstones, tombstoneRecord);
+    for (const directory of [this.#workspaces, this.#templates, this.#tombstones]) {
+      await makeDirectory(directory);
+    }
+    const workspaces = await this.#readAll(this.#workspaces, readWorkspaceRecord);
+    const templates = await this.#readAll(this.#templates, (value) => templateRecord.parse(value));
+    const tombstones = await this.#readAll(this.#tombstones, (value) => tombstoneRecord.parse(value));
     return {
       workspaces: workspaces.records,
+      templates: templates.records,
       tombstones: tombstones.records,
-      unreadableCount: workspaces.unreadableCount + tombstones.unreadableCount,
+      unreadableCount: workspaces.unreadableCount + templates.unreadableCount + tombstones.unreadableCount,
     };
   }
 
   writeWorkspace(record: WorkspaceRecord): Promise<void> {
     return this.#write(join(this.#workspaces, `${record.workspaceId}.json`), workspaceRecord.parse(record));
+  }
+
+  writeTemplate(record: TemplateRecord): Promise<void> {
+    return this.#write(join(this.#templates, `${record.templateId}.json`), templateRecord.parse(record));
   }
 
   writeTombstone(record: TombstoneRecord): Promise<void> {
@@ -65,17 +76,17 @@ export class WorkspaceJournal {
     return this.#options.writeDurably(path, Buffer.from(`${JSON.stringify(record)}\n`));
   }
 
-  async #readAll<S extends z.ZodType>(
+  async #readAll<T>(
     directory: string,
-    schema: S,
-  ): Promise<{ records: z.output<S>[]; unreadableCount: number }> {
-    const records: z.output<S>[] = [];
+    parse: (value: unknown) => T,
+  ): Promise<{ records: T[]; unreadableCount: number }> {
+    const records: T[] = [];
     let unreadableCount = 0;
     for (const name of await readdir(directory)) {
       if (!RECORD_NAME.test(name)) continue;
       const path = join(directory, name);
       try {
-        records.push(schema.parse(JSON.parse(await readFile(path, "utf8"))));
+        records.push(parse(JSON.parse(await readFile(path, "utf8"))));
       } catch (error) {
         unreadableCount += 1;
         this.#options.onUnreadable(path, error);

@@ -1,0 +1,44 @@
+import { AtollError } from "@atoll/protocol/atoll-error";
+import type { Machine } from "../hypervisor/hypervisor.ts";
+import type { WorkspaceRecord } from "./journal/workspace-record.ts";
+import { startMachine } from "./quiesce-guest.ts";
+import type { StartProgress } from "./start-progress.ts";
+import type { RecordPatch, WorkspaceCore } from "./workspace-core.ts";
+
+/** A restored guest answers in 50 ms, in seconds on a busy host; beyond this it is not coming. */
+const RESTORED_ANSWER_MS = 30_000;
+const BOOTED_ANSWER_MS = 120_000;
+
+export type Handshake = NonNullable<WorkspaceRecord["handshake"]>;
+
+export interface BringUp {
+  machine: Machine;
+  handshake: Handshake;
+  patch: RecordPatch;
+  progress?: StartProgress;
+  signal: AbortSignal;
+  timeoutMs?: number;
+}
+
+/**
+ * From a machine whose vCPUs did not run yet to an agent that confirmed who it is, the time and fresh entropy. The
+ * journal knows the process before its vCPUs run, so that a crash in between leaves nothing unnamed. On failure the
+ * machine is the caller's to end.
+ */
+export async function bringUp(core: WorkspaceCore, options: BringUp): Promise<void> {
+  const { machine, handshake, patch, progress } = options;
+  const link = core.attach(machine);
+  const gone = new AbortController();
+  void machine.exited.then((exit) => gone.abort(new AtollError("vm.gone", `${exit.reason}: ${exit.detail}`)));
+  const signal = AbortSignal.any([options.signal, gone.signal]);
+  await core.update({ ...patch, machine: machine.record, handshake });
+  await link.connect({
+    ...handshake,
+    timeoutMs: options.timeoutMs ?? (handshake.reason === "boot" ? BOOTED_ANSWER_MS : RESTORED_ANSWER_MS),
+    signal,
+    beforeHandshake: async () => {
+      await startMachine(core, machine, signal);
+      progress?.enter("identity");
+    },
+  });
+}

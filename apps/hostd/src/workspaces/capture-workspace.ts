@@ -1,0 +1,65 @@
+import { type AtollError, toAtollError } from "@atoll/protocol/atoll-error";
+import type { Machine } from "../hypervisor/hypervisor.ts";
+import type { Point } from "../machines/machine-source.ts";
+import { unarchiveDisk } from "./archive-workspace.ts";
+import { letGoOn, quiesceGuest, stopMachine } from "./quiesce-guest.ts";
+import { memoryStepTimeoutMs } from "./seal-workspace.ts";
+import type { WorkspaceCore } from "./workspace-core.ts";
+
+export interface CaptureOptions {
+  withMemory: boolean;
+  /** For a machine that runs: `after` lets it go on at once, `never` leaves it standing, quiesced, for the caller. */
+  letRun: "after" | "never";
+  signal: AbortSignal;
+}
+
+/**
+ * The present state of a workspace, in whatever form it is, as a point that a checkpoint or a fork begins from. A running
+ * one is frozen for as long as the capture takes and goes on whatever comes of it.
+ */
+export async function captureWorkspace(core: WorkspaceCore, options: CaptureOptions): Promise<Point> {
+  const { signal } = options;
+  const { machine, record } = core;
+  if (record.isArchived) {
+    await unarchiveDisk(core, signal);
+    if (core.record.state === "archived") await core.transition("stopped", core.record.reason);
+  }
+  const isRunning = record.state === "running";
+  if (!isRunning || machine === undefined) return take(core, machine, { ...options, letRun: false });
+  let failure: AtollError | undefined;
+  try {
+    await quiesceGuest(core, signal);
+    if (options.letRun === "never") await stopMachine(core, machine, signal);
+    return await take(core, machine, { ...options, letRun: options.letRun === "after" });
+  } catch (cause) {
+    failure = toAtollError(cause);
+    throw failure;
+  } finally {
+    if (failure !== undefined || options.letRun === "after") await letGoOn(core, machine);
+  }
+}
+
+async function take(
+  core: WorkspaceCore,
+  machine: Machine | undefined,
+  { withMemory, letRun, signal }: { withMemory: boolean; letRun: boolean; signal: AbortSignal },
+): Promise<Point> {
+  const { source } = core.dependencies;
+  const { linkToken } = core.record;
+  const { disk, point } = await core.step(
+    "capture",
+    (bounded) => source.capture(core.request(bounded), core.disk, machine, { withMemory, linkToken, letRun }),
+    {
+      timeoutMs: memoryStepTimeoutMs(core),
+      signal,
+      onLate: (late) => late.point[Symbol.asyncDispose](),
+    },
+  );
+  try {
+    await core.update({ disk });
+  } catch (error) {
+    await point[Symbol.asyncDispose]();
+    throw error;
+  }
+  return point;
+}

@@ -1,0 +1,82 @@
+import { AtollError } from "@atoll/protocol/atoll-error";
+import type { Machine } from "../hypervisor/hypervisor.ts";
+import type { GuestLink } from "../link/guest-link.ts";
+import type { Operation } from "./operation-queue.ts";
+import type { WorkspaceCore } from "./workspace-core.ts";
+
+/** How the hypervisor names a guest that rebooted; it ends the process all the same. */
+const GUEST_RESET = "guest-reset";
+const REBOOTS_MAX = 3;
+const REBOOT_WINDOW_MS = 10 * 60_000;
+
+export interface MachineMishapsOptions {
+  core: () => WorkspaceCore;
+  /** In the workspace's turn. */
+  run: (operation: Operation<void>) => void;
+  startAgain: () => void;
+}
+
+/** What becomes of a workspace whose machine ended, obeys nothing, or whose agent stays away. */
+export class MachineMishaps {
+  readonly #options: MachineMishapsOptions;
+  #rebootsAt: number[] = [];
+
+  constructor(options: MachineMishapsOptions) {
+    this.#options = options;
+  }
+
+  exited(machine: Machine): void {
+    this.#options.run(async () => {
+      const core = this.#options.core();
+      if (core.machine !== machine) return;
+      const exit = await machine.exited;
+      core.detach(new AtollError("vm.gone"));
+      core.dependencies.logger.warn({ workspaceId: core.record.workspaceId, ...exit }, "machine exited");
+      if (exit.reason !== "guest_halted") return this.#lost(core, "vm.gone");
+      if (exit.detail === GUEST_RESET && !this.#mayReboot(core)) {
+        return core.transition("vm_lost", "guest_halted", { machine: null, errorCode: "vm.start_failed" });
+      }
+      await core.transition("stopped", "guest_halted", { machine: null });
+      if (exit.detail === GUEST_RESET) this.#options.startAgain();
+    });
+  }
+
+  stuck(machine: Machine, error: AtollError): void {
+    this.#options.run(async () => {
+      const core = this.#options.core();
+      if (core.machine !== machine) return;
+      core.dependencies.logger.error(
+        { workspaceId: core.record.workspaceId, err: error },
+        "the monitor does not answer, ending the machine",
+      );
+      await core.endMachine(error);
+      await this.#lost(core, "vm.monitor_failed");
+    });
+  }
+
+  abandoned(link: GuestLink, error: AtollError): void {
+    this.#options.run(async () => {
+      const core = this.#options.core();
+      if (core.link !== link) return;
+      await core.endMachine(error);
+      await this.#lost(core, error.code);
+    });
+  }
+
+  /** With its machine went its memory; saved files did not. */
+  async #lost(core: WorkspaceCore, code: string): Promise<void> {
+    const lostMemory = { code, atMs: core.dependencies.clock.now() };
+    // One that was paused just loses what it was paused with.
+    const event = core.record.state === "paused" ? "memory_gone" : "vm_lost";
+    await core.transition(event, "vm_exited", { machine: null, errorCode: code, lostMemory });
+  }
+
+  /** A guest that panics at every boot must not keep the host booting. */
+  #mayReboot(core: WorkspaceCore): boolean {
+    const now = core.dependencies.clock.monotonic();
+    this.#rebootsAt = this.#rebootsAt.filter((at) => now - at < REBOOT_WINDOW_MS);
+    if (this.#rebootsAt.length >= REBOOTS_MAX) return false;
+    this.#rebootsAt.push(now);
+    return true;
+  }
+}

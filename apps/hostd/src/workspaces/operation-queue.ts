@@ -1,0 +1,64 @@
+import { AtollError } from "@atoll/protocol/atoll-error";
+
+/** Operations waiting for their turn. A caller that repeats itself faster than this is refused. */
+const QUEUE_MAX = 32;
+
+export type Operation<T> = (signal: AbortSignal) => Promise<T>;
+
+/** What makes a background operation give way: any operation that waits, or only one that needs the machine at once. */
+type GivesWayTo = "any" | "urgent";
+
+/** Runs the operations of one workspace one after another. */
+export class OperationQueue {
+  #tail: Promise<unknown> = Promise.resolve();
+  #queuedCount = 0;
+  #abort = new AbortController();
+  #background: { abort: AbortController; givesWayTo: GivesWayTo } | undefined;
+
+  /** Nothing runs and nothing waits. */
+  get isEmpty(): boolean {
+    return this.#queuedCount === 0;
+  }
+
+  /** @throws AtollError workspace.busy */
+  run<T>(operation: Operation<T>, options: { isUrgent?: boolean } = {}): Promise<T> {
+    const background = this.#background;
+    if (background !== undefined && (options.isUrgent || background.givesWayTo === "any")) {
+      background.abort.abort(new AtollError("workspace.busy", "something else came first"));
+    }
+    return this.#enqueue(() => operation(this.#abort.signal));
+  }
+
+  /** Waits its turn like the others; from then on it gives way to what comes after it. */
+  runInBackground<T>(givesWayTo: GivesWayTo, operation: Operation<T>): Promise<T> {
+    return this.#enqueue(async () => {
+      const abort = new AbortController();
+      const background = { abort, givesWayTo };
+      // With others waiting already there is no time for it at all.
+      if (givesWayTo === "any" && this.#queuedCount > 1) throw new AtollError("workspace.busy");
+      this.#background = background;
+      try {
+        return await operation(AbortSignal.any([this.#abort.signal, abort.signal]));
+      } finally {
+        if (this.#background === background) this.#background = undefined;
+      }
+    });
+  }
+
+  /** Aborts what runs; what comes at a later turn finds why by itself. */
+  abortAll(error: AtollError): void {
+    this.#abort.abort(error);
+    this.#abort = new AbortController();
+  }
+
+  #enqueue<T>(operation: () => Promise<T>): Promise<T> {
+    if (this.#queuedCount >= QUEUE_MAX) return Promise.reject(new AtollError("workspace.busy"));
+    this.#queuedCount += 1;
+    const result = this.#tail.then(operation);
+    const over = () => {
+      this.#queuedCount -= 1;
+    };
+    this.#tail = result.then(over, over);
+    return result;
+  }
+}
