@@ -81,17 +81,7 @@ export async function* parseItems<S extends z.ZodType>(
   schema: S,
 ): AsyncGenerator<ChannelItem<z.output<S>>> {
   for await (const item of stream) {
-    if (item.kind === "data") {
-      yield item;
-      continue;
-    }
-    const parsed = schema.safeParse(item.value);
-    if (!parsed.success) {
-      const error = new AtollError("request.invalid", "malformed event", { cause: parsed.error });
-      stream.reset(error);
-      throw error;
-    }
-    yield { kind: "event", value: parsed.data };
+    yield item.kind === "data" ? item : parseEvent(stream, schema, item.value);
   }
 }
 
@@ -101,6 +91,33 @@ export function openerItems<D extends ChannelDefinition>(
   definition: D,
 ): AsyncGenerator<ChannelItem<OpenerEventOf<D>>> {
   return parseItems(stream, definition.openerEvent) as AsyncGenerator<ChannelItem<OpenerEventOf<D>>>;
+}
+
+/** `MuxStream.consume` with its events parsed. A malformed event resets the stream. */
+export function consumeOpenerItems<D extends ChannelDefinition>(
+  stream: MuxStream,
+  definition: D,
+  take: (item: ChannelItem<OpenerEventOf<D>>) => Promise<void> | undefined,
+): Promise<void> {
+  return stream.consume((item) =>
+    take(
+      (item.kind === "data" ? item : parseEvent(stream, definition.openerEvent, item.value)) as ChannelItem<
+        OpenerEventOf<D>
+      >,
+    ),
+  );
+}
+
+function parseEvent<S extends z.ZodType>(
+  stream: MuxStream,
+  schema: S,
+  value: unknown,
+): { kind: "event"; value: z.output<S> } {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return { kind: "event", value: parsed.data };
+  const error = new AtollError("request.invalid", "malformed event", { cause: parsed.error });
+  stream.reset(error);
+  throw error;
 }
 
 async function awaitReply<D extends RequestDefinition | ChannelDefinition>(

@@ -35,6 +35,11 @@ export class FrameScheduler {
    */
   enqueue(frame: Frame): void {
     const bytes = encodeFrame(frame);
+    // Nothing waits, so there is no order to keep.
+    if (!this.#isBlocked && this.#control.length === 0 && this.#streams.size === 0) {
+      if (!this.#send(bytes)) this.#isBlocked = true;
+      return;
+    }
     const queue = this.#streams.get(frame.streamId);
     const isOrdered =
       frame.kind === FrameKind.data ||

@@ -40,6 +40,7 @@ export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
   readonly #closed = deferred<AtollError | undefined>();
   readonly #incoming: QueuedItem[] = [];
   readonly #assembler = new MessageAssembler();
+  #takeNow: ((item: StreamItem) => void) | undefined;
   #wakeReader: (() => void) | undefined;
   #wakeWriters: Array<() => void> = [];
   #writable = STREAM_WINDOW_BYTES;
@@ -96,15 +97,15 @@ export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
     for (let at = 0; at < bytes.length; ) {
       if (this.#writable === 0 || this.#weEnded || this.#isOver) await this.#take(0);
       const size = Math.min(bytes.length - at, DATA_PAYLOAD_MAX_BYTES, this.#writable);
-      this.#writable -= size;
-      this.#send({
-        kind: FrameKind.data,
-        flags,
-        streamId: this.streamId,
-        payload: bytes.subarray(at, at + size),
-      });
+      this.#sendData(bytes.subarray(at, at + size), flags);
       at += size;
     }
+  }
+
+  /** Writes what is known to fit: at most `writableBytes`, and one frame. */
+  writeNow(bytes: Uint8Array): void {
+    if (bytes.length > this.writableBytes) throw new RangeError(`${bytes.length} bytes do not fit`);
+    if (bytes.length > 0) this.#sendData(bytes, 0);
   }
 
   /** Bytes that `write` takes now without waiting. */
@@ -152,6 +153,34 @@ export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
       await new Promise<void>((resolve) => {
         this.#wakeReader = resolve;
       });
+    }
+  }
+
+  /**
+   * Instead of iterating, for small items that must not wait: `take` is called in the very turn an item arrives, unless
+   * a promise it returned is pending; that holds the following items back, and so the sender. Ends as iteration does.
+   */
+  async consume(take: (item: StreamItem) => Promise<void> | undefined): Promise<void> {
+    for (;;) {
+      const queued = this.#incoming.shift();
+      if (queued !== undefined) {
+        this.#giveCredit(queued.creditBytes);
+        await take(queued.item);
+        continue;
+      }
+      if (this.#error) throw this.#error;
+      if (this.#peerEnded) return;
+      await new Promise<void>((resolve, reject) => {
+        this.#wakeReader = resolve;
+        this.#takeNow = (item) => {
+          const pending = attempt(() => take(item));
+          if (pending === undefined) return;
+          this.#takeNow = undefined;
+          this.#wakeReader = undefined;
+          pending.then(resolve, reject);
+        };
+      });
+      this.#takeNow = undefined;
     }
   }
 
@@ -212,6 +241,11 @@ export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
     if (!this.#isOver) this.#over(error);
   }
 
+  #sendData(payload: Uint8Array, flags: number): void {
+    this.#writable -= payload.length;
+    this.#send({ kind: FrameKind.data, flags, streamId: this.streamId, payload });
+  }
+
   #sendMessage(kind: typeof FrameKind.reply, value: unknown): void {
     const bytes = encodeJson(value);
     if (bytes.length > MESSAGE_MAX_BYTES) return this.reset(new AtollError("request.too_large"));
@@ -248,6 +282,11 @@ export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
   }
 
   #push(item: StreamItem, creditBytes: number): void {
+    if (this.#takeNow !== undefined) {
+      this.#giveCredit(creditBytes);
+      this.#takeNow(item);
+      return;
+    }
     this.#incoming.push({ item, creditBytes });
     this.#wakeReader?.();
     this.#wakeReader = undefined;
@@ -276,6 +315,14 @@ export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
     this.#wakeReader?.();
     this.#wakeAllWriters();
     this.#closed.resolve(error);
+  }
+}
+
+function attempt(run: () => Promise<void> | undefined): Promise<void> | undefined {
+  try {
+    return run();
+  } catch (cause) {
+    return Promise.reject(cause);
   }
 }
 

@@ -131,6 +131,67 @@ describe("mux", () => {
     expect(fatal.map((error) => error.code)).toEqual(["link.protocol"]);
   });
 
+  it("hands items to a consumer at once, one under way at a time, and ends as the stream does", async () => {
+    const taken: number[] = [];
+    const gate = Promise.withResolvers<void>();
+    let consumed: Promise<void> | undefined;
+    const { client, server } = muxPair({
+      onServerOpen: (open) => {
+        const stream = open.accept();
+        stream.sendReply({});
+        consumed = stream.consume((item) => {
+          if (item.kind === "data") taken.push(item.bytes[0] ?? 0);
+          return taken.length === 2 ? gate.promise : undefined;
+        });
+      },
+    });
+    const stream = client.open("any", {});
+    await stream.reply;
+    for (const byte of [1, 2, 3]) stream.writeNow(new Uint8Array([byte]));
+    await client.ping();
+    expect(taken).toEqual([1, 2]);
+    stream.end();
+    gate.resolve();
+    await consumed;
+    expect(taken).toEqual([1, 2, 3]);
+    server.lost(new AtollError("link.lost"));
+  });
+
+  it("ends a consumer that fails, at once or later, and one whose stream is lost", async () => {
+    const fail = () => {
+      throw new AtollError("request.invalid");
+    };
+    const cases: [() => Promise<void> | undefined, string][] = [
+      [fail, "request.invalid"],
+      [() => Promise.resolve().then(fail), "request.invalid"],
+      [() => undefined, "link.lost"],
+    ];
+    for (const [take, code] of cases) {
+      let consumed: Promise<void> = Promise.resolve();
+      const { client, server, fatal } = muxPair({
+        onServerOpen: (open) => {
+          const stream = open.accept();
+          stream.sendReply({});
+          consumed = stream.consume(take);
+          consumed.catch(() => {});
+        },
+      });
+      const stream = client.open("any", {});
+      await stream.reply;
+      stream.writeNow(new Uint8Array([1]));
+      await client.ping();
+      server.lost(new AtollError("link.lost"));
+      await expect(consumed).rejects.toMatchObject({ code });
+      expect(fatal).toEqual([]);
+    }
+  });
+
+  it("refuses to write more at once than fits the window", async () => {
+    const { client } = muxPair({ onServerOpen: (open) => void open.accept() });
+    const stream = client.open("any", {});
+    expect(() => stream.writeNow(new Uint8Array(STREAM_WINDOW_BYTES + 1))).toThrow(RangeError);
+  });
+
   it("relays a channel through a hop with data, events and both ends", async () => {
     const guest = muxPair({ onServerOpen: (open) => echoDispatcher().dispatch(open, "session") });
     const hop = muxPair({ onServerOpen: (open) => relayStream(open, guest.client) });

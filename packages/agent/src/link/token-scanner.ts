@@ -7,13 +7,15 @@ export interface ScanResult {
   rest: Uint8Array | undefined;
 }
 
+const NOTHING = new Uint8Array(0);
+
 /**
  * Finds the link token in a byte stream cut anywhere. The end of a chunk that may be the token's beginning is held
  * back; `release` lets it go on without forgetting it, so that the token is still found when its rest follows.
  */
 export class TokenScanner {
   readonly #token: Uint8Array;
-  #tail: Uint8Array = new Uint8Array(0);
+  #tail: Uint8Array = NOTHING;
   /** How much of the tail was released already. */
   #releasedBytes = 0;
 
@@ -28,7 +30,7 @@ export class TokenScanner {
   scan(chunk: Uint8Array): ScanResult {
     const bytes = this.#tail.length === 0 ? chunk : Buffer.concat([this.#tail, chunk]);
     const released = this.#releasedBytes;
-    const at = indexOfBytes(bytes, this.#token);
+    const at = bytes.length < this.#token.length ? -1 : indexOfBytes(bytes, this.#token);
     if (at >= 0) {
       this.#keep(bytes, bytes.length, 0);
       return {
@@ -49,7 +51,7 @@ export class TokenScanner {
   }
 
   #keep(bytes: Uint8Array, tailAt: number, releasedBytes: number): void {
-    this.#tail = tailAt === bytes.length ? new Uint8Array(0) : bytes.slice(tailAt);
+    this.#tail = tailAt === bytes.length ? NOTHING : bytes.slice(tailAt);
     this.#releasedBytes = releasedBytes;
   }
 

@@ -15,6 +15,8 @@ const KERNEL_MAX_BYTES = 128 * 1024;
 const FLOOD_BYTES = 2048;
 const GATHER_MS = 2;
 const BUFFER_BYTES = 64 * 1024;
+/** How many inputs go by after one whose echo was not there at once, before that is tried again. A miss costs an exception. */
+const KEYS_WITHOUT_LOOK = 32;
 /** Input a program does not read is offered again at these growing intervals, and whenever it writes something. */
 const INPUT_RETRY_MIN_MS = 5;
 const INPUT_RETRY_MAX_MS = 500;
@@ -54,6 +56,7 @@ export class Pty {
   #cancelDrain: (() => void) | undefined;
   #pending: { bytes: Uint8Array; done: () => void } | undefined;
   #retryMs = INPUT_RETRY_MIN_MS;
+  #keysUntilLook = 0;
   #cancelRetry: (() => void) | undefined;
 
   /** @throws Error when the kernel has no terminal or process to give. A program that cannot be run exits at once. */
@@ -90,14 +93,37 @@ export class Pty {
     this.#output.on("close", () => this.#onOutputClosed());
   }
 
-  /** Resolves when the terminal took all of it; one write at a time. Input to an ended program is dropped. */
-  write(bytes: Uint8Array): Promise<void> {
-    if (this.#output.destroyed || bytes.length === 0) return Promise.resolve();
+  /**
+   * Undefined: the terminal took all of it at once. Else resolves when it did; one write at a time. Input to an ended
+   * program is dropped.
+   */
+  write(bytes: Uint8Array): Promise<void> | undefined {
+    if (this.#output.destroyed || bytes.length === 0) return undefined;
+    const count = this.#writeSome(bytes);
+    if (count === bytes.length) {
+      this.#readEcho();
+      return undefined;
+    }
     return new Promise((done) => {
-      this.#pending = { bytes, done };
+      this.#pending = { bytes: bytes.subarray(count), done };
       this.#retryMs = INPUT_RETRY_MIN_MS;
       this.#offerInput();
     });
+  }
+
+  /**
+   * The kernel's own echo is mostly there when the write returns; a turn of the event loop later costs as much as all
+   * the rest of a key's way. Where it was not, a program answers in its own time, and the next keys do not look.
+   */
+  #readEcho(): void {
+    if (this.#keysUntilLook > 0) {
+      this.#keysUntilLook--;
+      return;
+    }
+    if (this.#isPaused || this.#cancelGather !== undefined || this.#exit !== undefined) return;
+    const count = this.#readAll();
+    if (count > 0) this.#deliver(count);
+    else this.#keysUntilLook = KEYS_WITHOUT_LOOK;
   }
 
   resize(cols: number, rows: number): void {

@@ -25,10 +25,7 @@ export class ReplayRing {
     const size = this.#buffer.length;
     // Of a chunk larger than the ring only its end is kept.
     const kept = bytes.length > size ? bytes.subarray(bytes.length - size) : bytes;
-    const at = (this.#end + bytes.length - kept.length) % size;
-    const first = Math.min(kept.length, size - at);
-    this.#buffer.set(kept.subarray(0, first), at);
-    this.#buffer.set(kept.subarray(first), 0);
+    this.#put(kept, (this.#end + bytes.length - kept.length) % size);
     this.#end += bytes.length;
     this.#kept = Math.min(this.#kept + bytes.length, size);
   }
@@ -52,9 +49,16 @@ export class ReplayRing {
     if (size === this.#buffer.length) return;
     const kept = this.read(this.start, this.#kept);
     this.#buffer = new Uint8Array(size);
-    const at = this.start % size;
-    const first = Math.min(kept.length, size - at);
-    this.#buffer.set(kept.subarray(0, first), at);
-    this.#buffer.set(kept.subarray(first), 0);
+    this.#put(kept, this.start % size);
+  }
+
+  #put(bytes: Uint8Array, at: number): void {
+    const first = this.#buffer.length - at;
+    if (bytes.length <= first) {
+      this.#buffer.set(bytes, at);
+      return;
+    }
+    this.#buffer.set(bytes.subarray(0, first), at);
+    this.#buffer.set(bytes.subarray(first), 0);
   }
 }

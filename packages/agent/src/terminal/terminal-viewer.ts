@@ -2,8 +2,6 @@ import { DATA_PAYLOAD_MAX_BYTES } from "@atoll/protocol/limits";
 import type { MuxStream } from "@atoll/protocol/mux-stream";
 import type { ReplayRing } from "./replay-ring.ts";
 
-type Turn = "idle" | "sent";
-
 export interface TerminalViewerOptions {
   stream: MuxStream;
   ring: ReplayRing;
@@ -18,7 +16,6 @@ export class TerminalViewer {
   readonly #ring: ReplayRing;
   readonly #onProgress: () => void;
   #offset: number;
-  #turn: Turn = "idle";
   #isSending = false;
   #finish: (() => void) | undefined;
 
@@ -33,15 +30,17 @@ export class TerminalViewer {
     return this.#offset;
   }
 
-  /** New output lies in the ring. The first of a turn of the event loop goes out now, the others together at its end. */
+  /** New output lies in the ring. A little of it, as an echo, goes out without a promise. */
   onOutput(): void {
-    if (this.#turn === "sent") return;
-    this.#turn = "sent";
-    void this.#send();
-    setImmediate(() => {
-      this.#turn = "idle";
+    const length = this.#ring.end - this.#offset;
+    const room = Math.min(this.stream.writableBytes, DATA_PAYLOAD_MAX_BYTES);
+    if (this.#isSending || this.#offset < this.#ring.start || length > room) {
       void this.#send();
-    });
+      return;
+    }
+    const bytes = this.#ring.read(this.#offset, length);
+    this.#offset += length;
+    this.stream.writeNow(bytes);
   }
 
   /** Sends what is there; resolves when the viewer has all of it or is gone. */

@@ -1,5 +1,5 @@
 import type { Clock } from "@atoll/base/clock";
-import { openerItems } from "@atoll/protocol/call";
+import { consumeOpenerItems } from "@atoll/protocol/call";
 import { TERMINAL_HIGH_MARK_BYTES, TERMINAL_REPLAY_BYTES } from "@atoll/protocol/limits";
 import type { ParsedParamsOf } from "@atoll/protocol/message";
 import { type TerminalInfo, terminalAttach } from "@atoll/protocol/messages/terminal";
@@ -39,7 +39,8 @@ export class Terminal {
   #rows: number;
   #exit: PtyExit | undefined;
   #isPaused = false;
-  #inputTail: Promise<void> = Promise.resolve();
+  /** While input waits for the program to read. */
+  #inputTail: Promise<void> | undefined;
 
   constructor(options: TerminalOptions) {
     this.#options = options;
@@ -83,10 +84,11 @@ export class Terminal {
     void stream.closed.then(() => this.#detach(attached));
     viewer.onOutput();
     if (this.#exit !== undefined) void this.#tellExit(attached, this.#exit);
-    for await (const item of openerItems(stream, terminalAttach)) {
-      if (item.kind === "data") await this.#input(item.bytes);
-      else this.#resize(item.value.cols, item.value.rows, attached);
-    }
+    await consumeOpenerItems(stream, terminalAttach, (item) => {
+      if (item.kind === "data") return this.#input(item.bytes);
+      this.#resize(item.value.cols, item.value.rows, attached);
+      return undefined;
+    });
     this.#detach(attached);
   }
 
@@ -96,9 +98,16 @@ export class Terminal {
   }
 
   /** Inputs of several viewers take turns whole. */
-  #input(bytes: Uint8Array): Promise<void> {
-    this.#inputTail = this.#inputTail.then(() => this.#pty.write(bytes));
-    return this.#inputTail;
+  #input(bytes: Uint8Array): Promise<void> | undefined {
+    const written = this.#inputTail
+      ? this.#inputTail.then(() => this.#pty.write(bytes))
+      : this.#pty.write(bytes);
+    if (written === undefined) return undefined;
+    const tail = written.then(() => {
+      if (this.#inputTail === tail) this.#inputTail = undefined;
+    });
+    this.#inputTail = tail;
+    return tail;
   }
 
   #resize(cols: number, rows: number, by?: Attached): void {
@@ -114,9 +123,9 @@ export class Terminal {
 
   #onOutput(bytes: Uint8Array): void {
     this.#ring.append(bytes);
-    const title = this.#titles.scan(bytes);
     for (const { viewer } of this.#attached) viewer.onOutput();
     this.#balance();
+    const title = this.#titles.scan(bytes);
     if (title !== undefined && title !== this.#title) {
       this.#title = title;
       for (const { notices } of this.#attached) notices.send("title", { type: "title", title });
@@ -143,7 +152,8 @@ export class Terminal {
   #balance(): void {
     let lagBytes = 0;
     if (this.#attached.size > 0) {
-      const fastest = Math.max(...Array.from(this.#attached, ({ viewer }) => viewer.offset));
+      let fastest = 0;
+      for (const { viewer } of this.#attached) fastest = Math.max(fastest, viewer.offset);
       lagBytes = this.#ring.end - fastest;
     }
     if (!this.#isPaused && lagBytes >= TERMINAL_HIGH_MARK_BYTES) {
