@@ -111,11 +111,14 @@ async function store(
 ): Promise<string> {
   const { ownerId, workspaceId } = request;
   await directory.syncLayers();
-  const [{ commitment }] = await Promise.all([
+  // Both to their end, so that nothing is written any more once this has failed.
+  const [put, written] = await Promise.allSettled([
     keys.putWorkspaceKey({ ownerId, workspaceId }, workspaceKey),
     directory.write(record),
   ]);
-  return commitment;
+  if (put.status === "rejected") throw put.reason;
+  if (written.status === "rejected") throw written.reason;
+  return put.value.commitment;
 }
 
 async function launch(

@@ -325,7 +325,8 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     await using point = requireLocal(
       await this.openCheckpoint({ ...request, disk }, checkpointId, { withMemory: false }),
     );
-    return this.#exclusively(disk, async () => {
+    // Awaited here: the point is disposed of when this returns.
+    return await this.#exclusively(disk, async () => {
       using open = await this.#disks.open(request, disk);
       const { directory, template, workspaceKey, record } = open;
       if (record.sameAs === checkpointId) return { ...disk, epoch: Math.max(disk.epoch, record.epoch) };
@@ -356,7 +357,8 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     checkpointId: string,
   ): Promise<Placed & { linkToken: string }> {
     await using point = requireLocal(await this.openCheckpoint({ ...request, disk }, checkpointId));
-    return this.#exclusively(disk, async () => {
+    // Awaited here: the point is disposed of when this returns.
+    return await this.#exclusively(disk, async () => {
       using open = await this.#disks.open(request, disk);
       const { memory } = point;
       const isSame = open.record.sameAs === checkpointId && open.record.epoch === disk.epoch;
@@ -411,7 +413,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
         : await this.openCheckpoint(owner, checkpointId, { withMemory: false }),
     );
     const onFault = (error: unknown) => this.#fault(error);
-    return openView({ launcher: this.#disks, kind, onFault }, point, signal);
+    return await openView({ launcher: this.#disks, kind, onFault }, point, signal);
   }
 
   async archive(request: MachineRequest, disk: WorkspaceDisk): Promise<WorkspaceDisk> {
