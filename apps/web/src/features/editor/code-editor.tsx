@@ -2,6 +2,7 @@
 import { useTheme } from "next-themes";
 import { useEffect, useRef, useState } from "react";
 import type { DocumentModel } from "./document-model.ts";
+import { EDITOR_OPTIONS } from "./editor-options.ts";
 
 type Setup = typeof import("./monaco-setup.ts");
 type Editor = ReturnType<Setup["monaco"]["editor"]["create"]>;
@@ -70,26 +71,6 @@ export function CodeEditor({ document, onCursor, onPalette }: CodeEditorProps) {
 function isTypingElsewhere(): boolean {
   return globalThis.document.activeElement?.matches("textarea, input, [contenteditable]") ?? false;
 }
-
-const EDITOR_OPTIONS = {
-  automaticLayout: true,
-  fontFamily: '"JetBrains Mono Variable", "DejaVu Sans Mono", monospace',
-  fontSize: 13,
-  lineHeight: 20,
-  fontLigatures: false,
-  minimap: { enabled: false },
-  scrollBeyondLastLine: false,
-  smoothScrolling: false,
-  padding: { top: 8, bottom: 8 },
-  renderLineHighlight: "all",
-  stickyScroll: { enabled: false },
-  guides: { indentation: true },
-  tabSize: 2,
-  overviewRulerBorder: false,
-  accessibilitySupport: "auto",
-  ariaLabel: "Editor",
-  fixedOverflowWidgets: true,
-} as const;
 
 function listen(
   editor: Editor,

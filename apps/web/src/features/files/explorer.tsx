@@ -6,13 +6,18 @@ import { Button } from "#ui/button.tsx";
 import { Dialog, DialogActions } from "#ui/dialog.tsx";
 import { toastFailure } from "#ui/toaster.tsx";
 import { Tooltip } from "#ui/tooltip.tsx";
+import { DownloadBar } from "../downloads/download-bar.tsx";
+import { useModelState } from "../use-model-state.ts";
 import { useModels } from "../workbench/models-context.tsx";
 import { SidePane } from "../workbench/side-pane.tsx";
 import type { TreeRow } from "./file-tree-model.ts";
 import { FileTreeView } from "./file-tree-view.tsx";
+import { baseName } from "./guest-path.ts";
+import { TreeMenuItem } from "./tree-row-view.tsx";
 
 export function Explorer() {
-  const { tree, editor } = useModels();
+  const { tree, editor, downloads } = useModels();
+  const { active } = useModelState(editor.state);
   const [doomed, setDoomed] = useState<TreeRow>();
   const actions = [
     {
@@ -32,6 +37,41 @@ export function Explorer() {
     setDoomed(undefined);
     tree.delete(row.path).then(() => editor.forget(row.path), toastFailure);
   };
+  const finishEdit = async (name: string) => {
+    const { edit } = tree.state.get();
+    if (edit?.kind === "rename") await editor.saveWithin(edit.path);
+    const path = await tree.finishEdit(name);
+    if (path === undefined || !edit) return;
+    if (edit.kind === "file") editor.open(path);
+    if (edit.kind === "rename") editor.follow(edit.path, path);
+  };
+  const copyPath = (path: string) =>
+    navigator.clipboard.writeText(path).then(() => toast("Path copied", { description: path }), toastFailure);
+  const menuFor = ({ path, isFolder, ...row }: TreeRow) => (
+    <>
+      {isFolder ? (
+        <>
+          <TreeMenuItem onSelect={() => tree.beginEdit({ kind: "file", path })}>New file…</TreeMenuItem>
+          <TreeMenuItem onSelect={() => tree.beginEdit({ kind: "directory", path })}>
+            New folder…
+          </TreeMenuItem>
+          <TreeMenuItem onSelect={() => void downloads.zip(path, `${baseName(path)}.zip`)}>
+            Download as zip
+          </TreeMenuItem>
+        </>
+      ) : (
+        <>
+          <TreeMenuItem onSelect={() => editor.open(path)}>Open</TreeMenuItem>
+          <TreeMenuItem onSelect={() => void downloads.file(path)}>Download</TreeMenuItem>
+        </>
+      )}
+      <TreeMenuItem onSelect={() => void copyPath(path)}>Copy path</TreeMenuItem>
+      <TreeMenuItem onSelect={() => tree.beginEdit({ kind: "rename", path })}>Rename…</TreeMenuItem>
+      <TreeMenuItem isDanger onSelect={() => setDoomed({ path, isFolder, ...row })}>
+        Delete…
+      </TreeMenuItem>
+    </>
+  );
   return (
     <SidePane
       title="Explorer"
@@ -44,13 +84,14 @@ export function Explorer() {
       ))}
     >
       <FileTreeView
-        onDelete={setDoomed}
-        onCopyPath={(path) =>
-          navigator.clipboard
-            .writeText(path)
-            .then(() => toast("Path copied", { description: path }), toastFailure)
-        }
+        tree={tree}
+        onOpen={(path) => editor.open(path)}
+        menuFor={menuFor}
+        edits={{ finish: finishEdit, remove: setDoomed }}
+        activePath={active?.path}
+        emptyText="This folder is empty. Make a file, or clone a repository in the terminal."
       />
+      <DownloadBar list={downloads} />
       <Dialog
         open={doomed !== undefined}
         onOpenChange={(open) => !open && setDoomed(undefined)}

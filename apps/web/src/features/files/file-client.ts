@@ -4,6 +4,7 @@ import { withDeadline } from "@atoll/base/with-deadline";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { call, openChannel } from "@atoll/protocol/call";
 import { FILE_EDIT_MAX_BYTES } from "@atoll/protocol/limits";
+import type { ResultOf } from "@atoll/protocol/message";
 import {
   type FileEntry,
   filesCreate,
@@ -14,11 +15,14 @@ import {
   filesStat,
   filesWrite,
 } from "@atoll/protocol/messages/files";
+import { filesUsage } from "@atoll/protocol/messages/views";
 import type { Connection } from "../connection/connection.ts";
 
 export type WriteExpectation = { version: string } | "absent" | "any";
 
 const WRITE_TIMEOUT_MS = 60_000;
+/** Counting a large tree on an emulated machine. */
+const USAGE_TIMEOUT_MS = 120_000;
 
 export class FileClient {
   readonly #connection: Pick<Connection, "link">;
@@ -52,9 +56,15 @@ export class FileClient {
     await call(mux, filesDelete, { path, recursive: true }, { signal });
   }
 
-  async read(path: string): Promise<{ entry: FileEntry; bytes: Uint8Array }> {
+  /** The largest things below `path`, on its own file system. */
+  usage(path: string, depth: number): Promise<ResultOf<typeof filesUsage>> {
     const { mux, signal } = this.#connection.link;
-    const channel = await openChannel(mux, filesRead, { path, maxBytes: FILE_EDIT_MAX_BYTES }, { signal });
+    return call(mux, filesUsage, { path, depth }, { signal, timeoutMs: USAGE_TIMEOUT_MS });
+  }
+
+  async read(path: string, maxBytes = FILE_EDIT_MAX_BYTES): Promise<{ entry: FileEntry; bytes: Uint8Array }> {
+    const { mux, signal } = this.#connection.link;
+    const channel = await openChannel(mux, filesRead, { path, maxBytes }, { signal });
     try {
       const bytes = new Uint8Array(channel.result.entry.sizeBytes);
       let at = 0;

@@ -1,25 +1,37 @@
 "use client";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useRef } from "react";
+import { type ReactNode, useEffect, useRef } from "react";
 import { failureOf } from "#ui/failure.ts";
 import { useModelState } from "../use-model-state.ts";
-import { useModels } from "../workbench/models-context.tsx";
-import type { TreeEdit, TreeRow } from "./file-tree-model.ts";
+import type { FileTreeModel, TreeEdit, TreeRow } from "./file-tree-model.ts";
 import { baseName } from "./guest-path.ts";
 import { TreeInput } from "./tree-input.tsx";
 import { handleTreeKey } from "./tree-keyboard.ts";
-import { TREE_ROW_PX, TreeMenuItem, TreeRowView, treeRowId } from "./tree-row-view.tsx";
+import { TREE_ROW_PX, TreeRowView, treeRowId } from "./tree-row-view.tsx";
 
 type Item = { type: "row"; row: TreeRow } | { type: "edit"; edit: TreeEdit; depth: number; key: string };
 
 export interface FileTreeViewProps {
-  onDelete: (row: TreeRow) => void;
-  onCopyPath: (path: string) => void;
+  tree: FileTreeModel;
+  onOpen: (path: string) => void;
+  /** Items of a row's context menu. */
+  menuFor: (row: TreeRow) => ReactNode;
+  /** Absent: files can only be looked at. */
+  edits?:
+    | {
+        /** Does what the inline input asked for; throws to keep the input. */
+        finish: (name: string) => Promise<void>;
+        remove: (row: TreeRow) => void;
+      }
+    | undefined;
+  /** Selected whenever it changes. */
+  activePath?: string | undefined;
+  emptyText: string;
 }
 
 /** Thousands of rows cost as much as the few that are in sight. */
-export function FileTreeView({ onDelete, onCopyPath }: FileTreeViewProps) {
-  const { tree, editor } = useModels();
+export function FileTreeView(props: FileTreeViewProps) {
+  const { tree, onOpen, menuFor, edits, activePath, emptyText } = props;
   const state = useModelState(tree.state);
   const scroller = useRef<HTMLDivElement>(null);
   const items = withEdit(state.rows, state.edit, tree.root);
@@ -34,46 +46,18 @@ export function FileTreeView({ onDelete, onCopyPath }: FileTreeViewProps) {
   useEffect(() => {
     if (selectedIndex >= 0) virtualizer.scrollToIndex(selectedIndex, { align: "auto" });
   }, [selectedIndex, virtualizer]);
-  const { active } = useModelState(editor.state);
   useEffect(() => {
-    if (active) tree.select(active.path);
-  }, [active, tree]);
-  const open = (path: string) => editor.open(path);
+    if (activePath !== undefined) tree.select(activePath);
+  }, [activePath, tree]);
   const finishEdit = async (name: string) => {
-    const { edit } = state;
-    if (edit?.kind === "rename") await editor.saveWithin(edit.path);
-    const path = await tree.finishEdit(name);
-    if (path === undefined || !edit) return;
-    if (edit.kind === "file") editor.open(path);
-    if (edit.kind === "rename") editor.follow(edit.path, path);
+    await edits?.finish(name);
     scroller.current?.focus();
   };
   const activate = (row: TreeRow) => {
     tree.select(row.path);
     if (row.isFolder) tree.toggle(row.path);
-    else open(row.path);
+    else onOpen(row.path);
   };
-  const menuFor = (row: TreeRow) => (
-    <>
-      {row.isFolder ? (
-        <>
-          <TreeMenuItem onSelect={() => tree.beginEdit({ kind: "file", path: row.path })}>
-            New file…
-          </TreeMenuItem>
-          <TreeMenuItem onSelect={() => tree.beginEdit({ kind: "directory", path: row.path })}>
-            New folder…
-          </TreeMenuItem>
-        </>
-      ) : (
-        <TreeMenuItem onSelect={() => open(row.path)}>Open</TreeMenuItem>
-      )}
-      <TreeMenuItem onSelect={() => onCopyPath(row.path)}>Copy path</TreeMenuItem>
-      <TreeMenuItem onSelect={() => tree.beginEdit({ kind: "rename", path: row.path })}>Rename…</TreeMenuItem>
-      <TreeMenuItem isDanger onSelect={() => onDelete(row)}>
-        Delete…
-      </TreeMenuItem>
-    </>
-  );
   return (
     <div
       ref={scroller}
@@ -85,9 +69,9 @@ export function FileTreeView({ onDelete, onCopyPath }: FileTreeViewProps) {
       onKeyDown={(event) => {
         if (event.ctrlKey || event.metaKey || event.altKey) return;
         const isUsed = handleTreeKey(event.key, tree, {
-          open,
-          rename: (path) => tree.beginEdit({ kind: "rename", path }),
-          remove: onDelete,
+          open: onOpen,
+          rename: (path) => edits && tree.beginEdit({ kind: "rename", path }),
+          remove: (row) => edits?.remove(row),
         });
         if (isUsed) event.preventDefault();
       }}
@@ -98,9 +82,7 @@ export function FileTreeView({ onDelete, onCopyPath }: FileTreeViewProps) {
         </p>
       ) : null}
       {state.isReady && items.length === 0 ? (
-        <p className="px-4 py-3 text-ink-faint text-xs">
-          This folder is empty. Make a file, or clone a repository in the terminal.
-        </p>
+        <p className="px-4 py-3 text-ink-faint text-xs">{emptyText}</p>
       ) : null}
       <div style={{ height: virtualizer.getTotalSize(), position: "relative" }}>
         {virtualizer.getVirtualItems().map((virtual) => {

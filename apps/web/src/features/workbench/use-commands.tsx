@@ -1,10 +1,12 @@
 "use client";
 import { useMutation } from "@tanstack/react-query";
 import {
+  Archive,
   Cable,
   FilePlus,
   Files,
   FolderPlus,
+  HardDrive,
   History,
   LayoutGrid,
   Network,
@@ -32,14 +34,15 @@ export interface CommandsOptions {
   workspace: WorkspaceView;
   state: WorkbenchState;
   onDelete: () => void;
+  onDiskUsage: () => void;
 }
 
 /** Every command of the workbench; palette, menus and keys run these and nothing else. */
-export function useCommands({ workspace, state, onDelete }: CommandsOptions): CommandItem[] {
+export function useCommands({ workspace, state, onDelete, onDiskUsage }: CommandsOptions): CommandItem[] {
   const trpc = useTRPC();
   const router = useRouter();
   const { setTheme } = useTheme();
-  const { tree, editor, terminals, connection, ports } = useModels();
+  const { tree, editor, terminals, connection, ports, downloads } = useModels();
   const { ports: listening } = useModelState(ports.state);
   const { active } = useModelState(editor.state);
   const options = { onError: toastFailure };
@@ -138,6 +141,23 @@ export function useCommands({ workspace, state, onDelete }: CommandsOptions): Co
       icon: <Cable />,
       run: () => state.set({ preview: { port, path: "/" } }),
     })),
+    {
+      id: "disk.usage",
+      title: "What is big on the disk…",
+      group: "Workspace",
+      icon: <HardDrive />,
+      run: onDiskUsage,
+    },
+    {
+      id: "disk.download",
+      title: "Download all files as zip",
+      group: "File",
+      icon: <Archive />,
+      run: () => {
+        state.set({ side: "explorer" });
+        void downloads.zip(tree.root, `${workspace.slug}-workspace.zip`);
+      },
+    },
     {
       id: "connection.now",
       title: "Reconnect now",

@@ -3,6 +3,8 @@ import { systemClock } from "@atoll/base/clock";
 import { Connection } from "../connection/connection.ts";
 import { LatencyProbe } from "../connection/latency-probe.ts";
 import { socketTransport } from "../connection/socket-transport.ts";
+import { DownloadList } from "../downloads/download-list.ts";
+import { windowSink } from "../downloads/download-sink.ts";
 import { browserDraftStore, type DraftStore } from "../editor/draft-store.ts";
 import { EditorModel } from "../editor/editor-model.ts";
 import { FileClient } from "../files/file-client.ts";
@@ -22,6 +24,7 @@ export interface WorkbenchModels {
   drafts: DraftStore;
   terminals: TerminalList;
   ports: PortsModel;
+  downloads: DownloadList;
   close: () => void;
 }
 
@@ -55,6 +58,7 @@ export function createWorkbenchModels(options: WorkbenchModelsOptions): Workbenc
   const editor = new EditorModel({ connection, files, watch, drafts, createBuffer, clock });
   const terminals = new TerminalList({ connection, cwd: WORKSPACE_ROOT });
   const ports = new PortsModel(connection);
+  const downloads = new DownloadList({ connection, openSink: windowSink() });
   const onOnline = () => connection.reconnectNow();
   addEventListener("online", onOnline);
   return {
@@ -66,9 +70,11 @@ export function createWorkbenchModels(options: WorkbenchModelsOptions): Workbenc
     drafts,
     terminals,
     ports,
+    downloads,
     close() {
       removeEventListener("online", onOnline);
       activity.close();
+      downloads.close();
       ports.close();
       terminals.close();
       editor.dispose();

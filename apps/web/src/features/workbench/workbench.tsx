@@ -7,6 +7,7 @@ import { CommandList } from "#ui/command-list.tsx";
 import { toastFailure } from "#ui/toaster.tsx";
 import { DeleteWorkspaceDialog } from "../dashboard/delete-workspace-dialog.tsx";
 import type { CursorPosition } from "../editor/code-editor.tsx";
+import { DiskUsageDialog } from "../files/disk-usage.tsx";
 import { IdleWarning } from "../lifecycle/idle-warning.tsx";
 import { MemoryNotice } from "../lifecycle/memory-notice.tsx";
 import { ActivityBar } from "./activity-bar.tsx";
@@ -41,16 +42,22 @@ export function Workbench(props: WorkbenchProps) {
   );
 }
 
-const MENU_COMMANDS = ["workspace.pause", "workspace.stop", "go.home", "workspace.delete"];
+const MENU_COMMANDS = ["disk.usage", "workspace.pause", "workspace.stop", "go.home", "workspace.delete"];
 
 function OpenWorkbench({ workspace, previewHost, idlePauseSeconds, plan }: WorkbenchProps) {
-  const { editor, terminals } = useModels();
+  const { editor, terminals, files } = useModels();
   const router = useRouter();
   const state = workbenchStore(workspace.id)();
   const [isPaletteOpen, setPaletteOpen] = useState(false);
+  const [isUsageOpen, setUsageOpen] = useState(false);
   const [isDeleting, setDeleting] = useState(false);
   const [cursor, setCursor] = useState<CursorPosition>();
-  const commands = useCommands({ workspace, state, onDelete: () => setDeleting(true) });
+  const commands = useCommands({
+    workspace,
+    state,
+    onDelete: () => setDeleting(true),
+    onDiskUsage: () => setUsageOpen(true),
+  });
   const idle = { workspaceId: workspace.id, plan, idlePauseSeconds };
   const togglePanel = () => state.set({ isPanelOpen: !state.isPanelOpen });
   useKeys({
@@ -104,6 +111,13 @@ function OpenWorkbench({ workspace, previewHost, idlePauseSeconds, plan }: Workb
           placeholder="Type a command…"
         />
       ) : null}
+      <DiskUsageDialog
+        open={isUsageOpen}
+        onClose={() => setUsageOpen(false)}
+        files={files}
+        root="/"
+        shownPath={(path) => path}
+      />
       <DeleteWorkspaceDialog
         open={isDeleting}
         onClose={() => setDeleting(false)}

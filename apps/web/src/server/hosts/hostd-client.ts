@@ -15,6 +15,7 @@ import {
   type revokeSessions,
   type TemplateInfo,
   templateInfo,
+  tombstoneList,
   type updateWorkspace,
 } from "@atoll/protocol/hostd-api";
 import { type WorkspaceStatus, workspaceStatus } from "@atoll/protocol/workspace-status";
@@ -153,6 +154,16 @@ export class HostdClient {
   /** Destroys everything of an owner, their own key included. */
   deleteOwner(ownerId: string): Promise<z.output<typeof deleteAnswer>> {
     return this.#delete(`/v1/owners/${ownerId}`);
+  }
+
+  /** All that was ever erased here: wins over rows that come back from a backup. */
+  tombstones(): Promise<z.output<typeof tombstoneList>> {
+    return this.#call({
+      method: "GET",
+      path: "/v1/tombstones",
+      timeoutMs: QUERY_TIMEOUT_MS,
+      answer: tombstoneList,
+    });
   }
 
   async revokeSessions(body: z.input<typeof revokeSessions>): Promise<void> {

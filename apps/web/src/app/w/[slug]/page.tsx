@@ -1,12 +1,9 @@
-import { AtollError } from "@atoll/protocol/atoll-error";
-import { TRPCError } from "@trpc/server";
 import type { Metadata } from "next";
 import { notFound, redirect } from "next/navigation";
 import { env } from "#env.ts";
 import { WorkbenchPage } from "#features/workbench/workbench-page.tsx";
 import { currentSession } from "#server/auth/current-session.ts";
-import type { WorkspaceView } from "#server/domain/workspace/workspace-view.ts";
-import { serverCaller } from "#trpc/server.ts";
+import { findWorkspace } from "#trpc/find-workspace.ts";
 
 export async function generateMetadata({ params }: PageProps<"/w/[slug]">): Promise<Metadata> {
   const session = await currentSession();
@@ -30,16 +27,4 @@ export default async function Page({ params }: PageProps<"/w/[slug]">) {
       plan={session.user.plan}
     />
   );
-}
-
-/** Somebody else's and none at all look the same. */
-async function findWorkspace(slug: string): Promise<WorkspaceView | undefined> {
-  const caller = await serverCaller();
-  try {
-    return await caller.workspace.get({ slug });
-  } catch (error) {
-    const cause = error instanceof TRPCError ? error.cause : error;
-    if (cause instanceof AtollError && cause.code === "workspace.not_found") return undefined;
-    throw error;
-  }
 }

@@ -1,0 +1,20 @@
+/** How every Monaco of the product looks and behaves. */
+export const EDITOR_OPTIONS = {
+  automaticLayout: true,
+  fontFamily: '"JetBrains Mono Variable", "DejaVu Sans Mono", monospace',
+  fontSize: 13,
+  lineHeight: 20,
+  fontLigatures: false,
+  minimap: { enabled: false },
+  scrollBeyondLastLine: false,
+  smoothScrolling: false,
+  padding: { top: 8, bottom: 8 },
+  renderLineHighlight: "all",
+  stickyScroll: { enabled: false },
+  guides: { indentation: true },
+  tabSize: 2,
+  overviewRulerBorder: false,
+  accessibilitySupport: "auto",
+  ariaLabel: "Editor",
+  fixedOverflowWidgets: true,
+} as const;
