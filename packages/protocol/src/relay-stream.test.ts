@@ -10,7 +10,7 @@ import { relayStream } from "./relay-stream.ts";
 /** Browser ↔ hop ↔ guest, where the guest accepts and reads nothing. */
 function hop(onOver: () => void = () => {}) {
   const guest = muxPair({ onServerOpen: (open) => open.accept().sendReply({ pid: 1 }) });
-  const near = muxPair({ onServerOpen: (open) => relayStream(open, guest.client, onOver) });
+  const near = muxPair({ onServerOpen: (open) => relayStream(open, guest.client, { onOver }) });
   const open = () => openChannel(near.client, processRun, { argv: ["cat"], timeoutMs: 1000 });
   return { guest, near, open };
 }

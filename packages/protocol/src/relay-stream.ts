@@ -4,14 +4,20 @@ import { encodeJson } from "./json-payload.ts";
 import { STREAM_WINDOW_BYTES } from "./limits.ts";
 import type { IncomingOpen, Mux, RelayHandle, StreamEnd } from "./mux.ts";
 
+export interface RelayListeners {
+  /** Once, when neither side has the stream any more. */
+  onOver?: () => void;
+  /** Frames as they pass: `near` ones come from who opened `incoming`. For counting only. */
+  onFrame?: (from: "near" | "far", frame: Frame) => void;
+}
+
 /**
  * Joins a stream opened on one mux to a new stream on `target`, frame by frame. Credit passes end to end,
  * so the hop holds at most one window per direction: a side that writes past it loses its own connection, not
  * the other's. When one side is lost the other sees RESET.
- * @param onOver called once, when neither side has the stream any more.
  * @throws AtollError when `target` cannot open; `incoming` is then still undecided.
  */
-export function relayStream(incoming: IncomingOpen, target: Mux, onOver: () => void = () => {}): void {
+export function relayStream(incoming: IncomingOpen, target: Mux, listeners: RelayListeners = {}): void {
   const handles: { near?: RelayHandle; far?: RelayHandle } = {};
   const ended = { near: false, far: false };
   const inFlightBytes = { near: 0, far: 0 };
@@ -21,11 +27,12 @@ export function relayStream(incoming: IncomingOpen, target: Mux, onOver: () => v
     isOver = true;
     handles.near?.forget();
     handles.far?.forget();
-    onOver();
+    listeners.onOver?.();
   };
   const endOf = (side: "near" | "far", other: "near" | "far"): StreamEnd => ({
     onFrame(frame: Frame) {
       if (isOver) return;
+      listeners.onFrame?.(side, frame);
       if (frame.kind === FrameKind.data || frame.kind === FrameKind.event) {
         inFlightBytes[side] += frame.payload.length;
         if (inFlightBytes[side] > STREAM_WINDOW_BYTES) {

@@ -3,17 +3,14 @@ import type { Socket } from "node:net";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { MuxStream } from "@atoll/protocol/mux-stream";
 
-export interface ByteCounters {
-  /** From the guest to the outside. */
-  sentBytes: number;
-  receivedBytes: number;
-}
+/** `sent`: from the guest to the outside. */
+export type CountBytes = (direction: "sent" | "received", count: number) => void;
 
 /**
  * Passes bytes both ways until both ended; each direction ends on its own (half-close), and each waits for its slower
  * side. Leaves neither behind: a failure of one ends the other.
  */
-export async function joinStream(stream: MuxStream, socket: Socket, counters: ByteCounters): Promise<void> {
+export async function joinStream(stream: MuxStream, socket: Socket, count: CountBytes): Promise<void> {
   const abort = new AbortController();
   const onSocketGone = () => {
     abort.abort();
@@ -37,7 +34,7 @@ export async function joinStream(stream: MuxStream, socket: Socket, counters: By
   async function toSocket(): Promise<void> {
     for await (const item of stream) {
       if (item.kind !== "data") continue;
-      counters.sentBytes += item.bytes.length;
+      count("sent", item.bytes.length);
       if (!socket.write(item.bytes)) await once(socket, "drain", { signal: abort.signal });
     }
     await new Promise<void>((resolve, reject) => {
@@ -52,7 +49,7 @@ export async function joinStream(stream: MuxStream, socket: Socket, counters: By
 
   async function toStream(): Promise<void> {
     for await (const chunk of socket as AsyncIterable<Buffer>) {
-      counters.receivedBytes += chunk.length;
+      count("received", chunk.length);
       await stream.write(chunk);
     }
     stream.end();

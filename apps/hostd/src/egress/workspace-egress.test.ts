@@ -37,6 +37,7 @@ async function guest(options: {
   const asked: string[] = [];
   const dialled: Array<[string, number]> = [];
   const settings = { preset: options.preset ?? ("open" as EgressPreset) };
+  const passed = { bytes: 0 };
   const egress = new WorkspaceEgress({
     workspaceId: "w",
     preset: () => settings.preset,
@@ -51,6 +52,9 @@ async function guest(options: {
     },
     clock: new ManualClock(),
     logger: pino({ level: "silent" }),
+    onBytes: (count) => {
+      passed.bytes += count;
+    },
   });
   const { server: agent, cut } = muxPair({ onClientOpen: (open) => egress.onOpen(open), maxStreams: 1000 });
   return {
@@ -58,6 +62,7 @@ async function guest(options: {
     asked,
     dialled,
     settings,
+    passed,
     cut,
     outside,
     open: (host: string, wantedPort = 443) => openChannel(agent, egressConnect, { host, port: wantedPort }),
@@ -147,6 +152,7 @@ describe("bytes", () => {
     expect((await readAll(stream)).toString()).toBe("got hello");
     await expect(stream.closed).resolves.toBeUndefined();
     expect(one.egress.counters).toEqual({ sentBytes: 5, receivedBytes: 9 });
+    expect(one.passed.bytes).toBe(14);
     expect(one.egress.connectionCount).toBe(0);
   });
 

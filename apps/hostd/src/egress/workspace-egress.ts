@@ -11,7 +11,7 @@ import type { Logger } from "pino";
 import type { GuestOutbound } from "../workspaces/workspace-core.ts";
 import { type DialPublicOptions, dialPublic } from "./dial-public.ts";
 import { type EgressTarget, isAllowedByPreset, parseTarget } from "./egress-policy.ts";
-import { type ByteCounters, joinStream } from "./join-stream.ts";
+import { joinStream } from "./join-stream.ts";
 
 export interface WorkspaceEgressOptions {
   workspaceId: string;
@@ -22,10 +22,12 @@ export interface WorkspaceEgressOptions {
   clock: Clock;
   logger: Logger;
   connect?: DialPublicOptions["connect"];
+  /** Called for everything that passes, either way. */
+  onBytes?: (count: number) => void;
 }
 
 export class WorkspaceEgress implements GuestOutbound {
-  readonly counters: ByteCounters = { sentBytes: 0, receivedBytes: 0 };
+  readonly counters = { sentBytes: 0, receivedBytes: 0 };
   readonly #options: WorkspaceEgressOptions;
   readonly #dispatcher: Dispatcher;
   readonly #live = new Map<MuxStream, { target: EgressTarget; abort: AbortController }>();
@@ -82,10 +84,16 @@ export class WorkspaceEgress implements GuestOutbound {
       abort.signal.addEventListener("abort", cut, { once: true });
       if (abort.signal.aborted) cut();
       stream.sendReply({});
-      await joinStream(stream, socket, this.counters);
+      await joinStream(stream, socket, (direction, count) => this.#count(direction, count));
     } finally {
       this.#live.delete(stream);
     }
+  }
+
+  #count(direction: "sent" | "received", count: number): void {
+    if (direction === "sent") this.counters.sentBytes += count;
+    else this.counters.receivedBytes += count;
+    this.#options.onBytes?.(count);
   }
 
   #isAllowed(target: EgressTarget): boolean {

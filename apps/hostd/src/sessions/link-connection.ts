@@ -10,20 +10,27 @@ import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import { STREAMS_PER_SESSION } from "@atoll/protocol/limits";
 import type { Caller } from "@atoll/protocol/message";
 import type { IncomingOpen } from "@atoll/protocol/mux";
-import { relayStream } from "@atoll/protocol/relay-stream";
+import { type RelayListeners, relayStream } from "@atoll/protocol/relay-stream";
 import {
   type ConnectionHello,
   connectionHello,
+  type SessionCommand,
   type SessionEvent,
   sessionCommand,
 } from "@atoll/protocol/session-hello";
-import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
+import type { SessionTicketClaims } from "@atoll/protocol/tickets";
+import type { StateReason, WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import type { Logger } from "pino";
+import type { GuestLink } from "../link/guest-link.ts";
 import { GUEST_MESSAGES } from "../link/guest-messages.ts";
 import { MuxTransport } from "../link/mux-transport.ts";
+import type { ViewUse } from "../views/view.ts";
+import type { ViewRegistry } from "../views/view-registry.ts";
 import type { StatusFeed } from "../workspaces/status-feed.ts";
 import type { Workspace } from "../workspaces/workspace.ts";
 import type { WorkspaceRegistry } from "../workspaces/workspace-registry.ts";
+import { PreviewTraffic } from "./preview-traffic.ts";
+import { inputByFrame, inputByOpening } from "./session-input.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 import type { TicketVerifier } from "./ticket-verifier.ts";
 
@@ -31,6 +38,7 @@ export interface LinkConnectionOptions {
   socket: Socket;
   workspaces: Pick<WorkspaceRegistry, "find">;
   sessions: SessionRegistry;
+  views: Pick<ViewRegistry, "open">;
   tickets: Pick<TicketVerifier, "verify">;
   feed: StatusFeed;
   clock: Clock;
@@ -39,6 +47,7 @@ export interface LinkConnectionOptions {
 }
 
 export const HELLO_DEADLINE_MS = 5000;
+const HOST_REASONS: ReadonlySet<StateReason> = new Set(["host_shutdown", "host_restarted"]);
 /** A browser loads a page over many connections, and one gateway connection may carry several tabs of it. */
 const STREAMS_PER_PREVIEW = 1024;
 /** How long a preview request waits for its paused workspace. */
@@ -50,6 +59,8 @@ export class LinkConnection {
   readonly #releases: Array<() => void> = [];
   #caller: Extract<Caller, "session" | "preview"> | undefined;
   #workspace: Workspace | undefined;
+  /** Instead of the workspace's own guest. */
+  #view: ViewUse | undefined;
   #hasHello = false;
   #isClosed = false;
   #unsentStatus: WorkspaceStatus | undefined;
@@ -93,7 +104,16 @@ export class LinkConnection {
     if (!command.success || workspace === undefined || this.#caller !== "session") {
       return this.end(new AtollError("request.invalid", "unknown command"));
     }
-    this.#wake(workspace);
+    // A view leaves the workspace as it is, whatever its tab does.
+    if (this.#view === undefined) this.#obey(command.data, workspace);
+  }
+
+  #obey(command: SessionCommand, workspace: Workspace): void {
+    if (command.type === "wake") return this.#wake(workspace);
+    workspace.meter.markInput("workbench");
+    if (command.type === "keep_awake") {
+      workspace.keepAwake(command.seconds).catch((cause: unknown) => this.#notice(cause));
+    }
   }
 
   async #accept(hello: ConnectionHello): Promise<void> {
@@ -101,21 +121,58 @@ export class LinkConnection {
       const claims = await this.#options.tickets.verify(hello.ticket);
       if (this.#isClosed) return;
       const workspace = this.#find(claims.workspaceId, claims.sub);
+      if (claims.view !== undefined) return this.#acceptView(claims, claims.view.checkpointId, workspace);
       const { tabId, takeOver } = hello;
-      // Before the registry: a tab that reconnects must not let the countdown begin in between.
-      const release = workspace.holdAwake();
+      const { release, isNewTab } = this.#options.sessions.admitSession(claims, {
+        connection: this,
+        tabId,
+        takeOver,
+      });
       this.#releases.push(release);
-      this.#releases.push(this.#options.sessions.admitSession(claims, { connection: this, tabId, takeOver }));
-      this.#accepted("session", workspace);
+      // Opening a tab is somebody's act; reconnecting is not.
+      if (isNewTab) workspace.meter.markInput("workbench");
+      this.#accepted("session", workspace, workspace.status);
       this.#releases.push(this.#options.feed.on(workspace.id, (status) => this.#sendStatus(status)));
-      if (startsByItself(workspace)) this.#wake(workspace);
+      if (wasEndedByHost(workspace)) this.#wake(workspace);
       return;
     }
     const { workspaceId, userId, authSessionId } = hello;
     const workspace = this.#find(workspaceId, userId);
     const member = { connection: this, workspaceId, userId, authSessionId };
     this.#releases.push(this.#options.sessions.admitPreview(member));
-    this.#accepted("preview", workspace);
+    this.#accepted("preview", workspace, workspace.status);
+  }
+
+  /** It counts to no limit and is announced nowhere; signing out and erasing end it like any other connection. */
+  #acceptView(claims: SessionTicketClaims, checkpointId: string | null, workspace: Workspace): void {
+    const { sub: userId, authSessionId, workspaceId } = claims;
+    const { sessions, views, clock } = this.#options;
+    this.#releases.push(sessions.admitView({ connection: this, workspaceId, userId, authSessionId }, claims));
+    const view = views.open(workspace, checkpointId);
+    this.#releases.push(() => view.release());
+    this.#view = view;
+    const status = (state: "creating" | "running"): WorkspaceStatus => ({
+      workspaceId,
+      ownerId: workspace.record.ownerId,
+      state,
+      reason: "requested",
+      sinceMs: clock.now(),
+      generation: 0,
+      sessionCount: 1,
+      isolation: workspace.status.isolation,
+      egress: workspace.record.egress,
+    });
+    this.#accepted("session", workspace, status("creating"));
+    void view.ended.then((error) => this.end(error));
+    view.ready.then(
+      ({ isRepaired }) => {
+        if (isRepaired) this.notify("view.repaired");
+        this.#sendStatus(status("running"));
+      },
+      () => {
+        // `ended` says why.
+      },
+    );
   }
 
   /** Somebody else's workspace answers exactly like none. */
@@ -127,10 +184,10 @@ export class LinkConnection {
     return workspace;
   }
 
-  #accepted(caller: "session" | "preview", workspace: Workspace): void {
+  #accepted(caller: "session" | "preview", workspace: Workspace, status: WorkspaceStatus): void {
     this.#caller = caller;
     this.#workspace = workspace;
-    this.#send({ type: "accepted", sessionId: randomUUID(), status: workspace.status });
+    this.#send({ type: "accepted", sessionId: randomUUID(), status });
   }
 
   #refuse(cause: unknown): void {
@@ -140,10 +197,13 @@ export class LinkConnection {
   }
 
   #wake(workspace: Workspace): void {
-    workspace.start("session_opened").catch((cause: unknown) => {
-      const { code, details } = toAtollError(cause);
-      this.#send({ type: "notice", code, ...(details === undefined ? {} : { details }) });
-    });
+    workspace.meter.markInput("workbench");
+    workspace.start("session_opened").catch((cause: unknown) => this.#notice(cause));
+  }
+
+  #notice(cause: unknown): void {
+    const { code, details } = toAtollError(cause);
+    this.#send({ type: "notice", code, ...(details === undefined ? {} : { details }) });
   }
 
   #onOpen(open: IncomingOpen): void {
@@ -160,35 +220,44 @@ export class LinkConnection {
     const definition = GUEST_MESSAGES.get(open.name);
     if (definition === undefined) return open.refuse(new AtollError("link.too_old", "unknown message"));
     if (!definition.callers.includes(caller)) return open.refuse(new AtollError("auth.forbidden"));
-    if (caller === "session") {
-      this.#relay(open, workspace, () => {});
-      return;
-    }
-    const release = workspace.holdAwake();
-    this.#releases.push(release);
-    const over = () => {
-      release();
-      const at = this.#releases.indexOf(release);
-      if (at !== -1) this.#releases.splice(at, 1);
+    if (caller === "session") this.#openForSession(open, workspace);
+    else this.#openForPreview(open, workspace);
+  }
+
+  #openForSession(open: IncomingOpen, workspace: Workspace): void {
+    if (this.#view !== undefined) return this.#relay(open, this.#view.guest, {});
+    const { meter } = workspace;
+    const mark = (detail: string | undefined) => {
+      if (detail !== undefined) meter.markInput(detail);
     };
-    void this.#ensureRunning(workspace).then(
-      () => this.#relay(open, workspace, over),
-      (cause: unknown) => {
-        open.refuse(toAtollError(cause));
-        over();
+    mark(inputByOpening(open.name));
+    this.#relay(open, workspace.guest, {
+      onFrame: (from, frame) => {
+        if (from === "near") mark(inputByFrame(open.name, frame));
       },
+    });
+  }
+
+  #openForPreview(open: IncomingOpen, workspace: Workspace): void {
+    const traffic = new PreviewTraffic(open.params, workspace.meter);
+    void this.#ensureRunning(workspace).then(
+      () => {
+        traffic.opened();
+        this.#relay(open, workspace.guest, {
+          onFrame: (from, frame) => (from === "near" ? traffic.fromCaller(frame) : traffic.fromGuest(frame)),
+        });
+      },
+      (cause: unknown) => open.refuse(toAtollError(cause)),
     );
   }
 
-  #relay(open: IncomingOpen, workspace: Workspace, onOver: () => void): void {
-    const guest = workspace.guest;
+  #relay(open: IncomingOpen, guest: GuestLink | undefined, listeners: RelayListeners): void {
     try {
       if (guest === undefined) throw new AtollError("workspace.not_running");
       if (guest.mux === undefined) throw new AtollError("link.lost");
-      relayStream(open, guest.mux, onOver);
+      relayStream(open, guest.mux, listeners);
     } catch (error) {
       open.refuse(toAtollError(error));
-      onOver();
     }
   }
 
@@ -226,7 +295,7 @@ export class LinkConnection {
 
   /** A guest that takes nothing stops the tabs that feed it, each at its own socket. */
   #mayRead(): boolean {
-    const guest = this.#workspace?.guest;
+    const guest = this.#view === undefined ? this.#workspace?.guest : this.#view.guest;
     if (guest === undefined || !guest.isBlocked) return true;
     guest.onceDrained(() => this.#transport.resumeReading());
     return false;
@@ -241,8 +310,13 @@ export class LinkConnection {
   }
 }
 
-/** A tab or a preview brings back what was paused, or what a restart or crash of ours stopped; not what was stopped on purpose. */
-function startsByItself({ record }: Workspace): boolean {
-  if (record.state === "paused" || record.state === "pausing") return true;
-  return record.state === "stopped" && record.reason === "host_restarted";
+/** What a restart or crash of ours ended comes back when a tab reconnects; anything else waits for somebody to ask. */
+function wasEndedByHost({ record }: Workspace): boolean {
+  return ["paused", "stopped"].includes(record.state) && HOST_REASONS.has(record.reason);
+}
+
+/** An authorised preview request brings back what was paused, or what we ended; not what was stopped on purpose. */
+function startsByItself(workspace: Workspace): boolean {
+  const { state } = workspace.record;
+  return state === "paused" || state === "pausing" || wasEndedByHost(workspace);
 }

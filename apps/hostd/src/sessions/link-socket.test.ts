@@ -14,6 +14,7 @@ import { describe, expect, it } from "vitest";
 import { FakeHost, OWNER } from "../testing/fake-host.ts";
 import { LinkClient } from "../testing/link-client.ts";
 import { TicketMaker, type TicketWishes } from "../testing/ticket-maker.ts";
+import { ViewRegistry } from "../views/view-registry.ts";
 import { HELLO_DEADLINE_MS } from "./link-connection.ts";
 import { LinkSocketServer } from "./link-socket-server.ts";
 import { TicketVerifier } from "./ticket-verifier.ts";
@@ -23,9 +24,16 @@ const AUTH_SESSION = "22222222-2222-4222-8222-222222222222";
 async function start() {
   const host = await FakeHost.start();
   const maker = new TicketMaker(host.clock);
+  const views = new ViewRegistry({
+    source: host.source,
+    createOutbound: () => host.outbound,
+    clock: host.clock,
+    logger: pino({ level: "silent" }),
+  });
   const server = new LinkSocketServer({
     workspaces: host.registry,
     sessions: host.sessions,
+    views,
     tickets: await TicketVerifier.fromPem(maker.publicPem, host.clock),
     feed: host.feed,
     clock: host.clock,
@@ -41,6 +49,7 @@ async function start() {
   };
   return {
     host,
+    views,
     path,
     connect,
     session: async (wishes: TicketWishes & { tabId?: string; takeOver?: boolean }) => {
@@ -53,6 +62,7 @@ async function start() {
     async [Symbol.asyncDispose]() {
       for (const client of clients) await client[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();
+      await views[Symbol.asyncDispose]();
       await host[Symbol.asyncDispose]();
     },
   };
@@ -72,7 +82,6 @@ describe("entry", () => {
     const client = await link.session({ workspaceId: workspace.id });
     expect(client.events[0]).toMatchObject({ type: "accepted", status: { state: "running" } });
     expect(workspace.status).toMatchObject({ sessionCount: 1 });
-    expect(workspace.status.pausesAtMs).toBeUndefined();
     expect(await call(client.mux, corePing, {})).toEqual({ uptimeMs: 1 });
     const channel = await openChannel(client.mux, processRun, cat);
     await channel.stream.write(Buffer.from("hello"));
@@ -82,7 +91,6 @@ describe("entry", () => {
     expect(items.map(({ kind }) => kind)).toEqual(["data", "event"]);
     await client[Symbol.asyncDispose]();
     await expect.poll(() => workspace.status.sessionCount).toBe(0);
-    expect(workspace.status.pausesAtMs).toBeDefined();
   });
 
   it("refuses streams before the hello", async () => {
@@ -361,18 +369,39 @@ describe("revocation", () => {
 });
 
 describe("waking", () => {
-  it("a session resumes a paused workspace and sees each step", async () => {
+  it("a session's wish resumes a paused workspace, and it sees each step", async () => {
     await using link = await start();
     const workspace = await link.host.create();
     await workspace.pause("idle");
     const client = await link.session({ workspaceId: workspace.id });
     expect(client.events[0]).toMatchObject({ type: "accepted", status: { state: "paused", reason: "idle" } });
+    client.mux.sendConnectionEvent({ type: "wake" });
     await client.state("running");
     expect(workspace.status).toMatchObject({ reason: "session_opened", startedBy: "resume" });
     const stages = client.events.flatMap((event) =>
       "status" in event && event.status.stage ? [event.status.stage.name] : [],
     );
     expect([...new Set(stages)]).toEqual(["reserve", "restore", "identity", "ready"]);
+  });
+
+  it.each(["idle", "requested"] as const)(
+    "a tab that only reconnects leaves it paused (%s)",
+    async (reason) => {
+      await using link = await start();
+      const workspace = await link.host.create();
+      await workspace.pause(reason);
+      const client = await link.session({ workspaceId: workspace.id });
+      await client.mux.ping();
+      expect(workspace.status.state).toBe("paused");
+    },
+  );
+
+  it("a tab that reconnects brings back what a shutdown of the host paused", async () => {
+    await using link = await start();
+    const workspace = await link.host.create();
+    await workspace.pause("host_shutdown");
+    const client = await link.session({ workspaceId: workspace.id });
+    await client.state("running");
   });
 
   it("a session does not start what was stopped on purpose", async () => {
@@ -384,20 +413,18 @@ describe("waking", () => {
     expect(workspace.status.state).toBe("stopped");
   });
 
-  it("a preview request resumes a paused workspace, waits for it, and keeps it awake while it lasts", async () => {
+  it("a preview request resumes a paused workspace and waits for it", async () => {
     await using link = await start();
     const workspace = await link.host.create();
     const preview = await link.preview(workspace.id);
     await workspace.pause("idle");
     const { stream } = await openChannel(preview.mux, portsConnect, { port: 3000 });
     expect(workspace.status).toMatchObject({ state: "running", startedBy: "resume" });
-    expect(workspace.status.pausesAtMs).toBeUndefined();
     await stream.write(Buffer.from("GET /"));
     stream.end();
     const echoed = [];
     for await (const item of stream) echoed.push(item.kind);
     expect(echoed).toEqual(["data"]);
-    await expect.poll(() => workspace.status.pausesAtMs).toBeDefined();
   });
 
   it("a preview of a stopped workspace is refused", async () => {
@@ -409,4 +436,92 @@ describe("waking", () => {
       code: "workspace.not_running",
     });
   });
+});
+
+describe("what counts as use", () => {
+  /** A running workspace some while after anything happened, with one tab open. */
+  async function quiet() {
+    const link = await start();
+    const workspace = await link.host.create();
+    const tabId = randomUUID();
+    const client = await link.session({ workspaceId: workspace.id, tabId });
+    link.host.clock.advance(20_000);
+    expect(workspace.status.awakeBecause).toBeUndefined();
+    const kinds = () => workspace.status.awakeBecause?.map(({ kind, detail }) => `${kind} ${detail}`);
+    return { ...link, workspace, client, tabId, kinds, [Symbol.asyncDispose]: link[Symbol.asyncDispose] };
+  }
+
+  it("is opening a tab, and not the tab being open or connecting again", async () => {
+    await using one = await quiet();
+    await one.session({ workspaceId: one.workspace.id, tabId: one.tabId });
+    expect(one.kinds()).toBeUndefined();
+    await one.session({ workspaceId: one.workspace.id, maxSessions: 2 });
+    expect(one.kinds()).toEqual(["input workbench"]);
+  });
+
+  it("is no ping, listing or watch", async () => {
+    await using one = await quiet();
+    await one.client.mux.ping();
+    await call(one.client.mux, corePing, {});
+    for (const name of ["files.list", "files.read", "files.watch", "terminal.attach", "terminal.watch"]) {
+      const stream = one.client.mux.open(name, {});
+      await stream.reply.catch(() => {});
+    }
+    expect(one.kinds()).toBeUndefined();
+  });
+
+  it("is running a program and its input, of a terminal what is typed", async () => {
+    await using one = await quiet();
+    const channel = await openChannel(one.client.mux, processRun, cat);
+    expect(one.kinds()).toEqual(["input program"]);
+    one.host.clock.advance(20_000);
+    expect(one.kinds()).toBeUndefined();
+    await channel.stream.write(Buffer.from("hello"));
+    await expect.poll(one.kinds).toEqual(["input program"]);
+    channel.stream.reset();
+  });
+
+  it("is what the tab reports of its keys and pointer", async () => {
+    await using one = await quiet();
+    one.client.mux.sendConnectionEvent({ type: "active" });
+    await expect.poll(one.kinds).toEqual(["input workbench"]);
+  });
+
+  it("is a request of a preview, and no heartbeat of an open page", async () => {
+    await using one = await quiet();
+    const preview = await one.preview(one.workspace.id);
+    expect(one.kinds()).toBeUndefined();
+    const { stream } = await openChannel(preview.mux, portsConnect, { port: 3000 });
+    expect(one.kinds()).toEqual(["preview port 3000"]);
+    one.host.clock.advance(20_000);
+    await stream.write(Buffer.alloc(40));
+    await preview.mux.ping();
+    expect(one.kinds()).toBeUndefined();
+    await stream.write(Buffer.alloc(400));
+    await expect.poll(one.kinds).toEqual(["preview port 3000"]);
+    stream.reset();
+  });
+
+  it("a lease of the tab keeps it awake, and lets go again", async () => {
+    await using one = await quiet();
+    one.client.mux.sendConnectionEvent({ type: "keep_awake", seconds: 3600 });
+    await expect
+      .poll(() => one.workspace.status.awakeBecause?.some(({ kind }) => kind === "lease"))
+      .toBe(true);
+    one.host.clock.advance(20_000);
+    expect(one.workspace.status.awakeBecause).toMatchObject([{ kind: "lease", untilMs: expect.any(Number) }]);
+    one.client.mux.sendConnectionEvent({ type: "keep_awake", seconds: 0 });
+    await expect
+      .poll(() => one.workspace.status.awakeBecause?.some(({ kind }) => kind === "lease"))
+      .toBe(false);
+  });
+
+  it.each([{ type: "keep_awake", seconds: 1e9 }, { type: "keep_awake" }, { type: "pause" }, 7])(
+    "the command %j ends the session",
+    async (command) => {
+      await using one = await quiet();
+      one.client.mux.sendConnectionEvent(command);
+      expect((await one.client.ended).code).toBe("request.invalid");
+    },
+  );
 });

@@ -17,7 +17,7 @@ interface Member {
   workspaceId: string;
   userId: string;
   authSessionId: string;
-  /** Absent for a preview connection. */
+  /** Absent for a preview or a view, which count to no limit. */
   session?: { tabId: string; openedAt: number };
 }
 
@@ -26,12 +26,17 @@ export interface SessionRegistryOptions {
   onCountChange: (workspaceId: string, sessionCount: number) => void;
 }
 
+/** More tabs than any plan lets in at once. */
+const TABS_KNOWN = 32;
+
 /** Beyond it every ticket signed before a revocation has expired. */
 const REVOCATION_MEMORY_MS = 2 * SESSION_TICKET.lifetimeSeconds * 1000;
 
 export class SessionRegistry {
   readonly #options: SessionRegistryOptions;
   readonly #byWorkspace = new Map<string, Set<Member>>();
+  /** Tabs of each workspace, newest first. */
+  readonly #tabs = new Map<string, string[]>();
   /** Sign-in session, or user, → when it was revoked. */
   readonly #revoked = new Map<string, number>();
 
@@ -44,13 +49,13 @@ export class SessionRegistry {
   }
 
   /**
-   * The returned function removes it again; call it when the connection is closed.
+   * `release` removes it again; call it when the connection is closed.
    * @throws AtollError plan.session_limit, session.revoked
    */
   admitSession(
     claims: SessionTicketClaims,
     options: { connection: EndableConnection; tabId: string; takeOver: boolean },
-  ): () => void {
+  ): { release: () => void; isNewTab: boolean } {
     this.#refuseRevoked(claims);
     const { workspaceId, maxSessions, planLabel } = claims;
     const sessions = this.#sessions(workspaceId);
@@ -66,7 +71,8 @@ export class SessionRegistry {
       }
     }
     if (previous !== undefined) this.#end(previous, new AtollError("link.lost", "the tab connected again"));
-    return this.#add({
+    const isNewTab = !this.#knowsTab(workspaceId, options.tabId);
+    const release = this.#add({
       connection: options.connection,
       workspaceId,
       userId: claims.sub,
@@ -77,6 +83,13 @@ export class SessionRegistry {
         openedAt: previous?.session.openedAt ?? this.#options.clock.monotonic(),
       },
     });
+    return { release, isNewTab };
+  }
+
+  /** @throws AtollError session.revoked */
+  admitView(member: Omit<Member, "session">, claims: SessionTicketClaims): () => void {
+    this.#refuseRevoked(claims);
+    return this.#add({ ...member });
   }
 
   /** @throws AtollError session.revoked */
@@ -92,6 +105,7 @@ export class SessionRegistry {
   }
 
   endWorkspace(workspaceId: string, error: AtollError): void {
+    this.#tabs.delete(workspaceId);
     for (const member of [...(this.#byWorkspace.get(workspaceId) ?? [])]) this.#end(member, error);
   }
 
@@ -130,6 +144,13 @@ export class SessionRegistry {
       (member): member is Member & { session: NonNullable<Member["session"]> } =>
         member.session !== undefined,
     );
+  }
+
+  /** Whether this tab was here before, in the memory of the last few; from now on it was. */
+  #knowsTab(workspaceId: string, tabId: string): boolean {
+    const tabs = this.#tabs.get(workspaceId) ?? [];
+    this.#tabs.set(workspaceId, [tabId, ...tabs.filter((known) => known !== tabId)].slice(0, TABS_KNOWN));
+    return tabs.includes(tabId);
   }
 
   #add(member: Member): () => void {
