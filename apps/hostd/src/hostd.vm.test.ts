@@ -37,6 +37,7 @@ beforeAll(async () => {
     ATOLL_LINK_SOCKET: at("link.sock"),
     ATOLL_TICKET_PUBLIC_KEY_FILE: at("ticket.pem"),
     ATOLL_POOL_SIZE: "1",
+    ATOLL_PAUSE_GRACE_SECONDS: "0",
   });
   hostd = await startHostd(env, pino({ level: "warn" }));
 });

@@ -11,6 +11,8 @@ import type { Hypervisor } from "./hypervisor/hypervisor.ts";
 import { chooseAccelerator } from "./hypervisor/qemu/choose-accelerator.ts";
 import { QemuHypervisor } from "./hypervisor/qemu/qemu-hypervisor.ts";
 import { BuiltImages, readBuiltVmm } from "./images/built-images.ts";
+import type { HostLease } from "./lease/host-lease.ts";
+import { LeasedHypervisor } from "./lease/leased-hypervisor.ts";
 import { prepareGuest } from "./link/prepare-guest.ts";
 import { rehearseGuest } from "./link/rehearse-guest.ts";
 import { LocalMachineSource } from "./machines/local-machine-source.ts";
@@ -27,7 +29,11 @@ export interface MachineHost {
 }
 
 /** Everything that makes machines on this host. @throws AtollError host.emulation_refused, image.unknown */
-export async function openMachineHost(env: HostdEnv, logger: Logger, scope: Scope): Promise<MachineHost> {
+export async function openMachineHost(
+  env: HostdEnv,
+  logger: Logger,
+  { scope, lease }: { scope: Scope; lease: Pick<HostLease, "check"> },
+): Promise<MachineHost> {
   const vmm = await readBuiltVmm(env.ATOLL_CACHE);
   // Paths of Unix sockets are at most 107 bytes long, so not below the data directory.
   const place = createHash("sha256").update(env.ATOLL_DATA).digest("hex").slice(0, 12);
@@ -50,15 +56,18 @@ export async function openMachineHost(env: HostdEnv, logger: Logger, scope: Scop
     kernelPath: images.require(warmImage).kernelPath,
     cachePath: join(env.ATOLL_DATA, "kvm-probe.json"),
   });
-  const hypervisor = new QemuHypervisor({
-    vmmRoot: vmm.root,
-    qemuPath: vmm.qemuPath,
-    vmmKey: vmm.key,
-    accelerator,
-    runRoot,
-    emptyRamDirectory,
-    uids: MACHINE_UIDS,
-  });
+  const hypervisor = new LeasedHypervisor(
+    new QemuHypervisor({
+      vmmRoot: vmm.root,
+      qemuPath: vmm.qemuPath,
+      vmmKey: vmm.key,
+      accelerator,
+      runRoot,
+      emptyRamDirectory,
+      uids: MACHINE_UIDS,
+    }),
+    lease,
+  );
   const { isolation } = hypervisor;
   if (isolation === "emulated") {
     const { hostname } = new URL(env.ATOLL_WEB_URL);

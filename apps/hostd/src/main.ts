@@ -6,11 +6,14 @@ const env = readEnv();
 // Written at once: what was logged before a kill must be there. Never the content of a guest or a body of a request.
 const logger = pino({ level: env.ATOLL_LOG_LEVEL, base: { process: "hostd" } }, destination({ sync: true }));
 
-const stopRequested = Promise.withResolvers<void>();
+/** Nothing was wrong with this process; starting it again would only take the data away from its successor. */
+const LEASE_LOST_EXIT = 75;
+
+const stopRequested = Promise.withResolvers<undefined>();
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   process.on(signal, () => {
     logger.info({ signal }, "asked to stop");
-    stopRequested.resolve();
+    stopRequested.resolve(undefined);
   });
 }
 process.on("uncaughtException", (error) => {
@@ -25,7 +28,11 @@ process.on("unhandledRejection", (error) => {
 
 try {
   const hostd = await startHostd(env, logger);
-  await stopRequested.promise;
+  const lost = await Promise.race([stopRequested.promise, hostd.leaseLost]);
+  if (lost !== undefined) {
+    logger.fatal({ code: lost.code, err: lost }, "another hostd has this data now");
+    process.exit(LEASE_LOST_EXIT);
+  }
   await hostd.drain();
   process.exit(0);
 } catch (error) {

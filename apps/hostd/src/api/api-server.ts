@@ -7,7 +7,7 @@ import { listenOnUnixSocket } from "./listen-on-unix-socket.ts";
 import type { ApiContext, Route } from "./route.ts";
 import { ROUTES } from "./routes.ts";
 
-/** The largest real body is some 300 bytes. */
+/** The largest body of most routes is some 300 bytes. */
 const BODY_MAX_BYTES = 64 * 1024;
 
 export class ApiServer implements AsyncDisposable {
@@ -37,10 +37,10 @@ export class ApiServer implements AsyncDisposable {
 
   async #serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      const { route, id } = findRoute(message);
+      const { route, ...ids } = findRoute(message);
       if ("stream" in route) return route.stream(message, response, this.#context);
-      const body = await readBody(message);
-      const result = await route.handle({ id, body }, this.#context);
+      const body = await readBody(message, route.bodyMaxBytes ?? BODY_MAX_BYTES);
+      const result = await route.handle({ ...ids, body }, this.#context);
       this.#answer(response, 200, result);
     } catch (cause) {
       const error = toAtollError(cause);
@@ -63,8 +63,8 @@ export class ApiServer implements AsyncDisposable {
   }
 }
 
-/** @throws AtollError request.unknown, request.invalid */
-function findRoute(message: IncomingMessage): { route: Route; id: string } {
+/** `:id` and `:childId` of a path are UUIDs. @throws AtollError request.unknown, request.invalid */
+function findRoute(message: IncomingMessage): { route: Route; id: string; childId: string } {
   const target = message.url ?? "";
   const path = target.split("?", 1)[0] ?? "";
   const parts = path.split("/");
@@ -72,26 +72,32 @@ function findRoute(message: IncomingMessage): { route: Route; id: string } {
     if (route.method !== message.method) continue;
     const wanted = route.path.split("/");
     if (wanted.length !== parts.length) continue;
-    if (!wanted.every((part, index) => part === ":id" || part === parts[index])) continue;
-    const at = wanted.indexOf(":id");
-    if (at === -1) return { route, id: "" };
-    const id = uuid.safeParse(parts[at]);
-    if (!id.success) throw new AtollError("request.invalid", "not a UUID", { details: { field: "id" } });
-    return { route, id: id.data };
+    if (!wanted.every((part, index) => part.startsWith(":") || part === parts[index])) continue;
+    const idOf = (name: string) => {
+      const at = wanted.indexOf(`:${name}`);
+      return at === -1 ? "" : parseId(name, parts[at]);
+    };
+    return { route, id: idOf("id"), childId: idOf("childId") };
   }
   throw new AtollError("request.unknown");
 }
 
+function parseId(field: string, text: string | undefined): string {
+  const id = uuid.safeParse(text);
+  if (!id.success) throw new AtollError("request.invalid", "not a UUID", { details: { field } });
+  return id.data;
+}
+
 /** @throws AtollError request.too_large, request.invalid */
-async function readBody(message: IncomingMessage): Promise<unknown> {
+async function readBody(message: IncomingMessage, maxBytes: number): Promise<unknown> {
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   // Left early, the loop would destroy the socket that carries our answer.
   const received = message.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
   for await (const chunk of received) {
     sizeBytes += chunk.length;
-    if (sizeBytes > BODY_MAX_BYTES) {
-      throw new AtollError("request.too_large", undefined, { details: { limit: BODY_MAX_BYTES } });
+    if (sizeBytes > maxBytes) {
+      throw new AtollError("request.too_large", undefined, { details: { limit: maxBytes } });
     }
     chunks.push(chunk);
   }

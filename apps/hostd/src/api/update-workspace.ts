@@ -5,9 +5,11 @@ import type { Route } from "./route.ts";
 export const updateWorkspaceRoute: Route = {
   method: "PATCH",
   path: "/v1/workspaces/:id",
-  handle: async ({ id, body }, { workspaces }) => {
+  handle: async ({ id, body }, { workspaces, presetChanged }) => {
     const workspace = workspaces.get(id);
-    await workspace.update(parseBody(updateWorkspace, body));
+    const patch = parseBody(updateWorkspace, body);
+    await workspace.update(patch);
+    if (patch.egress !== undefined) presetChanged(id);
     return workspace.status;
   },
 };

@@ -10,10 +10,18 @@ type GivesWayTo = "any" | "urgent";
 
 /** Runs the operations of one workspace one after another. */
 export class OperationQueue {
+  readonly #before: () => Promise<void>;
   #tail: Promise<unknown> = Promise.resolve();
   #queuedCount = 0;
   #abort = new AbortController();
   #background: { abort: AbortController; givesWayTo: GivesWayTo } | undefined;
+
+  constructor(options: {
+    /** Awaited at each turn; what it rejects the operation does not begin. */
+    before: () => Promise<void>;
+  }) {
+    this.#before = options.before;
+  }
 
   /** Nothing runs and nothing waits. */
   get isEmpty(): boolean {
@@ -54,7 +62,7 @@ export class OperationQueue {
   #enqueue<T>(operation: () => Promise<T>): Promise<T> {
     if (this.#queuedCount >= QUEUE_MAX) return Promise.reject(new AtollError("workspace.busy"));
     this.#queuedCount += 1;
-    const result = this.#tail.then(operation);
+    const result = this.#tail.then(this.#before).then(operation);
     const over = () => {
       this.#queuedCount -= 1;
     };

@@ -53,6 +53,8 @@ export interface WorkspaceDependencies {
   endCurrentViews: (workspaceId: string) => Promise<void>;
   onStatus: (status: WorkspaceStatus) => void;
   onNotice: (workspaceId: string, code: string) => void;
+  /** Rejects once another host has these workspaces. */
+  checkLease?: () => Promise<void>;
   /** True once the host shuts down: nothing starts any more. */
   isDraining: () => boolean;
 }

@@ -205,6 +205,11 @@ export class WorkspaceRegistry {
     for (const workspace of this.list()) workspace.close();
   }
 
+  /** Their disks belong to another host from now on. */
+  async endMachines(error: AtollError): Promise<void> {
+    await Promise.allSettled(this.list().map((workspace) => workspace.endMachine(error)));
+  }
+
   async #openOrigin({ origin, ownerId }: Readonly<WorkspaceRecord>): Promise<Point> {
     switch (origin?.kind) {
       case "workspace":

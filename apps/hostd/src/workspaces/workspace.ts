@@ -41,13 +41,14 @@ const LEASE_DETAIL = "kept awake";
 
 export class Workspace {
   readonly #core: WorkspaceCore;
-  readonly #queue = new OperationQueue();
+  readonly #queue: OperationQueue;
   readonly #timer: DueTimer;
   readonly #expire: () => Promise<unknown>;
 
   /** @param expire erases this workspace with everything that belongs to that */
   constructor(record: WorkspaceRecord, dependencies: WorkspaceDependencies, expire: () => Promise<unknown>) {
     this.#expire = expire;
+    this.#queue = new OperationQueue({ before: dependencies.checkLease ?? (async () => {}) });
     this.#timer = new DueTimer({ clock: dependencies.clock, onDue: (kind) => this.#due(kind) });
     const mishaps: MachineMishaps = new MachineMishaps({
       core: () => this.#core,
@@ -240,6 +241,11 @@ export class Workspace {
   close(): void {
     this.#timer[Symbol.dispose]();
     this.#core.letGo();
+  }
+
+  /** At once and without a note, whatever is under way. */
+  endMachine(error: AtollError): Promise<void> {
+    return this.#core.endMachine(error);
   }
 
   async #pause(reason: StateReason, graceMs: number, signal: AbortSignal): Promise<void> {

@@ -1,0 +1,207 @@
+/**
+ * One writer per data directory, proved by a generation on the disk. `<data>/lease/<generation>.json` names the holder;
+ * a name is claimed with link(2), so of two that want it one wins, and the highest one counts. Renewing sets the file's
+ * time, which fails once it is gone. Older files are removed oldest first: for a holder that lost, its own file is gone
+ * or the next one is there, at any time, and that is what `check` looks at.
+ */
+import { link, mkdir, open, readdir, readFile, rm, stat, utimes } from "node:fs/promises";
+import { join } from "node:path";
+import type { Clock } from "@atoll/base/clock";
+import { syncDirectory } from "@atoll/durable/sync-directory";
+import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
+import { z } from "zod";
+import { isKnownDead, type LeaseHolder, leaseHolder, thisProcess } from "./lease-holder.ts";
+
+export interface HostLeaseOptions {
+  /** The data directory. */
+  directory: string;
+  clock: Clock;
+  /** Called once, when another one took over. */
+  onLost: (error: AtollError) => void;
+  /** A holder that is not renewed for so long is given up. */
+  ttlMs?: number;
+  /** Who claims it; this process unless a test says otherwise. */
+  holder?: LeaseHolder;
+}
+
+const TTL_MS = 15_000;
+const RENEWALS_PER_TTL = 3;
+
+const leaseFile = z.object({ format: z.literal(1), generation: z.number().int(), holder: leaseHolder });
+
+interface Found {
+  generation: number;
+  /** Undefined when its file cannot be read: it counts as held until time tells otherwise. */
+  holder: LeaseHolder | undefined;
+  renewedAtMs: number;
+}
+
+export class HostLease implements AsyncDisposable {
+  readonly generation: number;
+  readonly #options: HostLeaseOptions;
+  readonly #place: string;
+  #lost: AtollError | undefined;
+  #isReleased = false;
+  #cancelRenewal = () => {};
+
+  /** @throws AtollError host.lease_lost while another one holds it */
+  static async acquire(options: HostLeaseOptions): Promise<HostLease> {
+    const place = join(options.directory, "lease");
+    // Parents of jailed machines are passed through by their uids.
+    await mkdir(options.directory, { recursive: true, mode: 0o711 });
+    await mkdir(place, { recursive: true, mode: 0o700 });
+    for (;;) {
+      const newest = await readNewest(place);
+      if (newest !== undefined) await waitUntilFree(place, newest, options);
+      const generation = (newest?.generation ?? 0) + 1;
+      const holder = options.holder ?? thisProcess();
+      if (await claim(place, generation, holder)) {
+        const lease = new HostLease(options, place, generation);
+        await lease.#removeOlder();
+        lease.#scheduleRenewal();
+        return lease;
+      }
+    }
+  }
+
+  private constructor(options: HostLeaseOptions, place: string, generation: number) {
+    this.#options = options;
+    this.#place = place;
+    this.generation = generation;
+  }
+
+  /** Before each durable write and each launch. @throws AtollError host.lease_lost */
+  async check(): Promise<void> {
+    if (this.#lost !== undefined) throw this.#lost;
+    const isOwnThere = await exists(pathOf(this.#place, this.generation));
+    if (isOwnThere && !(await exists(pathOf(this.#place, this.generation + 1)))) return;
+    this.#lose();
+    throw this.#lost ?? new AtollError("host.lease_lost");
+  }
+
+  /** The one who has it now, when that is another. */
+  async successor(): Promise<LeaseHolder | undefined> {
+    const newest = await readNewest(this.#place);
+    return newest === undefined || newest.generation === this.generation ? undefined : newest.holder;
+  }
+
+  /** Nobody has to wait for its time to pass. The name stays taken: generations never come back. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isReleased = true;
+    this.#cancelRenewal();
+    if (this.#lost === undefined) await utimes(pathOf(this.#place, this.generation), 0, 0).catch(() => {});
+  }
+
+  #scheduleRenewal(): void {
+    const { clock, ttlMs = TTL_MS } = this.#options;
+    this.#cancelRenewal = clock.schedule(ttlMs / RENEWALS_PER_TTL, () => void this.#renew());
+  }
+
+  async #renew(): Promise<void> {
+    try {
+      await this.check();
+      const now = this.#options.clock.now() / 1000;
+      if (!this.#isReleased) await utimes(pathOf(this.#place, this.generation), now, now);
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException;
+      if (code === "ENOENT") this.#lose();
+      // A disk that fails is not a lease that is lost; it is asked again before anything is written.
+    }
+    if (this.#lost === undefined && !this.#isReleased) this.#scheduleRenewal();
+  }
+
+  #lose(): void {
+    if (this.#lost !== undefined) return;
+    this.#cancelRenewal();
+    this.#lost = new AtollError("host.lease_lost", `generation ${this.generation} was taken over`);
+    if (!this.#isReleased) this.#options.onLost(toAtollError(this.#lost));
+  }
+
+  async #removeOlder(): Promise<void> {
+    for (const generation of await generationsIn(this.#place)) {
+      if (generation < this.generation) await rm(pathOf(this.#place, generation), { force: true });
+    }
+  }
+}
+
+/** @throws AtollError host.lease_lost when it is renewed */
+async function waitUntilFree(
+  place: string,
+  newest: Found,
+  { clock, ttlMs = TTL_MS }: HostLeaseOptions,
+): Promise<void> {
+  const isReleased = newest.renewedAtMs === 0;
+  if (isReleased || (newest.holder !== undefined && isKnownDead(newest.holder))) return;
+  // Another kernel's process, or one that is there but may stand still: only its silence tells, by our own clock.
+  const step = ttlMs / RENEWALS_PER_TTL;
+  for (let waitedMs = 0; waitedMs < ttlMs + step; waitedMs += step) {
+    await new Promise<void>((resolve) => clock.schedule(step, resolve));
+    const now = await readNewest(place);
+    if (now?.generation === newest.generation && now.renewedAtMs === newest.renewedAtMs) continue;
+    if (now?.generation === newest.generation && now.renewedAtMs === 0) return;
+    throw new AtollError("host.lease_lost", `another hostd (${newest.holder?.pid ?? "?"}) has this data`);
+  }
+}
+
+/** False when somebody was faster. */
+async function claim(place: string, generation: number, holder: LeaseHolder): Promise<boolean> {
+  const temporary = join(place, `claim.${holder.pid}.${process.hrtime.bigint()}`);
+  try {
+    await using file = await open(temporary, "wx", 0o600);
+    await file.writeFile(JSON.stringify({ format: 1, generation, holder }));
+    await file.sync();
+    await link(temporary, pathOf(place, generation));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  } finally {
+    await rm(temporary, { force: true });
+  }
+  await syncDirectory(place);
+  return true;
+}
+
+async function readNewest(place: string): Promise<Found | undefined> {
+  for (;;) {
+    const generation = (await generationsIn(place)).at(-1);
+    if (generation === undefined) return undefined;
+    const path = pathOf(place, generation);
+    try {
+      const { mtimeMs } = await stat(path);
+      const parsed = leaseFile.safeParse(parseJson(await readFile(path, "utf8")));
+      const holder = parsed.success ? parsed.data.holder : undefined;
+      return { generation, holder, renewedAtMs: mtimeMs };
+    } catch (error) {
+      // Taken over while it was read.
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+  }
+}
+
+/** Ascending. */
+async function generationsIn(place: string): Promise<number[]> {
+  const names = (await readdir(place)).filter((name) => /^\d{1,15}\.json$/.test(name));
+  return names.map((name) => Number.parseInt(name, 10)).sort((a, b) => a - b);
+}
+
+function pathOf(place: string, generation: number): string {
+  return join(place, `${generation}.json`);
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
