@@ -65,17 +65,17 @@ export class BlockGraph {
   }
 
   /** Reads the passphrase from a file that the caller wipes as soon as this resolves. */
-  async addSecret(layerId: string, pathInJail: string, signal?: AbortSignal): Promise<void> {
+  async addSecret(layerId: string, pathInJail: string): Promise<void> {
     const { secret } = layerNodes("d", layerId);
     // Left from an attempt that was cut off.
-    await this.#qmp.execute("object-del", { id: secret }, z.unknown(), { signal }).catch(() => {});
+    await this.forgetSecret(layerId);
     const object = { "qom-type": "secret", id: secret, file: pathInJail, format: "raw" };
-    await this.#qmp.execute("object-add", object, z.unknown(), { signal });
+    await this.#qmp.execute("object-add", object, z.unknown());
   }
 
   /** `layerId` becomes the top over `below`, which is flushed and only read from then on. Fails with everything as it was. */
-  async putOnTop(layerId: string, below: string, signal?: AbortSignal): Promise<void> {
-    const options = { signal, timeoutMs: SWITCH_TIMEOUT_MS };
+  async putOnTop(layerId: string, below: string): Promise<void> {
+    const options = { timeoutMs: SWITCH_TIMEOUT_MS };
     const overlay = layerNodes("d", layerId).layer;
     const node = layerNode("d", layerId, { backing: null, isTop: true });
     await this.#qmp.execute("blockdev-add", node, z.unknown(), options);

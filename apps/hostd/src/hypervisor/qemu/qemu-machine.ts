@@ -154,6 +154,7 @@ export class QemuMachine implements Machine {
   }
 
   async kill(): Promise<void> {
+    if (this.#isLetGo) return;
     this.#isKilled = true;
     this.#closeLinks();
     await killProcess(this.record);

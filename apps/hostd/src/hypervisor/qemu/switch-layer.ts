@@ -15,11 +15,14 @@ export async function switchLayer(
   signal?: AbortSignal,
 ): Promise<void> {
   const { layerId } = layer;
-  const [below] = await graph.layerIds(signal);
+  const [below, ...lower] = await graph.layerIds(signal);
   if (below === undefined) throw new AtollError("vm.monitor_failed", "the machine has no layers");
-  if (below === layerId) return;
   // As the machine itself sees it: found without knowing where its disk lies.
   const pathOf = (id: string) => join(`/proc/${pid}/root`, jailPath(FILE_NAMES.layers), layerFileName(id));
+  if (below === layerId) {
+    for (const id of lower) await freezeLayer(pathOf(id));
+    return;
+  }
   await graph.cancelFlatten();
   // Added by an attempt that ended before it became the top.
   if ((await graph.openLayerIds(signal)).includes(layerId)) await graph.closeLayer(layerId);
@@ -30,16 +33,17 @@ export async function switchLayer(
   }
   try {
     await handOverKeys({ layers: [layer] }, "d", runDirectory, uid);
-    await graph.addSecret(layerId, `${JAIL_RUN}/${layerNodes("d", layerId).keyFile}`, signal);
+    await graph.addSecret(layerId, `${JAIL_RUN}/${layerNodes("d", layerId).keyFile}`);
   } finally {
     await wipeKeys(runDirectory);
   }
   // First, because QEMU opens it again for reading alone, and it may belong to another uid by now.
   await freezeLayer(pathOf(below));
   try {
-    await graph.putOnTop(layerId, below, signal);
+    // Not to be given up half-way: it takes milliseconds.
+    await graph.putOnTop(layerId, below);
   } catch (error) {
-    await claimLayer(pathOf(below), uid);
+    if ((await graph.layerIds())[0] === below) await claimLayer(pathOf(below), uid);
     throw error;
   } finally {
     await graph.forgetSecret(layerId);

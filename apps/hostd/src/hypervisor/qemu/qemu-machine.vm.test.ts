@@ -1,0 +1,160 @@
+import { randomBytes } from "node:crypto";
+import { readdir, readFile, readlink, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { GuestProbe } from "../../testing/guest-probe.ts";
+import { ContractDisk } from "../contract-disks.ts";
+import type { Machine, MachineStart, TemplateFiles } from "../hypervisor.ts";
+import { findJailed } from "./find-jailed.ts";
+import { openQemuContractHost } from "./open-qemu-contract-host.ts";
+import { isAlive } from "./process-identity.ts";
+
+const templateToken = randomBytes(32).toString("hex");
+let host: Awaited<ReturnType<typeof openQemuContractHost>>;
+let template: TemplateFiles;
+
+beforeAll(async () => {
+  host = await openQemuContractHost();
+  template = await host.bake(async (machine) => {
+    const guest = await GuestProbe.start(machine, { reason: "boot", linkToken: templateToken });
+    guest.close();
+  });
+});
+afterAll(() => host?.[Symbol.asyncDispose]());
+
+const launch = (start: MachineStart, disk: ContractDisk) =>
+  host.hypervisor.launch({ ...host.base(), start, disk: disk.encrypted });
+const clone = (disk: ContractDisk) => launch({ kind: "template", template }, disk);
+const startClone = (machine: Machine) =>
+  GuestProbe.start(machine, { reason: "create", expectedToken: templateToken });
+const addLayer = async (disk: ContractDisk) => {
+  const layer = await disk.newLayer();
+  disk.layers.push(layer);
+  return layer;
+};
+/** What a process has open below a directory, as `path mode`. */
+async function openFiles(pid: number, directory: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const fd of await readdir(`/proc/${pid}/fd`)) {
+    const path = await readlink(`/proc/${pid}/fd/${fd}`).catch(() => "");
+    if (!path.startsWith(directory)) continue;
+    const flags = /^flags:\s+([0-7]+)/m.exec(await readFile(`/proc/${pid}/fdinfo/${fd}`, "utf8"))?.[1];
+    const isWritable = (Number.parseInt(flags ?? "0", 8) & 3) !== 0;
+    found.push(`${path.slice(directory.length + 1)} ${isWritable ? "writable" : "read-only"}`);
+  }
+  return found.sort();
+}
+
+test("a frozen layer is given up for writing, by its owner and by the process that wrote it, and no key is left", async () => {
+  const disk = await ContractDisk.create(host.disks);
+  await using machine = await clone(disk);
+  await machine.load();
+  const { pid, uid, runDirectory } = machine.record;
+  const [bottom] = disk.layers.map(({ layerId }) => `${layerId}.qcow2`) as [string];
+  const inJail = "/files/layers";
+  expect(await openFiles(pid, inJail)).toEqual([`${bottom} writable`]);
+  expect((await stat(join(disk.directory, bottom))).uid).toBe(uid);
+  await machine.switchLayer(await addLayer(disk));
+  const top = `${disk.layers[1]?.layerId}.qcow2`;
+  expect(await openFiles(pid, inJail)).toEqual([`${bottom} read-only`, `${top} writable`].sort());
+  const [lower, upper] = [await stat(join(disk.directory, bottom)), await stat(join(disk.directory, top))];
+  expect([lower.uid, lower.mode & 0o777, upper.uid, upper.mode & 0o777]).toEqual([0, 0o444, uid, 0o600]);
+  expect((await readdir(runDirectory)).filter((name) => name.includes("key"))).toEqual([]);
+  await machine.flatten();
+  expect(await openFiles(pid, inJail)).toEqual([`${top} writable`]);
+});
+
+test("a process that was stopped from outside is noticed in time, and still ends", async () => {
+  const disk = await ContractDisk.create(host.disks);
+  await using machine = await clone(disk);
+  await machine.load();
+  await machine.ping();
+  process.kill(machine.record.pid, "SIGSTOP");
+  await expect(machine.ping()).rejects.toMatchObject({ code: "vm.monitor_failed" });
+  await machine.kill();
+  expect(await machine.exited).toEqual({ reason: "killed", detail: "" });
+  await expect(machine.ping()).rejects.toMatchObject({ code: "vm.gone" });
+});
+
+test("processes of a life that ended while it started them are found by their jail, others are left alone", async () => {
+  const [disk, other] = [await ContractDisk.create(host.disks), await ContractDisk.create(host.disks)];
+  const orphan = await clone(disk);
+  const kept = await clone(other);
+  await host.hypervisor.letGo();
+  const next = host.reopen();
+  await using adopted = await next.adopt(kept.record);
+  // The handle of the life before has no power over what is another's now.
+  await kept.kill();
+  expect((await findJailed([orphan.record.runDirectory])).map(({ pid }) => pid)).toContain(orphan.record.pid);
+  await next.reap();
+  expect([isAlive(orphan.record), isAlive(kept.record)]).toEqual([false, true]);
+  expect(await findJailed([orphan.record.runDirectory])).toEqual([]);
+  await adopted?.ping();
+});
+
+test("flattening offline that is given up leaves no process and no key", async () => {
+  const disk = await ContractDisk.create(host.disks);
+  {
+    await using machine = await clone(disk);
+    const guest = await startClone(machine);
+    // Enough that the copy takes a while.
+    await guest.shell("head -c 120000000 /dev/urandom >$HOME/big && sync");
+    await guest.writeDisk("a", "1");
+    await machine.stop();
+    await machine.switchLayer(await addLayer(disk));
+    guest.close();
+  }
+  const runRoot = join(host.vm.memoryDirectory, "run");
+  const stopping = new AbortController();
+  const reason = new Error("given up");
+  const flattening = host.hypervisor.flattenDisk(disk.encrypted, stopping.signal);
+  flattening.catch(() => {});
+  const topPath = join(disk.directory, `${disk.layers[1]?.layerId}.qcow2`);
+  const emptyBlocks = (await stat(topPath)).blocks;
+  // Cut off in the middle of copying, as the file shows.
+  await expect
+    .poll(async () => (await stat(topPath)).blocks, { timeout: 60_000, interval: 20 })
+    .toBeGreaterThan(emptyBlocks + 20_000);
+  stopping.abort(reason);
+  await expect(flattening).rejects.toBe(reason);
+  expect((await readdir(runRoot)).filter((name) => name.startsWith("flatten"))).toEqual([]);
+  await host.hypervisor.flattenDisk(disk.encrypted);
+  await disk.keepTop();
+  const view = await ContractDisk.over(disk, disk.layers);
+  const own = await ContractDisk.create(host.disks);
+  await using viewer = await host.hypervisor.launch({
+    ...host.base(),
+    start: { kind: "template", template },
+    disk: own.encrypted,
+    view: view.encrypted,
+  });
+  const eye = await startClone(viewer);
+  expect(await eye.readView("a")).toBe("1");
+  eye.close();
+});
+
+/** Pieces of half the size each until nothing fits, then bytes. */
+const FILL = `i=4096; while [ $i -ge 1 ]; do
+  while fallocate -l "$i"M "$HOME/fill.$i.$(date +%N)" 2>/dev/null; do :; done; i=$((i/2)); done
+  cat /dev/zero >$HOME/fill.last 2>/dev/null; sync`;
+
+/** For the user, without what is kept for the system. */
+const FREE = "df --output=avail $HOME | tail -1";
+
+test("a disk that its user filled starts, and files on it can be deleted", async () => {
+  const disk = await ContractDisk.create(host.disks);
+  {
+    await using machine = await clone(disk);
+    const guest = await startClone(machine);
+    await guest.shell(FILL);
+    expect(await guest.shell(FREE)).toBe("0");
+    guest.close();
+  }
+  await using machine = await launch({ kind: "boot" }, disk);
+  const guest = await GuestProbe.start(machine, { reason: "boot" });
+  expect(await guest.shell(FREE)).toBe("0");
+  await guest.shell("rm $HOME/fill.*; sync");
+  await guest.writeDisk("after", "1");
+  expect(await guest.readDisk("after")).toBe("1");
+  guest.close();
+});
