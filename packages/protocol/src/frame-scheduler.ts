@@ -5,7 +5,12 @@
  */
 import { AtollError } from "./atoll-error.ts";
 import { encodeFrame, type Frame, FrameKind } from "./frame.ts";
-import { CONTROL_QUEUE_MAX_FRAMES, FRAME_HEADER_BYTES, STREAM_WINDOW_BYTES } from "./limits.ts";
+import {
+  CONTROL_QUEUE_MAX_FRAMES,
+  FRAME_HEADER_BYTES,
+  FRAME_PAYLOAD_MAX_BYTES,
+  STREAM_WINDOW_BYTES,
+} from "./limits.ts";
 
 /** Returns false when the transport wants no more until `drained()`. */
 export type SendBytes = (bytes: Uint8Array) => boolean;
@@ -20,13 +25,16 @@ interface StreamQueue {
 
 export class FrameScheduler {
   readonly #send: SendBytes;
+  readonly #scratch: Uint8Array<ArrayBuffer> | undefined;
   readonly #control: Uint8Array[] = [];
   /** Insertion order is the round-robin order: a served stream moves to the end. */
   readonly #streams = new Map<number, StreamQueue>();
   #isBlocked = false;
 
-  constructor(send: SendBytes) {
+  /** @param isCopying `send` keeps nothing of what it is given: frames that go out at once are then made in one buffer. */
+  constructor(send: SendBytes, isCopying = false) {
     this.#send = send;
+    this.#scratch = isCopying ? new Uint8Array(FRAME_HEADER_BYTES + FRAME_PAYLOAD_MAX_BYTES) : undefined;
   }
 
   /**
@@ -34,12 +42,12 @@ export class FrameScheduler {
    * @throws AtollError link.protocol when a stream exceeds its window: its sender ignored the credit.
    */
   enqueue(frame: Frame): void {
-    const bytes = encodeFrame(frame);
     // Nothing waits, so there is no order to keep.
     if (!this.#isBlocked && this.#control.length === 0 && this.#streams.size === 0) {
-      if (!this.#send(bytes)) this.#isBlocked = true;
+      if (!this.#send(encodeFrame(frame, this.#scratch))) this.#isBlocked = true;
       return;
     }
+    const bytes = encodeFrame(frame);
     const queue = this.#streams.get(frame.streamId);
     const isOrdered =
       frame.kind === FrameKind.data ||

@@ -45,10 +45,12 @@ export interface Frame {
 const LAST_KIND = FrameKind.pong;
 const KNOWN_FLAGS = FrameFlag.more | FrameFlag.secondary;
 
-export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
+/** @param target where to, if not into memory of its own; has room for the largest frame. */
+export function encodeFrame(frame: Frame, target?: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   const { payload } = frame;
   if (payload.length > FRAME_PAYLOAD_MAX_BYTES) throw new RangeError(`payload of ${payload.length} bytes`);
-  const bytes = new Uint8Array(FRAME_HEADER_BYTES + payload.length);
+  const size = FRAME_HEADER_BYTES + payload.length;
+  const bytes = target === undefined ? new Uint8Array(size) : target.subarray(0, size);
   bytes[0] = frame.kind;
   bytes[1] = frame.flags;
   bytes[2] = payload.length >>> 8;

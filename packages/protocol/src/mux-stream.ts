@@ -102,7 +102,7 @@ export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
     }
   }
 
-  /** Writes what is known to fit: at most `writableBytes`, and one frame. */
+  /** Writes what is known to fit: at most `writableBytes`, and one frame. `bytes` are copied. */
   writeNow(bytes: Uint8Array): void {
     if (bytes.length > this.writableBytes) throw new RangeError(`${bytes.length} bytes do not fit`);
     if (bytes.length > 0) this.#sendData(bytes, 0);

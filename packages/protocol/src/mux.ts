@@ -41,6 +41,8 @@ export interface MuxOptions {
   /** Streams this side opens are odd for the client (browser, gateway, hostd towards the guest), even for the server. */
   side: "client" | "server";
   send: SendBytes;
+  /** `send` keeps nothing of the bytes when it has returned. Spares a garbage buffer for each frame. */
+  isSendCopying?: boolean;
   maxStreams: number;
   onOpen: (open: IncomingOpen) => void;
   /** HELLO and EVENT of stream 0, parsed as JSON. */
@@ -61,7 +63,7 @@ export class Mux {
 
   constructor(options: MuxOptions) {
     this.#options = options;
-    this.#scheduler = new FrameScheduler(options.send);
+    this.#scheduler = new FrameScheduler(options.send, options.isSendCopying);
     this.#nextStreamId = options.side === "client" ? 1 : 2;
   }
 

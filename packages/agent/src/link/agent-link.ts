@@ -190,6 +190,7 @@ class Connection {
       side: "server",
       maxStreams: STREAMS_PER_LINK,
       send: (bytes) => this.#pipe.write(bytes),
+      isSendCopying: true,
       onOpen: (incoming) => this.#options.onOpen(incoming),
       onFatal: (error) => {
         this.#options.log(`link broken: ${error.code} ${error.message}`);

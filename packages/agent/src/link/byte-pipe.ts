@@ -2,7 +2,7 @@
 export interface BytePipe {
   /** After a disconnect another host may come on the same pipe. */
   readonly canReturn: boolean;
-  /** Takes all of `bytes`. False: some wait here for room; write no more until `onDrain`. */
+  /** Takes all of `bytes`, which are valid during the call only. False: some wait here for room; write no more until `onDrain`. */
   write(bytes: Uint8Array): boolean;
   /** Drops what waits for room. */
   discard(): void;

@@ -25,12 +25,12 @@ export class PortPipe implements BytePipe {
 
   write(bytes: Uint8Array): boolean {
     if (this.#waiting.length > 0) {
-      this.#waiting.push(bytes);
+      this.#waiting.push(bytes.slice());
       return false;
     }
     const rest = this.#writeSome(bytes);
     if (rest.length === 0) return true;
-    this.#waiting.push(rest);
+    this.#waiting.push(rest.slice());
     return false;
   }
 

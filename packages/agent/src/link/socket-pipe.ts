@@ -17,7 +17,7 @@ class SocketPipe implements BytePipe {
   }
 
   write(bytes: Uint8Array): boolean {
-    return this.#socket.destroyed || this.#socket.write(bytes);
+    return this.#socket.destroyed || this.#socket.write(bytes.slice());
   }
 
   /** A socket's queue dies with it: there is no second host to keep it from. */

@@ -30,6 +30,13 @@ export class ReplayRing {
     this.#kept = Math.min(this.#kept + bytes.length, size);
   }
 
+  /** Up to `maxBytes` from `offset` on, at least one if there are any, as they lie here: valid until the next append. */
+  view(offset: number, maxBytes: number): Uint8Array {
+    if (offset < this.start || offset > this.#end) throw new RangeError(`offset ${offset} is not kept`);
+    const at = offset % this.#buffer.length;
+    return this.#buffer.subarray(at, at + Math.min(maxBytes, this.#end - offset));
+  }
+
   /** A copy of up to `maxBytes` from `offset` on, which must lie in `start..end`. */
   read(offset: number, maxBytes: number): Uint8Array {
     if (offset < this.start || offset > this.#end) throw new RangeError(`offset ${offset} is not kept`);

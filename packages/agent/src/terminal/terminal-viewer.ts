@@ -30,17 +30,10 @@ export class TerminalViewer {
     return this.#offset;
   }
 
-  /** New output lies in the ring. A little of it, as an echo, goes out without a promise. */
+  /** New output lies in the ring. */
   onOutput(): void {
-    const length = this.#ring.end - this.#offset;
-    const room = Math.min(this.stream.writableBytes, DATA_PAYLOAD_MAX_BYTES);
-    if (this.#isSending || this.#offset < this.#ring.start || length > room) {
-      void this.#send();
-      return;
-    }
-    const bytes = this.#ring.read(this.#offset, length);
-    this.#offset += length;
-    this.stream.writeNow(bytes);
+    if (!this.#isSending) this.#sendWhatFits();
+    if (this.#offset < this.#ring.end) void this.#send();
   }
 
   /** Sends what is there; resolves when the viewer has all of it or is gone. */
@@ -64,20 +57,30 @@ export class TerminalViewer {
           await this.stream.sendEvent({ type: "gap", gapBytes });
           continue;
         }
-        // Never more than fits: what waits in the ring costs nothing, what waits in a stream is a copy.
-        const size = Math.min(this.stream.writableBytes, DATA_PAYLOAD_MAX_BYTES);
-        const bytes = this.#ring.read(this.#offset, Math.max(size, 1));
-        this.#offset += bytes.length;
-        const written = this.stream.write(bytes);
-        if (size > 0) this.#onProgress();
-        await written;
-        if (size === 0) this.#onProgress();
+        this.#sendWhatFits();
+        this.#onProgress();
+        if (this.#offset === this.#ring.end) break;
+        // One byte waits for room, so that the wait ends with the stream too.
+        const next = this.#ring.read(this.#offset, 1);
+        this.#offset += next.length;
+        await this.stream.write(next);
       }
       this.#finish?.();
     } catch {
       // The stream is over; its owner learns it from the stream.
     } finally {
       this.#isSending = false;
+    }
+  }
+
+  /** What waits in the ring costs nothing, what waits in a stream is a copy. A gap is left for `#send` to tell. */
+  #sendWhatFits(): void {
+    while (this.#offset < this.#ring.end && this.#offset >= this.#ring.start) {
+      const room = Math.min(this.stream.writableBytes, DATA_PAYLOAD_MAX_BYTES);
+      if (room === 0) return;
+      const bytes = this.#ring.view(this.#offset, room);
+      this.#offset += bytes.length;
+      this.stream.writeNow(bytes);
     }
   }
 }
