@@ -13,6 +13,7 @@ export interface TicketWishes {
   audience?: string;
   issuer?: string;
   lifetimeSeconds?: number;
+  view?: { checkpointId: string | null };
 }
 
 /** Signs session tickets as web does, and wrong ones. */
@@ -36,6 +37,7 @@ export class TicketMaker {
       authSessionId: wishes.authSessionId ?? "22222222-2222-4222-8222-222222222222",
       planLabel: "Free",
       maxSessions: wishes.maxSessions ?? 1,
+      ...(wishes.view === undefined ? {} : { view: wishes.view }),
     })
       .setProtectedHeader({ alg: "EdDSA" })
       .setIssuer(wishes.issuer ?? TICKET_ISSUER)
