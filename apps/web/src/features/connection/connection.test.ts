@@ -157,14 +157,27 @@ describe("connection", () => {
     connection.close();
   });
 
-  it("has a link to a view whatever the workspace does, and never wakes it", async () => {
+  it("opens a view when its machine is ready, and never wakes anything", async () => {
     const host = new FakeHost();
     const { connection } = connect(host, undefined, "view");
-    await host.accepts({ ...runningStatus, state: "stopped" });
+    await host.accepts({ ...runningStatus, state: "creating" });
+    expect(connection.hasLink).toBe(false);
+    await host.notices("view.repaired");
+    await host.reports(runningStatus);
     expect(connection.hasLink).toBe(true);
-    await host.reports({ ...runningStatus, state: "paused" });
-    expect(connection.hasLink).toBe(true);
+    expect(connection.state.get().isRepaired).toBe(true);
     expect(host.commands).toEqual([]);
+    connection.close();
+  });
+
+  it("says why a machine did not wake, until it is asked again", async () => {
+    const host = new FakeHost();
+    const { connection } = connect(host);
+    await host.accepts({ ...runningStatus, state: "stopped" });
+    await host.notices("host.full");
+    expect(connection.state.get()).toMatchObject({ isWaking: false, wakeError: { code: "host.full" } });
+    connection.wake();
+    expect(connection.state.get()).toMatchObject({ isWaking: true, wakeError: undefined });
     connection.close();
   });
 

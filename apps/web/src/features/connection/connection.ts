@@ -7,7 +7,7 @@ import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import type { SocketAuth } from "@atoll/protocol/gateway-events";
 import { STREAMS_PER_SESSION } from "@atoll/protocol/limits";
 import { Mux } from "@atoll/protocol/mux";
-import { type SessionCommand, sessionEvent } from "@atoll/protocol/session-hello";
+import { type SessionCommand, type SessionEvent, sessionEvent } from "@atoll/protocol/session-hello";
 import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import { ModelState } from "../model-state.ts";
 import { canRetry, retryDelayMs } from "./reconnect-policy.ts";
@@ -28,6 +28,10 @@ export interface ConnectionState {
   wasLinked: boolean;
   /** A sleeping machine was asked to come back, and has neither come nor refused. */
   isWaking: boolean;
+  /** Why the last attempt to wake it came to nothing. */
+  wakeError: AtollError | undefined;
+  /** Of a view: the file system was damaged and what could be repaired is shown. */
+  isRepaired: boolean;
 }
 
 export interface Link {
@@ -43,7 +47,7 @@ export interface ConnectionOptions {
   tabId: string;
   /**
    * `workspace`: opening the page resumes a sleeping machine. `restored-tab`: the browser brought the page back by
-   * itself, so nothing wakes until somebody asks. `view`: stored files; the state of the workspace is only told.
+   * itself, so nothing wakes until somebody asks. `view`: stored files; the status is the view's own.
    */
   purpose?: "workspace" | "restored-tab" | "view";
   clock: Clock;
@@ -52,8 +56,6 @@ export interface ConnectionOptions {
 
 /** Hostd answers the hello or refuses it; silence is a loss. */
 const ACCEPT_TIMEOUT_MS = 15_000;
-/** A view is accepted once its machine is up and the disk mounted. */
-const VIEW_ACCEPT_TIMEOUT_MS = 90_000;
 /** A stream reset while the machine runs: its agent or link is coming back. */
 const REATTACH_DELAY_MS = 300;
 const REATTACH_DELAY_MAX_MS = 5_000;
@@ -65,6 +67,8 @@ export class Connection {
     status: undefined,
     wasLinked: false,
     isWaking: false,
+    wakeError: undefined,
+    isRepaired: false,
   });
   readonly #options: ConnectionOptions;
   readonly #runs = new Set<(link: Link) => Promise<void>>();
@@ -93,10 +97,6 @@ export class Connection {
     return this.#link !== undefined;
   }
 
-  get #isView(): boolean {
-    return this.#options.purpose === "view";
-  }
-
   start(): void {
     this.#connect();
   }
@@ -115,7 +115,7 @@ export class Connection {
 
   /** Resumes a paused or stopped workspace. */
   wake(): void {
-    this.state.update({ isWaking: true });
+    this.state.update({ isWaking: true, wakeError: undefined });
     if (!this.#tell({ type: "wake" })) this.#shouldWake = true;
   }
 
@@ -183,8 +183,7 @@ export class Connection {
     });
     this.#transport = transport;
     this.#mux = mux;
-    const timeoutMs = this.#isView ? VIEW_ACCEPT_TIMEOUT_MS : ACCEPT_TIMEOUT_MS;
-    this.#cancelTimer = this.#options.clock.schedule(timeoutMs, () =>
+    this.#cancelTimer = this.#options.clock.schedule(ACCEPT_TIMEOUT_MS, () =>
       this.#lost(new AtollError("request.timeout", "no answer to the hello")),
     );
   }
@@ -197,7 +196,8 @@ export class Connection {
   #onMessage(message: unknown): void {
     const parsed = sessionEvent.safeParse(message);
     // A newer host may say more; what we do not know is not for us.
-    if (!parsed.success || parsed.data.type === "notice") return;
+    if (!parsed.success) return;
+    if (parsed.data.type === "notice") return this.#onNotice(parsed.data);
     const { status } = parsed.data;
     if (parsed.data.type === "accepted") {
       this.#cancelTimer();
@@ -211,9 +211,18 @@ export class Connection {
       this.state.update({ status });
       if (status.state === "running" || (ASLEEP.has(status.state) && status.errorCode !== undefined))
         this.state.update({ isWaking: false });
+      if (status.state === "running") this.state.update({ wakeError: undefined });
     }
-    if (this.#isView || status.state === "running") this.#raiseLink();
+    if (status.state === "running") this.#raiseLink();
     else this.#dropLink(new AtollError("workspace.not_running"));
+  }
+
+  #onNotice({ code, details }: Extract<SessionEvent, { type: "notice" }>): void {
+    if (code === "view.repaired") return this.state.update({ isRepaired: true });
+    const { isWaking, status } = this.state.get();
+    // The answer to a wake that was refused; other notices come in the status as well.
+    if (!isWaking || !status || !ASLEEP.has(status.state)) return;
+    this.state.update({ isWaking: false, wakeError: AtollError.fromWire({ code, details }) });
   }
 
   #raiseLink(): void {

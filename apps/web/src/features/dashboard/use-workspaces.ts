@@ -52,3 +52,10 @@ export function useLiveWorkspaces(): void {
     }),
   );
 }
+
+/** One workspace, live; `first` until the list is there and when it is gone from it. */
+export function useLiveWorkspace(first: WorkspaceView): WorkspaceView {
+  const { data } = useWorkspaceList();
+  useLiveWorkspaces();
+  return data?.workspaces.find(({ id }) => id === first.id) ?? first;
+}

@@ -1,25 +1,34 @@
 import type { AwakeReason } from "@atoll/protocol/workspace-status";
 import { dateWords } from "#ui/date-words.ts";
 
+/** The host's word for where somebody was at work. */
+const INPUT_WORDS: Record<string, string> = {
+  terminal: "typing in a terminal",
+  files: "changing files",
+  program: "running a program",
+};
+
+/** A lease that was asked for here has no words of its own. */
+const OWN_LEASE = "kept awake";
+
 /** What keeps, or kept, a machine awake, in words that stand after "Awake:" and "Last work:". */
 export function awakeWords({ kind, detail, untilMs }: AwakeReason, nowMs: number): string {
-  const named = detail === "" ? "" : ` (${detail})`;
   switch (kind) {
     case "input":
-      return "typing";
+      return INPUT_WORDS[detail] ?? "somebody at work here";
     case "foreground":
       return detail === "" ? "a program in a terminal" : `${detail} in a terminal`;
     case "cpu":
-      return `a busy processor${named}`;
+      return detail === "" ? "a busy processor" : detail;
     case "network":
-      return `network traffic${named}`;
+      return detail === "" ? "network traffic" : detail;
     case "preview":
-      return `preview traffic${named}`;
+      return detail === "" ? "preview traffic" : `preview traffic (${detail})`;
     case "api":
-      return `a request of yours${named}`;
-    case "lease":
-      return untilMs === undefined
-        ? `kept awake${named}`
-        : `kept awake until ${dateWords(untilMs, nowMs)}${named}`;
+      return detail === "" ? "a request of yours" : detail;
+    case "lease": {
+      const until = untilMs === undefined ? "" : ` until ${dateWords(untilMs, nowMs)}`;
+      return `kept awake${until}${detail === "" || detail === OWN_LEASE ? "" : ` (${detail})`}`;
+    }
   }
 }

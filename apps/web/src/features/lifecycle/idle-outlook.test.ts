@@ -24,16 +24,16 @@ describe("idle outlook", () => {
       state: "running" as const,
       pausesAtMs: NOW + 10 * MINUTE_MS,
       warnsAtMs: NOW + 5 * MINUTE_MS,
-      lastWork: { reason: { kind: "input" as const, detail: "" }, atMs: NOW - 20 * MINUTE_MS },
+      lastWork: { reason: { kind: "input" as const, detail: "terminal" }, atMs: NOW - 20 * MINUTE_MS },
     };
     expect(idleOutlook(facts, 1800, NOW)).toMatchObject({
       line: "Pauses at 14:40",
-      detail: "Last work: typing, 14:10. Pauses after 30 min without work; memory is kept.",
+      detail: "Last work: typing in a terminal, 14:10. Pauses after 30 min without work; memory is kept.",
       warning: undefined,
     });
     expect(idleOutlook(facts, 1800, NOW + 6 * MINUTE_MS)?.warning).toEqual({
       remaining: "4:00",
-      lastWork: "typing, 14:10",
+      lastWork: "typing in a terminal, 14:10",
     });
     expect(idleOutlook(facts, 1800, NOW + 10 * MINUTE_MS)?.warning).toBeUndefined();
   });

@@ -16,7 +16,7 @@ describe("story of a state", () => {
       facts({
         awakeBecause: [
           { kind: "foreground", detail: "npm test" },
-          { kind: "input", detail: "" },
+          { kind: "input", detail: "terminal" },
           { kind: "foreground", detail: "npm test" },
           { kind: "lease", detail: "", untilMs: at("2026-11-22T15:30:00") },
         ],
@@ -26,7 +26,7 @@ describe("story of a state", () => {
     );
     expect(story).toEqual({
       now: "Running since 14:02",
-      why: "Awake: npm test in a terminal, typing, kept awake until 15:30.",
+      why: "Awake: npm test in a terminal, typing in a terminal, kept awake until 15:30.",
       next: [],
     });
   });

@@ -8,6 +8,7 @@ import type { WorkspaceView } from "#server/domain/workspace/workspace-view.ts";
 import { Button } from "#ui/button.tsx";
 import { LogoMark } from "#ui/logo.tsx";
 import { ThemeMenu } from "#ui/theme-menu.tsx";
+import { useLiveWorkspace } from "../dashboard/use-workspaces.ts";
 import { DownloadBar } from "../downloads/download-bar.tsx";
 import { DiskUsageDialog } from "../files/disk-usage.tsx";
 import type { TreeRow } from "../files/file-tree-model.ts";
@@ -39,17 +40,18 @@ export function Rescue(props: RescueProps) {
 
 type Asked = { what: "restore" | "push"; path: string } | { what: "usage" };
 
-function OpenRescue({ workspace, checkpointId, models }: RescueProps & { models: RescueModels }) {
+function OpenRescue({ workspace: first, checkpointId, models }: RescueProps & { models: RescueModels }) {
   const router = useRouter();
   const { connection, files, trees, preview, downloads, push } = models;
-  const { status, phase } = useModelState(connection.state);
+  const { status, phase, isRepaired } = useModelState(connection.state);
+  const workspace = useLiveWorkspace(first);
   const [isWholeDisk, setWholeDisk] = useState(false);
   const [asked, setAsked] = useState<Asked>();
   const tree = isWholeDisk ? trees.disk : trees.workspace;
   const { selected, rows } = useModelState(tree.state);
   const { path: shown } = useModelState(preview.state);
-  const isRunning = status?.state === "running";
-  const isReady = phase.name === "connected";
+  const isRunning = workspace.state === "running";
+  const isReady = phase.name === "connected" && status?.state === "running";
   const zip = (path: string) => {
     const name = path === tree.root ? (isWholeDisk ? "disk" : "workspace") : baseName(path);
     void downloads.zip(path, `${workspace.slug}-${name}.zip`);
@@ -119,6 +121,7 @@ function OpenRescue({ workspace, checkpointId, models }: RescueProps & { models:
             {checkpointId === null ? "The disk as it lies there" : "A checkpoint"}, read-only.
           </span>{" "}
           Nothing you do here starts, wakes or changes the workspace.
+          {isRepaired ? " The disk was damaged: what could be repaired is shown." : ""}
         </span>
       </p>
       <main className="relative flex min-h-0 flex-1">
@@ -185,7 +188,7 @@ function OpenRescue({ workspace, checkpointId, models }: RescueProps & { models:
       <GitPushDialog
         model={push}
         folder={asked?.what === "push" ? asked.path : undefined}
-        egress={status?.egress ?? workspace.egress}
+        egress={workspace.egress}
         onClose={close}
       />
       <DiskUsageDialog

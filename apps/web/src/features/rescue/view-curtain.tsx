@@ -16,8 +16,8 @@ export interface ViewCurtainProps {
 
 /** Until the stored disk is open, and when it cannot be. */
 export function ViewCurtain({ connection, workspace, checkpointId }: ViewCurtainProps) {
-  const { phase, wasLinked } = useModelState(connection.state);
-  if (phase.name === "connected") return null;
+  const { phase, status, wasLinked } = useModelState(connection.state);
+  if (phase.name === "connected" && status?.state === "running") return null;
   const error = phase.name === "waiting" || phase.name === "refused" ? phase.error : undefined;
   // A moment's loss of the connection is no reason to hide what is on screen.
   const failure = error && error.code !== "link.lost" ? failureOf(error.code, error.details) : undefined;

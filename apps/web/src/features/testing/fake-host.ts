@@ -71,6 +71,12 @@ export class FakeHost {
     await this.settled();
   }
 
+  async notices(code: string): Promise<void> {
+    const event: SessionEvent = { type: "notice", code };
+    this.#mux?.sendConnectionEvent(event);
+    await this.settled();
+  }
+
   /** As hostd does it: RESET of stream 0, then the transport closes. */
   async refuses(error: AtollError): Promise<void> {
     await this.settled();

@@ -20,7 +20,7 @@ import { useStartMachine, useStartProgress } from "./use-start.ts";
 /** Over the layout while the machine is not there: says what is going on and what can be done. */
 export function Curtain({ workspace }: { workspace: WorkspaceView }) {
   const { connection } = useModels();
-  const { phase, status, wasLinked, isWaking } = useModelState(connection.state);
+  const { phase, status, wasLinked, isWaking, wakeError } = useModelState(connection.state);
   const start = useStartMachine(workspace.id, workspace.state === "unstarted");
   const progress = useStartProgress();
   // A lost connection alone hides nothing: the banner says it and the text stays editable.
@@ -62,7 +62,12 @@ export function Curtain({ workspace }: { workspace: WorkspaceView }) {
       case "stopped":
       case "archived":
         return phase.name === "connected" && !isWaking ? (
-          <Asleep facts={status} filesHref={files} onWake={() => connection.wake()} />
+          <Asleep
+            facts={status}
+            failure={wakeError ? toFailure(wakeError) : undefined}
+            filesHref={files}
+            onWake={() => connection.wake()}
+          />
         ) : (
           <Waiting text="Waking the machine" />
         );
@@ -90,17 +95,20 @@ function Waiting({ text }: { text: string }) {
 
 interface AsleepProps {
   facts: StoryFacts;
+  /** Why it did not wake when it was asked to. */
+  failure: Failure | undefined;
   filesHref: string;
   onWake: () => void;
 }
 
 /** Why it sleeps and what comes next. It stays so until somebody asks: an open tab alone wakes nothing. */
-function Asleep({ facts, filesHref, onWake }: AsleepProps) {
+function Asleep({ facts, failure, filesHref, onWake }: AsleepProps) {
   const now = useNow(10_000);
   const isPaused = facts.state === "paused";
   const Icon = isPaused ? Pause : Power;
   const nowMs = now ?? facts.sinceMs;
   const story = stateStory(facts, nowMs);
+  const fault = failure ?? (facts.errorCode ? failureOf(facts.errorCode) : undefined);
   const word = isPaused ? "Paused" : facts.state === "archived" ? "Archived" : "Stopped";
   return (
     <div className="grid justify-items-start gap-1">
@@ -126,7 +134,7 @@ function Asleep({ facts, filesHref, onWake }: AsleepProps) {
           {line}
         </p>
       ))}
-      {facts.errorCode ? <FailureNote failure={failureOf(facts.errorCode)} className="mt-3 w-full" /> : null}
+      {fault ? <FailureNote failure={fault} className="mt-3 w-full" /> : null}
       <div className="mt-5 flex flex-wrap gap-2">
         <Button tone="primary" onClick={onWake} autoFocus>
           {isPaused ? "Resume" : "Start"}
