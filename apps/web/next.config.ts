@@ -6,7 +6,7 @@ const repositoryRoot = join(import.meta.dirname, "..", "..");
 const config: NextConfig = {
   outputFileTracingRoot: repositoryRoot,
   turbopack: { root: repositoryRoot },
-  transpilePackages: ["@atoll/base", "@atoll/db", "@atoll/protocol"],
+  transpilePackages: ["@atoll/base", "@atoll/db", "@atoll/protocol", "@atoll/receipt"],
   serverExternalPackages: ["pg", "@node-rs/argon2", "pino"],
   // Tests are checked by `npm run typecheck`; a build needs the product only.
   typescript: { tsconfigPath: "tsconfig.build.json" },

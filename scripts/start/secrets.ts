@@ -1,6 +1,6 @@
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 /** Made once and kept; the files are 0600 in a 0700 directory. */
 export interface Secrets {
@@ -11,6 +11,9 @@ export interface Secrets {
   /** Ed25519, PKCS#8 and SPKI PEM. */
   ticketPrivateKeyFile: string;
   ticketPublicKeyFile: string;
+  /** The same of the key that signs erasure receipts: old receipts are checked against it, so it is never made anew. */
+  receiptPrivateKeyFile: string;
+  receiptPublicKeyFile: string;
 }
 
 const SECRET_BYTES = 32;
@@ -19,23 +22,30 @@ export function provideSecrets(directory: string): Secrets {
   const at = (name: string) => join(directory, name);
   const random = (name: string) =>
     readOrCreate(at(name), () => randomBytes(SECRET_BYTES).toString("base64url"));
-  // The public half is written first: with the private one in place, both are.
-  if (!existsSync(at("ticket-private.pem"))) {
-    const { privateKey, publicKey } = generateKeyPairSync("ed25519", {
-      privateKeyEncoding: { type: "pkcs8", format: "pem" },
-      publicKeyEncoding: { type: "spki", format: "pem" },
-    });
-    writeDurably(at("ticket-public.pem"), publicKey);
-    writeDurably(at("ticket-private.pem"), privateKey);
-  }
+  const ticket = { privateFile: at("ticket-private.pem"), publicFile: at("ticket-public.pem") };
+  const receipt = { privateFile: at("receipt-private.pem"), publicFile: at("receipt-public.pem") };
+  for (const pair of [ticket, receipt]) provideKeyPair(pair);
   return {
     postgresOwnerPassword: random("postgres-owner-password"),
     postgresAppPassword: random("postgres-app-password"),
     authSecret: random("auth-secret"),
     authSecretFile: at("auth-secret"),
-    ticketPrivateKeyFile: at("ticket-private.pem"),
-    ticketPublicKeyFile: at("ticket-public.pem"),
+    ticketPrivateKeyFile: ticket.privateFile,
+    ticketPublicKeyFile: ticket.publicFile,
+    receiptPrivateKeyFile: receipt.privateFile,
+    receiptPublicKeyFile: receipt.publicFile,
   };
+}
+
+function provideKeyPair({ privateFile, publicFile }: { privateFile: string; publicFile: string }): void {
+  if (existsSync(privateFile)) return;
+  const { privateKey, publicKey } = generateKeyPairSync("ed25519", {
+    privateKeyEncoding: { type: "pkcs8", format: "pem" },
+    publicKeyEncoding: { type: "spki", format: "pem" },
+  });
+  // The public half first: with the private one in place, both are.
+  writeDurably(publicFile, publicKey);
+  writeDurably(privateFile, privateKey);
 }
 
 function readOrCreate(path: string, create: () => string): string {
@@ -51,4 +61,7 @@ function writeDurably(path: string, text: string): void {
   fsyncSync(file);
   closeSync(file);
   renameSync(temporary, path);
+  const directory = openSync(dirname(path), "r");
+  fsyncSync(directory);
+  closeSync(directory);
 }

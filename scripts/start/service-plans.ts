@@ -19,7 +19,7 @@ export interface ServicePlansOptions {
   health: (signal: AbortSignal) => Promise<{ ok: boolean }>;
 }
 
-/** What each process is started with. Each validates its own variables; only web gets the database and the private key. */
+/** What each process is started with. Each validates its own variables; only web gets the database and the private keys. */
 export function servicePlans(options: ServicePlansOptions): Record<ServiceName, ServicePlan> {
   const { env, layout, secrets, webUrl, databaseUrl, health } = options;
   const shared = {
@@ -41,6 +41,8 @@ export function servicePlans(options: ServicePlansOptions): Record<ServiceName, 
     AUTH_SECRET: secrets.authSecret,
     AUTH_URL: webUrl,
     ATOLL_TICKET_PRIVATE_KEY_FILE: secrets.ticketPrivateKeyFile,
+    ATOLL_RECEIPT_PRIVATE_KEY_FILE: secrets.receiptPrivateKeyFile,
+    ATOLL_RECEIPT_PUBLIC_KEY_FILE: secrets.receiptPublicKeyFile,
   };
   const source = (app: string) => join(repository, "apps", app);
   const next = join(repository, "node_modules", "next", "dist", "bin", "next");

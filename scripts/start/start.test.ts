@@ -42,9 +42,14 @@ describe("secrets", () => {
   it("are made once, belong together, and are readable by the owner alone", () => {
     const first = provideSecrets(join(data, "secrets"));
     expect(provideSecrets(join(data, "secrets"))).toEqual(first);
-    const derived = createPublicKey(createPrivateKey(readFileSync(first.ticketPrivateKeyFile)));
-    const stored = createPublicKey(readFileSync(first.ticketPublicKeyFile));
-    expect(derived.equals(stored)).toBe(true);
+    const pairs = [
+      [first.ticketPrivateKeyFile, first.ticketPublicKeyFile],
+      [first.receiptPrivateKeyFile, first.receiptPublicKeyFile],
+    ] as const;
+    for (const [privateFile, publicFile] of pairs) {
+      const derived = createPublicKey(createPrivateKey(readFileSync(privateFile)));
+      expect(derived.equals(createPublicKey(readFileSync(publicFile)))).toBe(true);
+    }
     for (const name of readdirSync(join(data, "secrets"))) {
       expect(modeOf(join(data, "secrets", name))).toBe(0o600);
     }

@@ -6,6 +6,8 @@ const least = {
   ATOLL_WEB_URL: "http://localhost:7000",
   ATOLL_HOSTD_SOCKET: "/run/atoll/hostd.sock",
   ATOLL_TICKET_PRIVATE_KEY_FILE: "/run/atoll/ticket.pem",
+  ATOLL_RECEIPT_PRIVATE_KEY_FILE: "/run/atoll/receipt-private.pem",
+  ATOLL_RECEIPT_PUBLIC_KEY_FILE: "/run/atoll/receipt-public.pem",
   AUTH_SECRET: "0123456789abcdef0123456789abcdef",
 };
 

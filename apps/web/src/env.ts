@@ -22,6 +22,11 @@ const schema = z
     ATOLL_HOSTD_SOCKET: z.string().min(1),
     /** PKCS #8 PEM of an Ed25519 key. */
     ATOLL_TICKET_PRIVATE_KEY_FILE: z.string().min(1),
+    /** PKCS #8 and SPKI PEM of the Ed25519 key that signs erasure receipts. */
+    ATOLL_RECEIPT_PRIVATE_KEY_FILE: z.string().min(1),
+    ATOLL_RECEIPT_PUBLIC_KEY_FILE: z.string().min(1),
+    /** How long backups of the database are kept; receipts state it. Unset: they state nothing. */
+    ATOLL_BACKUP_HORIZON_DAYS: z.coerce.number().int().min(0).max(36_500).optional(),
     AUTH_SECRET: z.string().min(32).optional(),
     AUTH_SECRET_FILE: z.string().min(1).optional(),
     ATOLL_IDLE_PAUSE_SECONDS: z.coerce.number().int().min(1).max(604_800).default(1800),
@@ -50,6 +55,8 @@ export interface Env {
   previewDomain: string;
   hostdSocket: string;
   ticketPrivateKeyFile: string;
+  receiptKeyFiles: { privateFile: string; publicFile: string };
+  backupHorizonDays: number | undefined;
   authSecret: string;
   idlePauseSeconds: number;
   oidc: { issuer: string; clientId: string; clientSecret: string; name: string } | undefined;
@@ -76,6 +83,11 @@ export function parseEnv(source: Record<string, string | undefined>): Env {
     previewDomain: raw.ATOLL_PREVIEW_DOMAIN,
     hostdSocket: raw.ATOLL_HOSTD_SOCKET,
     ticketPrivateKeyFile: raw.ATOLL_TICKET_PRIVATE_KEY_FILE,
+    receiptKeyFiles: {
+      privateFile: raw.ATOLL_RECEIPT_PRIVATE_KEY_FILE,
+      publicFile: raw.ATOLL_RECEIPT_PUBLIC_KEY_FILE,
+    },
+    backupHorizonDays: raw.ATOLL_BACKUP_HORIZON_DAYS,
     authSecret,
     idlePauseSeconds: raw.ATOLL_IDLE_PAUSE_SECONDS,
     oidc:

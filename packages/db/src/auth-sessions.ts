@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
+import { AtollError } from "@atoll/protocol/atoll-error";
 import type { Db } from "./create-db.ts";
 import type { AuthSession } from "./generated/client.ts";
+import { getTombstone } from "./tombstones.ts";
 import type { PublicUser } from "./users.ts";
 import { isUuid, type Tenant, withTenant } from "./with-tenant.ts";
 
@@ -17,10 +19,15 @@ export interface LiveSession {
   user: PublicUser;
 }
 
-export function createAuthSession(
-  { tx, userId }: Tenant,
+/** @throws AtollError auth.invalid_credentials once the account's erasure was asked for */
+export async function createAuthSession(
+  tenant: Tenant,
   { expiresAt, userAgent }: NewAuthSession,
 ): Promise<AuthSession> {
+  const { tx, userId } = tenant;
+  if ((await getTombstone(tenant, "account", userId)) !== null) {
+    throw new AtollError("auth.invalid_credentials", "the account is closed");
+  }
   return tx.authSession.create({
     data: {
       id: randomUUID(),

@@ -8,15 +8,15 @@ export interface StoredReceipt {
   createdAt: Date;
 }
 
-/** Names nobody, but someone who still knows the id finds the receipt. */
-export function hashUserId(userId: string): string {
-  return createHash("sha256").update(userId).digest("hex");
+/** SHA-256 in hex, as receipts name their subjects. */
+export function hashId(id: string): string {
+  return createHash("sha256").update(id).digest("hex");
 }
 
-/** `json` is kept byte for byte: the signature is over these bytes. Idempotent by id; never overwrites. */
+/** `json` is kept byte for byte: a changed byte is a receipt that does not hold. Idempotent by id; never overwrites. */
 export async function saveReceipt({ tx, userId }: Tenant, id: string, json: string): Promise<void> {
   await tx.erasureReceipt.createMany({
-    data: [{ id, json, userHash: hashUserId(userId) }],
+    data: [{ id, json, userHash: hashId(userId) }],
     skipDuplicates: true,
   });
 }
@@ -24,7 +24,7 @@ export async function saveReceipt({ tx, userId }: Tenant, id: string, json: stri
 /** Newest first. */
 export function listReceipts({ tx, userId }: Tenant): Promise<ErasureReceipt[]> {
   return tx.erasureReceipt.findMany({
-    where: { userHash: hashUserId(userId) },
+    where: { userHash: hashId(userId) },
     orderBy: { createdAt: "desc" },
   });
 }

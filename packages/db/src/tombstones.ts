@@ -1,6 +1,6 @@
 import type { Db } from "./create-db.ts";
 import type { Tombstone, TombstoneKind } from "./generated/client.ts";
-import type { Tenant } from "./with-tenant.ts";
+import { isUuid, type Tenant } from "./with-tenant.ts";
 
 /** Records that something must be erased, before anything is. Idempotent: the first request's time stays. */
 export async function requestErasure(
@@ -24,6 +24,18 @@ export async function completeErasure(
   });
 }
 
+/** For what came back after it was erased: it is asked for anew, under the same receipt. Idempotent. */
+export async function reopenErasure(
+  { tx, userId }: Tenant,
+  kind: TombstoneKind,
+  subjectId: string,
+): Promise<void> {
+  await tx.tombstone.updateMany({
+    where: { kind, subjectId, tenantId: userId },
+    data: { completedAt: null },
+  });
+}
+
 export function getTombstone(
   { tx }: Tenant,
   kind: TombstoneKind,
@@ -36,6 +48,25 @@ export function getTombstone(
 export function listTombstones(db: Db, { onlyPending }: { onlyPending: boolean }): Promise<Tombstone[]> {
   return db.$queryRaw<Tombstone[]>`
     SELECT kind, subject_id::text AS "subjectId", tenant_id::text AS "tenantId",
-      requested_at AS "requestedAt", completed_at AS "completedAt"
+      requested_at AS "requestedAt", completed_at AS "completedAt", receipt_id::text AS "receiptId"
     FROM list_tombstones(${onlyPending})`;
+}
+
+export type RequestedErasure = Pick<Tombstone, "kind" | "requestedAt" | "completedAt">;
+
+/** What the receipt of this id is waited for; for the page behind its address. */
+export async function findErasureByReceipt(db: Db, receiptId: string): Promise<RequestedErasure | null> {
+  if (!isUuid(receiptId)) return null;
+  const rows = await db.$queryRaw<RequestedErasure[]>`
+    SELECT kind, requested_at AS "requestedAt", completed_at AS "completedAt"
+    FROM erasure_by_receipt(${receiptId}::uuid)`;
+  return rows[0] ?? null;
+}
+
+/** Of any tenant: only for deleting again what a restored backup brought back. */
+export async function findWorkspaceOwner(db: Db, workspaceId: string): Promise<string | null> {
+  if (!isUuid(workspaceId)) return null;
+  const rows = await db.$queryRaw<Array<{ owner: string | null }>>`
+    SELECT workspace_owner(${workspaceId}::uuid)::text AS "owner"`;
+  return rows[0]?.owner ?? null;
 }

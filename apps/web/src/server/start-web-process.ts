@@ -1,16 +1,35 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { env } from "#env.ts";
+import { applyTombstones } from "./domain/account/apply-tombstones.ts";
 import { resumeErasures } from "./domain/account/resume-erasures.ts";
 import { log } from "./log.ts";
 import { webProcess } from "./web-process.ts";
 
 /** How often unfinished erasures are looked for: hostd may have been away when they were asked for. */
 const ERASURE_SWEEP_MS = 60_000;
+const RETRY_MS = 1_000;
 
-export function startWebProcess(): void {
+/**
+ * Returns when it is safe to serve: the database may have been restored from a backup, so first everything that was erased
+ * since is closed again. Without hostd nobody knows what that is; then this waits.
+ */
+export async function startWebProcess(): Promise<void> {
   env();
-  const { db, hostd } = webProcess();
+  const { db, hostd, receipts } = webProcess();
+  for (let isFirst = true; ; isFirst = false) {
+    try {
+      const count = await applyTombstones({ db, hostd });
+      if (count > 0) log().warn({ count }, "erased again what a restored database had brought back");
+      break;
+    } catch (error) {
+      if (isFirst) log().warn({ err: error }, "serving waits for the list of what was erased");
+      await delay(RETRY_MS);
+    }
+  }
   const sweep = () =>
-    resumeErasures({ db, hostd }).catch((error: unknown) => log().warn({ err: error }, "erasures wait"));
+    resumeErasures({ db, hostd, receipts }).catch((error: unknown) =>
+      log().warn({ err: error }, "erasures wait"),
+    );
   void sweep();
   setInterval(sweep, ERASURE_SWEEP_MS).unref();
 }

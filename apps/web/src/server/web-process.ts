@@ -11,6 +11,7 @@ import { HostdClient } from "./hosts/hostd-client.ts";
 import { StatusFeed } from "./hosts/status-feed.ts";
 import { storeStatus } from "./hosts/store-status.ts";
 import { log } from "./log.ts";
+import { ReceiptIssuer } from "./receipts/receipt-issuer.ts";
 import { TicketIssuer } from "./tickets/ticket-issuer.ts";
 
 export interface WebProcess {
@@ -18,6 +19,7 @@ export interface WebProcess {
   hostd: HostdClient;
   statuses: StatusFeed;
   tickets: TicketIssuer;
+  receipts: ReceiptIssuer;
   limits: { accountFailures: RateLimiter; addressFailures: RateLimiter; signUps: RateLimiter };
 }
 
@@ -30,7 +32,8 @@ export function webProcess(): WebProcess {
 }
 
 function create(): WebProcess {
-  const { databaseUrl, hostdSocket, ticketPrivateKeyFile } = env();
+  const { databaseUrl, hostdSocket, ticketPrivateKeyFile, receiptKeyFiles, webUrl, backupHorizonDays } =
+    env();
   const db = createDb({ url: databaseUrl });
   const hostd = new HostdClient({ socketPath: hostdSocket });
   const statuses = new StatusFeed({ hostd, clock: systemClock, onChange: storeStatus(db) });
@@ -43,6 +46,12 @@ function create(): WebProcess {
     hostd,
     statuses,
     tickets: new TicketIssuer({ privateKeyFile: ticketPrivateKeyFile }),
+    receipts: new ReceiptIssuer({
+      ...receiptKeyFiles,
+      origin: webUrl.origin,
+      backupHorizonDays,
+      clock: systemClock,
+    }),
     limits: {
       accountFailures: limiter(10, 15 * MINUTE_MS),
       addressFailures: limiter(60, 15 * MINUTE_MS),

@@ -4,21 +4,29 @@ import { checkAuthSession, createAuthSession } from "@atoll/db/auth-sessions";
 import { createWorkspace } from "@atoll/db/create-workspace";
 import { findReceiptById } from "@atoll/db/receipts";
 import { type TemporaryDatabase, temporaryDatabase } from "@atoll/db/testing/temporary-database";
+import { findErasureByReceipt } from "@atoll/db/tombstones";
 import { withTenant } from "@atoll/db/with-tenant";
 import { AtollError } from "@atoll/protocol/atoll-error";
+import { verifyReceipt } from "@atoll/receipt/verify-receipt";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { RateLimiter } from "#server/auth/rate-limiter.ts";
+import { temporaryReceiptIssuer } from "#server/testing/temporary-receipt-issuer.ts";
 import { registerUser } from "../auth/register-user.ts";
 import { verifySignIn } from "../auth/verify-sign-in.ts";
 import { confirmIdentity } from "./confirm-identity.ts";
-import { deleteAccount } from "./delete-account.ts";
+import { deleteAccount, finishAccountErasure } from "./delete-account.ts";
 import { resumeErasures } from "./resume-erasures.ts";
 
 let database: TemporaryDatabase;
+let issuer: Awaited<ReturnType<typeof temporaryReceiptIssuer>>;
 beforeAll(async () => {
   database = await temporaryDatabase();
+  issuer = await temporaryReceiptIssuer();
 });
-afterAll(() => database[Symbol.asyncDispose]());
+afterAll(async () => {
+  await database[Symbol.asyncDispose]();
+  await issuer[Symbol.asyncDispose]();
+});
 
 const PASSWORD = "correct horse battery";
 const limiter = (capacity: number) =>
@@ -116,14 +124,39 @@ describe("erasing an account", () => {
       createWorkspace(tenant, { name: "A", image: "base" }),
     );
     const hostd = { deleteOwner: async () => receiptOf([row.id]), revokeSessions: vi.fn(async () => {}) };
-    const receipt = await deleteAccount({ db, hostd }, user.id);
-    expect(receipt).toMatchObject({ workspaceCount: 1, ownerKeyCommitment: "b".repeat(64) });
+    const { receiptId, status } = await deleteAccount({ db, hostd, receipts: issuer.receipts }, user.id);
+    expect(status).toBe("erased");
     expect(hostd.revokeSessions).toHaveBeenCalledWith({ userId: user.id });
     expect(await checkAuthSession(db, user.id, session.id)).toBeNull();
-    const stored = await findReceiptById(db, receipt.receiptId);
-    expect(JSON.parse(stored?.json ?? "")).toEqual(receipt);
-    expect(stored?.json).not.toContain(user.id);
-    expect(stored?.json).not.toContain(user.email);
+    const text = (await findReceiptById(db, receiptId))?.json ?? "";
+    const { receipt } = await verifyReceipt(text, issuer.publicKey);
+    expect(receipt).toMatchObject({
+      receiptId,
+      scope: "account",
+      counts: { workspaces: 1, keys: 2 },
+      keysDestroyedAtMs: 4,
+      dataUnlinkedAtMs: 3,
+      backupHorizonAtMs: receipt.issuedAtMs + 30 * 86_400_000,
+    });
+    expect(receipt.keys.map(({ commitment }) => commitment)).toEqual(["b".repeat(64), "a".repeat(64)]);
+    for (const personal of [user.id, user.email, row.id]) expect(text).not.toContain(personal);
+  });
+
+  it("attests an account that never had a machine without inventing a key", async () => {
+    const { user } = await signUp();
+    const { db } = database;
+    const hostd = {
+      deleteOwner: async () => {
+        throw new AtollError("workspace.not_found");
+      },
+      revokeSessions: async () => {},
+    };
+    const { receiptId } = await deleteAccount({ db, hostd, receipts: issuer.receipts }, user.id);
+    const { receipt } = await verifyReceipt(
+      (await findReceiptById(db, receiptId))?.json ?? "",
+      issuer.publicKey,
+    );
+    expect(receipt).toMatchObject({ counts: { workspaces: 0, keys: 0 }, keys: [], keysDestroyedAtMs: null });
   });
 
   it("signs everybody out at once although the host is away, and is finished by the sweep", async () => {
@@ -136,14 +169,36 @@ describe("erasing an account", () => {
       revokeSessions: async () => {},
       deleteWorkspace: async () => receiptOf([]),
     };
-    await expect(deleteAccount({ db, hostd: away }, user.id)).rejects.toMatchObject({
-      code: "host.unreachable",
-    });
-    expect(await checkAuthSession(db, user.id, session.id)).toBeNull();
-    await resumeErasures({ db, hostd: { ...away, deleteOwner: async () => receiptOf([]) } });
+    const { receipts } = issuer;
+    const { receiptId, status } = await deleteAccount({ db, hostd: away, receipts }, user.id);
+    expect(status).toBe("pending");
+    // Nothing is signed while a key may still be there; its address already says what is waited for.
+    expect(await findReceiptById(db, receiptId)).toBeNull();
+    expect(await findErasureByReceipt(db, receiptId)).toMatchObject({ kind: "account", completedAt: null });
     const door = { db, accountFailures: limiter(9), addressFailures: limiter(9), address: "::1" };
-    await expect(verifySignIn(door, { email, password: PASSWORD })).rejects.toMatchObject({
-      code: "auth.invalid_credentials",
-    });
+    const refused = { code: "auth.invalid_credentials" };
+    expect(await checkAuthSession(db, user.id, session.id)).toBeNull();
+    await expect(verifySignIn(door, { email, password: PASSWORD })).rejects.toMatchObject(refused);
+    const again = withTenant(db, user.id, (tenant) =>
+      createAuthSession(tenant, { expiresAt: new Date(Date.now() + 60_000), userAgent: null }),
+    );
+    await expect(again).rejects.toMatchObject(refused);
+    await resumeErasures({ db, hostd: { ...away, deleteOwner: async () => receiptOf([]) }, receipts });
+    const text = (await findReceiptById(db, receiptId))?.json ?? "";
+    expect((await verifyReceipt(text, issuer.publicKey)).receipt.receiptId).toBe(receiptId);
+    expect(await findErasureByReceipt(db, receiptId)).toMatchObject({ completedAt: expect.any(Date) });
+  });
+
+  it("answers the same receipt however often and from however many sides it is finished", async () => {
+    const { user } = await signUp();
+    const { db } = database;
+    const hostd = { deleteOwner: async () => receiptOf([]), revokeSessions: async () => {} };
+    const context = { db, hostd, receipts: issuer.receipts };
+    const outcomes = await Promise.all([deleteAccount(context, user.id), deleteAccount(context, user.id)]);
+    expect(new Set(outcomes.map(({ receiptId }) => receiptId)).size).toBe(1);
+    const receiptId = outcomes[0]?.receiptId ?? "";
+    const first = (await findReceiptById(db, receiptId))?.json;
+    await finishAccountErasure(context, user.id);
+    expect((await findReceiptById(db, receiptId))?.json).toBe(first);
   });
 });

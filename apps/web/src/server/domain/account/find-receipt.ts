@@ -1,11 +1,26 @@
 import { findReceiptById } from "@atoll/db/receipts";
+import { findErasureByReceipt } from "@atoll/db/tombstones";
+import { type ErasureReceipt, receiptFile } from "@atoll/receipt/erasure-receipt";
 import { webProcess } from "#server/web-process.ts";
-import { type AccountReceipt, accountReceipt } from "./account-receipt.ts";
 
-/** Needs no account: there is none any more. `json` is the receipt byte for byte as it was stored. */
-export async function findReceipt(
-  id: string,
-): Promise<{ receipt: AccountReceipt; json: string } | undefined> {
-  const stored = await findReceiptById(webProcess().db, id);
-  return stored ? { receipt: accountReceipt.parse(JSON.parse(stored.json)), json: stored.json } : undefined;
+export type FoundReceipt =
+  /** `text` is the file byte for byte. */
+  | { status: "erased"; receipt: ErasureReceipt; text: string }
+  /** Asked for, and its keys are not destroyed yet: nothing is signed before they are. */
+  | { status: "pending"; scope: ErasureReceipt["scope"]; requestedAtMs: number };
+
+/** Needs no account: there may be none any more. */
+export async function findReceipt(id: string): Promise<FoundReceipt | undefined> {
+  const { db } = webProcess();
+  const stored = await findReceiptById(db, id);
+  if (stored) {
+    return {
+      status: "erased",
+      receipt: receiptFile.parse(JSON.parse(stored.json)).receipt,
+      text: stored.json,
+    };
+  }
+  const asked = await findErasureByReceipt(db, id);
+  if (asked === null || asked.completedAt !== null) return undefined;
+  return { status: "pending", scope: asked.kind, requestedAtMs: asked.requestedAt.getTime() };
 }

@@ -3,12 +3,23 @@ import type { HostdClient } from "#server/hosts/hostd-client.ts";
 import { finishWorkspaceErasure } from "../workspace/delete-workspace.ts";
 import { type AccountErasureContext, finishAccountErasure } from "./delete-account.ts";
 
-type Context = AccountErasureContext & { hostd: Pick<HostdClient, "deleteWorkspace"> };
+export type SweepContext = AccountErasureContext & { hostd: Pick<HostdClient, "deleteWorkspace"> };
 
-/** Finishes every erasure that was asked for and not completed. The first failure ends the sweep; the next one goes on. */
-export async function resumeErasures(context: Context): Promise<void> {
-  for (const { kind, subjectId, tenantId } of await listTombstones(context.db, { onlyPending: true })) {
-    if (kind === "workspace") await finishWorkspaceErasure(context, tenantId, subjectId);
-    else await finishAccountErasure(context, tenantId);
+/**
+ * Finishes every erasure that was asked for and not completed. One that fails does not keep the others waiting.
+ * @throws AggregateError when some failed; the next sweep tries them again
+ */
+export async function resumeErasures(context: SweepContext): Promise<void> {
+  const failures: unknown[] = [];
+  const pending = await listTombstones(context.db, { onlyPending: true });
+  // An account's erasure covers its workspaces: they are first only when they were asked for on their own.
+  for (const { kind, subjectId, tenantId } of pending) {
+    try {
+      if (kind === "workspace") await finishWorkspaceErasure(context, tenantId, subjectId);
+      else await finishAccountErasure(context, tenantId);
+    } catch (error) {
+      failures.push(error);
+    }
   }
+  if (failures.length > 0) throw new AggregateError(failures, `${failures.length} erasures wait`);
 }

@@ -1,22 +1,35 @@
 import { appendAudit } from "@atoll/db/audit";
 import type { Db } from "@atoll/db/create-db";
-import { completeErasure } from "@atoll/db/tombstones";
+import { saveReceipt } from "@atoll/db/receipts";
+import { completeErasure, getTombstone } from "@atoll/db/tombstones";
 import { withTenant } from "@atoll/db/with-tenant";
 import { deleteWorkspaceRow, markWorkspaceDeleted } from "@atoll/db/workspaces";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { Erasure } from "@atoll/protocol/hostd-api";
 import type { HostdClient } from "#server/hosts/hostd-client.ts";
+import type { ReceiptIssuer } from "#server/receipts/receipt-issuer.ts";
+import type { DeleteAnswer } from "#server/receipts/receipt-of.ts";
 
 export interface EraseContext {
   db: Db;
   hostd: Pick<HostdClient, "deleteWorkspace">;
+  receipts: Pick<ReceiptIssuer, "issue">;
+}
+
+export interface WorkspaceErasure {
+  erasures: Erasure[];
+  receiptId: string;
 }
 
 /**
  * Hides the workspace for good, then erases it. When hostd is away this throws, the tombstone stays, and the
  * sweep finishes what was begun; calling again does the same.
  */
-export async function deleteWorkspace(context: EraseContext, userId: string, id: string): Promise<Erasure[]> {
+export async function deleteWorkspace(
+  context: EraseContext,
+  userId: string,
+  id: string,
+): Promise<WorkspaceErasure> {
   await withTenant(context.db, userId, async (tenant) => {
     await markWorkspaceDeleted(tenant, id);
     await appendAudit(tenant, {
@@ -29,26 +42,39 @@ export async function deleteWorkspace(context: EraseContext, userId: string, id:
   return finishWorkspaceErasure(context, userId, id);
 }
 
-/** Everything after the tombstone. Idempotent. */
+/** Everything after the tombstone. Idempotent; a receipt that was issued stays as it is. */
 export async function finishWorkspaceErasure(
-  { db, hostd }: EraseContext,
+  { db, hostd, receipts }: EraseContext,
   userId: string,
   id: string,
-): Promise<Erasure[]> {
-  const erasures = await eraseOnHost(hostd, id);
+): Promise<WorkspaceErasure> {
+  const answer = await eraseOnHost(hostd, id);
+  const tombstone = await withTenant(db, userId, (tenant) => getTombstone(tenant, "workspace", id));
+  if (tombstone === null) throw new AtollError("internal", "a workspace without a tombstone is not erased");
+  const { receiptId, requestedAt } = tombstone;
+  const text = await receipts.issue({
+    receiptId,
+    scope: "workspace",
+    subjectId: id,
+    requestedAtMs: requestedAt.getTime(),
+    workspaceIds: [id],
+    answer,
+  });
   await withTenant(db, userId, async (tenant) => {
     await deleteWorkspaceRow(tenant, id);
+    await saveReceipt(tenant, receiptId, text);
     await completeErasure(tenant, "workspace", id);
   });
-  return erasures;
+  return { erasures: answer.erasures, receiptId };
 }
 
-async function eraseOnHost(hostd: EraseContext["hostd"], id: string): Promise<Erasure[]> {
+async function eraseOnHost(hostd: EraseContext["hostd"], id: string): Promise<DeleteAnswer> {
   try {
-    return (await hostd.deleteWorkspace(id)).erasures;
+    return await hostd.deleteWorkspace(id);
   } catch (error) {
     // No machine was ever made for the row: there is no key and no data.
-    if (error instanceof AtollError && error.code === "workspace.not_found") return [];
+    if (error instanceof AtollError && error.code === "workspace.not_found")
+      return { erasures: [], ownerKeyCommitment: null, ownerKeyDestroyedAtMs: null };
     throw error;
   }
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { listReceipts } from "@atoll/db/receipts";
 import { type TemporaryDatabase, temporaryDatabase } from "@atoll/db/testing/temporary-database";
 import { listTombstones } from "@atoll/db/tombstones";
 import { createUser } from "@atoll/db/users";
@@ -6,17 +7,24 @@ import { withTenant } from "@atoll/db/with-tenant";
 import { listWorkspaces } from "@atoll/db/workspaces";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
+import { verifyReceipt } from "@atoll/receipt/verify-receipt";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { temporaryReceiptIssuer } from "#server/testing/temporary-receipt-issuer.ts";
 import { resumeErasures } from "../account/resume-erasures.ts";
 import { createWorkspace } from "./create-workspace.ts";
 import { deleteWorkspace } from "./delete-workspace.ts";
 import { resumeWorkspace, type StartContext } from "./start-workspace.ts";
 
 let database: TemporaryDatabase;
+let issuer: Awaited<ReturnType<typeof temporaryReceiptIssuer>>;
 beforeAll(async () => {
   database = await temporaryDatabase();
+  issuer = await temporaryReceiptIssuer();
 });
-afterAll(() => database[Symbol.asyncDispose]());
+afterAll(async () => {
+  await database[Symbol.asyncDispose]();
+  await issuer[Symbol.asyncDispose]();
+});
 
 const size = { cpus: 1, memoryMb: 512, diskMb: 2048, egress: "packages" as const };
 const person = async () =>
@@ -126,12 +134,14 @@ describe("deleting", () => {
       deleteOwner: never,
       revokeSessions: never,
     };
-    await expect(deleteWorkspace({ db, hostd: away }, userId, workspace.id)).rejects.toMatchObject({
+    await expect(
+      deleteWorkspace({ db, hostd: away, receipts: issuer.receipts }, userId, workspace.id),
+    ).rejects.toMatchObject({
       code: "host.unreachable",
     });
     expect(await withTenant(db, userId, listWorkspaces)).toEqual([]);
     const back = { ...away, deleteWorkspace: vi.fn(async (id: string) => evidence(id)) };
-    await resumeErasures({ db, hostd: back });
+    await resumeErasures({ db, hostd: back, receipts: issuer.receipts });
     expect(back.deleteWorkspace).toHaveBeenCalledWith(workspace.id);
     expect(await listTombstones(db, { onlyPending: true })).toEqual([]);
   });
@@ -143,21 +153,36 @@ describe("deleting", () => {
       (await createWorkspace(context({}), userId, { id: randomUUID(), name: "A", ...size })).workspace.id;
     const made = await make();
     const hostd = { deleteWorkspace: async (id: string) => evidence(id) };
-    expect(await deleteWorkspace({ db, hostd }, userId, made)).toEqual(evidence(made).erasures);
+    const { receipts } = issuer;
+    const { erasures, receiptId } = await deleteWorkspace({ db, hostd, receipts }, userId, made);
+    expect(erasures).toEqual(evidence(made).erasures);
+    const [stored] = await withTenant(db, userId, listReceipts);
+    const { receipt } = await verifyReceipt(stored?.json ?? "", issuer.publicKey);
+    expect(receipt).toMatchObject({
+      receiptId,
+      scope: "workspace",
+      counts: { workspaces: 1, keys: 1 },
+      keysDestroyedAtMs: 2,
+      dataUnlinkedAtMs: 3,
+    });
     const neverMade = await make();
     const unknown = {
       deleteWorkspace: async () => {
         throw new AtollError("workspace.not_found");
       },
     };
-    expect(await deleteWorkspace({ db, hostd: unknown }, userId, neverMade)).toEqual([]);
+    expect(await deleteWorkspace({ db, hostd: unknown, receipts }, userId, neverMade)).toMatchObject({
+      erasures: [],
+    });
   });
 
   it("does not touch another user's workspace", async () => {
     const [owner, stranger] = [await person(), await person()];
     const { workspace } = await createWorkspace(context({}), owner, { id: randomUUID(), name: "A", ...size });
     const hostd = { deleteWorkspace: vi.fn() };
-    await expect(deleteWorkspace({ db: database.db, hostd }, stranger, workspace.id)).rejects.toMatchObject({
+    await expect(
+      deleteWorkspace({ db: database.db, hostd, receipts: issuer.receipts }, stranger, workspace.id),
+    ).rejects.toMatchObject({
       code: "workspace.not_found",
     });
     expect(hostd.deleteWorkspace).not.toHaveBeenCalled();

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { PASSWORD_MAX_CHARS } from "#server/auth/credentials.schema.ts";
 import { confirmIdentity } from "#server/domain/account/confirm-identity.ts";
 import { deleteAccount } from "#server/domain/account/delete-account.ts";
+import { log } from "#server/log.ts";
 import { procedure } from "#server/trpc/trpc.ts";
 
 export const remove = procedure
@@ -10,5 +11,7 @@ export const remove = procedure
     const { db, limits } = ctx.process;
     const { accountFailures } = limits;
     await confirmIdentity({ db, accountFailures, now: Date.now() }, ctx.session, input);
-    return deleteAccount(ctx.process, ctx.userId);
+    const { receiptId, status, failure } = await deleteAccount(ctx.process, ctx.userId);
+    if (failure !== undefined) log().warn({ err: failure, receiptId }, "an account's erasure waits");
+    return { receiptId, status };
   });

@@ -3,6 +3,6 @@ import { z } from "zod";
 import { deleteWorkspace } from "#server/domain/workspace/delete-workspace.ts";
 import { procedure } from "#server/trpc/trpc.ts";
 
-export const remove = procedure.input(z.object({ id: uuid })).mutation(async ({ ctx, input }) => ({
-  erasures: await deleteWorkspace(ctx.process, ctx.userId, input.id),
-}));
+export const remove = procedure
+  .input(z.object({ id: uuid }))
+  .mutation(({ ctx, input }) => deleteWorkspace(ctx.process, ctx.userId, input.id));
