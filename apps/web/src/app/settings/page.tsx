@@ -9,8 +9,11 @@ export const metadata: Metadata = { title: "Settings" };
 export default async function Page() {
   if (!(await currentSession())) redirect("/signin?callbackUrl=/settings");
   const caller = await serverCaller();
-  const [account, list] = await Promise.all([caller.account.me(), caller.workspace.list()]);
-  return (
-    <SettingsPage account={account} workspaces={list.workspaces.map(({ id, name }) => ({ id, name }))} />
-  );
+  const [account, receipts, list] = await Promise.all([
+    caller.account.me(),
+    caller.account.receipts(),
+    caller.workspace.list(),
+  ]);
+  const workspaces = list.workspaces.map(({ id, name }) => ({ id, name }));
+  return <SettingsPage account={account} workspaces={workspaces} receipts={receipts} />;
 }

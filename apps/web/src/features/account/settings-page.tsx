@@ -7,6 +7,7 @@ import { signOutAction } from "#server/auth/actions.ts";
 import { Button } from "#ui/button.tsx";
 import { DeleteAccountDialog } from "./delete-account-dialog.tsx";
 import { PlanTable } from "./plan-table.tsx";
+import { ReceiptList, type ReceiptListProps } from "./receipt-list.tsx";
 
 export interface AccountSummary {
   email: string;
@@ -20,9 +21,10 @@ export interface AccountSummary {
 export interface SettingsPageProps {
   account: AccountSummary;
   workspaces: Array<{ id: string; name: string }>;
+  receipts: ReceiptListProps["receipts"];
 }
 
-export function SettingsPage({ account, workspaces }: SettingsPageProps) {
+export function SettingsPage({ account, workspaces, receipts }: SettingsPageProps) {
   const [isDeleting, setDeleting] = useState(false);
   return (
     <PaletteProvider>
@@ -57,6 +59,12 @@ export function SettingsPage({ account, workspaces }: SettingsPageProps) {
               <Button type="submit">Sign out</Button>
             </form>
           </div>
+        </Section>
+        <Section
+          title="Erasure receipts"
+          lead="One for each workspace you deleted, signed and without names."
+        >
+          <ReceiptList receipts={receipts} />
         </Section>
         <Section title="Delete account">
           <div className="flex flex-wrap items-center gap-4 p-5">

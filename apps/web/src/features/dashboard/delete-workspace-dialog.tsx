@@ -34,13 +34,14 @@ function DeleteForm({ onClose, workspace, onDeleted }: Omit<DeleteWorkspaceDialo
   const [typed, setTyped] = useState("");
   const remove = useMutation(
     trpc.workspace.delete.mutationOptions({
-      onSuccess: async ({ erasures }) => {
+      onSuccess: async ({ erasures, receiptId }) => {
         await queryClient.invalidateQueries(trpc.workspace.list.queryFilter());
         const erasure = erasures[0];
         toast.success(`${workspace.name} is deleted`, {
           description: erasure
             ? `Key destroyed at ${new Date(erasure.keyDestroyedAtMs).toLocaleTimeString()}.`
             : "No machine had been made for it.",
+          action: { label: "Receipt", onClick: () => location.assign(`/erased/${receiptId}`) },
         });
         onClose();
         onDeleted?.();
