@@ -2,9 +2,9 @@ import { randomUUID } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { QemuHypervisor } from "@atoll/hostd/hypervisor/qemu/qemu-hypervisor";
 import { BuiltImages, readBuiltVmm } from "@atoll/hostd/images/built-images";
-import { type Template, TemplateStore } from "@atoll/hostd/templates/template-store";
+import { readTemplate } from "@atoll/hostd/templates/read-template";
+import type { Template } from "@atoll/hostd/templates/template-store";
 import { hostHealth } from "@atoll/protocol/hostd-api";
 import { PLANS } from "@atoll/protocol/plans";
 import { z } from "zod";
@@ -87,14 +87,8 @@ export class BenchHost {
 
   async #template(imageKey: string): Promise<Template> {
     const directory = join(this.stack.layout.data, "templates");
-    const store = new TemplateStore({
-      directory,
-      hypervisor: QemuHypervisor.prototype,
-      prepareGuest: () => Promise.reject(new Error("a benchmark bakes nothing")),
-      signal: AbortSignal.abort(),
-    });
     for (const name of await readdir(directory)) {
-      const template = await store.find(name);
+      const template = await readTemplate(directory, name);
       if (template?.imageKey === imageKey && template.size.memoryMb === PLANS.free.memoryMb) return template;
     }
     throw new Error("the template of the first plan is not there");

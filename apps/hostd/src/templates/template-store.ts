@@ -4,35 +4,21 @@
  * a folder beside it and is renamed when everything is durable. Nothing in a template is anyone's.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { chmod, chown, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { chmod, chown, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { replaceFile } from "@atoll/durable/replace-file";
 import { syncDirectory } from "@atoll/durable/sync-directory";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { MachineSize } from "@atoll/protocol/plans";
-import { z } from "zod";
+import type { z } from "zod";
 import { formatDisk } from "../disks/format-disk.ts";
 import type { Hypervisor, ImageFiles, Machine, TemplateFiles } from "../hypervisor/hypervisor.ts";
+import { readTemplate, templateFiles, templateManifest } from "./read-template.ts";
 
 /** Raise when the way templates are made changes what is in them. */
 const BAKE_GENERATION = 3;
 
-const TEMPLATE_ID = /^[0-9a-f]{32}$/;
 const STAGING = ".baking-";
-
-const templateManifest = z.strictObject({
-  format: z.literal(1),
-  templateId: z.string().regex(TEMPLATE_ID),
-  imageKey: z.string(),
-  fingerprint: z.string(),
-  size: z.strictObject({
-    cpus: z.number().int().positive(),
-    memoryMb: z.number().int().positive(),
-    diskMb: z.number().int().positive(),
-  }),
-  /** What the agent of a clone expects at its first handshake. */
-  linkToken: z.string(),
-});
 
 export interface Template extends TemplateFiles {
   imageKey: string;
@@ -83,17 +69,8 @@ export class TemplateStore {
   async find(templateId: string): Promise<Template | undefined> {
     const known = this.#known.get(templateId);
     if (known !== undefined) return known;
-    if (!TEMPLATE_ID.test(templateId)) return undefined;
-    const directory = join(this.#options.directory, templateId);
-    let text: string;
-    try {
-      text = await readFile(join(directory, "manifest.json"), "utf8");
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-      throw error;
-    }
-    const { format: _format, ...manifest } = templateManifest.parse(JSON.parse(text));
-    const template: Template = { ...manifest, ...filesIn(directory) };
+    const template = await readTemplate(this.#options.directory, templateId);
+    if (template === undefined) return undefined;
     this.#known.set(templateId, template);
     return template;
   }
@@ -139,7 +116,7 @@ export class TemplateStore {
 
   async #bake(directory: string, templateId: string, image: ImageFiles, size: MachineSize): Promise<void> {
     const { hypervisor, prepareGuest, signal } = this.#options;
-    const { diskPath, ramPath, deviceStatePath } = filesIn(directory);
+    const { diskPath, ramPath, deviceStatePath } = templateFiles(directory);
     await formatDisk(diskPath, size.diskMb, signal);
     await using machine = await hypervisor.launch({
       machineId: `bake-${templateId.slice(0, 8)}-${randomBytes(4).toString("hex")}`,
@@ -170,12 +147,4 @@ export class TemplateStore {
     };
     await replaceFile(join(directory, "manifest.json"), JSON.stringify(templateManifest.parse(manifest)));
   }
-}
-
-function filesIn(directory: string): Pick<Template, "diskPath" | "ramPath" | "deviceStatePath"> {
-  return {
-    diskPath: join(directory, "disk.raw"),
-    ramPath: join(directory, "ram"),
-    deviceStatePath: join(directory, "state"),
-  };
 }
