@@ -33,6 +33,12 @@ export class Dashboard {
     await expect(this.row(name).getByText(state, { exact: true })).toBeVisible({ timeout: timeoutMs });
   }
 
+  /** An item of the workspace's menu. */
+  async act(name: string, item: string): Promise<void> {
+    await this.#page.getByRole("button", { name: `Actions for ${name}` }).click();
+    await this.#page.getByRole("menuitem", { name: item }).click();
+  }
+
   async setNetwork(name: string, network: "Off" | "Package sources" | "Open"): Promise<void> {
     await this.#page.getByRole("button", { name: `Actions for ${name}` }).click();
     await this.#page.getByRole("menuitemradio", { name: network }).click();

@@ -97,6 +97,18 @@ export class Workbench {
     return this.#page.getByRole("status", { name: "Connection" });
   }
 
+  /** Says something only shortly before a pause. */
+  get pauseWarning(): Locator {
+    return this.#page.getByRole("status", { name: "Pause warning" });
+  }
+
+  /** Why it is awake or when it pauses. */
+  get idleItem(): Locator {
+    return this.#page
+      .getByRole("contentinfo", { name: "Status" })
+      .getByRole("button", { name: /Keep running…$/ });
+  }
+
   async takeOver(): Promise<void> {
     await this.#page.getByRole("button", { name: "Take over the oldest tab" }).click();
   }

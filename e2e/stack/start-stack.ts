@@ -10,7 +10,8 @@ import { freePort } from "./free-port.ts";
 import { startOidcProvider } from "./oidc-provider.ts";
 import { publishStack } from "./running-stack.ts";
 
-const IDLE_PAUSE_SECONDS = 10;
+/** Longer than a journey waits for anything without touching the page. */
+const IDLE_PAUSE_SECONDS = 30;
 
 /** Starts the stack on a data directory of its own and returns what ends it. */
 export default async function start(): Promise<() => Promise<void>> {

@@ -103,7 +103,7 @@ test("from a first account to a deleted one, with all that is between", async ({
   const machinePid = before?.machine?.pid ?? 0;
   const counter = { pid: 0, n: 0 };
 
-  await test.step("with all tabs closed the machine pauses and leaves nothing readable", async () => {
+  await test.step("paused with all tabs closed, the machine leaves nothing readable", async () => {
     const { terminal } = new Workbench(page);
     counter.pid = await terminal.lastNumber("pid");
     counter.n = await terminal.lastNumber("n");
@@ -112,7 +112,10 @@ test("from a first account to a deleted one, with all that is between", async ({
     page = await home.newPage();
     const dashboard = new Dashboard(page, webUrl);
     await dashboard.open();
+    // The counter in the terminal is work: it would not pause by itself.
+    await dashboard.act("Reef", "Pause");
     await dashboard.expectState("Reef", "Paused", 120_000);
+    await expect(dashboard.row("Reef")).toContainText("sealed on disk", { timeout: 180_000 });
     expect(() => process.kill(machinePid, 0)).toThrow();
     expect((await storedWorkspace(stack, slug))?.snapshot?.sizeBytes).toBeGreaterThan(0);
     const { hits, scanned } = await findMarker(dataPaths(stack), marker);

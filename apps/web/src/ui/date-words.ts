@@ -19,7 +19,7 @@ export function atDate(atMs: number, nowMs: number): string {
 /** A length in the unit people would use: "45 s", "30 min", "2 h", "14 days". */
 export function durationWords(seconds: number): string {
   if (seconds < 120) return `${Math.round(seconds)} s`;
-  if (seconds < 2 * 3600) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 2 * 3600 && seconds % 3600 !== 0) return `${Math.round(seconds / 60)} min`;
   if (seconds < 48 * 3600) return `${Math.round(seconds / 3600)} h`;
   return `${Math.round(seconds / 86_400)} days`;
 }

@@ -7,7 +7,7 @@ describe("activity signal", () => {
     const target = new EventTarget();
     const clock = new ManualClock();
     const onActive = vi.fn();
-    const signal = new ActivitySignal({ target, clock, onActive });
+    const signal = new ActivitySignal({ target, clock, idlePauseSeconds: 1800, onActive });
     for (let second = 0; second < 61; second += 1) {
       target.dispatchEvent(new Event("keydown"));
       target.dispatchEvent(new Event("wheel"));
@@ -23,9 +23,26 @@ describe("activity signal", () => {
   it("does not take a moving mouse for work", () => {
     const target = new EventTarget();
     const onActive = vi.fn();
-    const signal = new ActivitySignal({ target, clock: new ManualClock(), onActive });
+    const signal = new ActivitySignal({
+      target,
+      clock: new ManualClock(),
+      idlePauseSeconds: 1800,
+      onActive,
+    });
     target.dispatchEvent(new Event("pointermove"));
     expect(onActive).not.toHaveBeenCalled();
+    signal.close();
+  });
+
+  it("tells more often where the host pauses sooner", () => {
+    const target = new EventTarget();
+    const clock = new ManualClock();
+    const onActive = vi.fn();
+    const signal = new ActivitySignal({ target, clock, idlePauseSeconds: 20, onActive });
+    target.dispatchEvent(new Event("keydown"));
+    clock.advance(5000);
+    target.dispatchEvent(new Event("keydown"));
+    expect(onActive).toHaveBeenCalledTimes(2);
     signal.close();
   });
 });

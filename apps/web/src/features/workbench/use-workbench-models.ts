@@ -5,11 +5,21 @@ import { toast } from "sonner";
 import { useTRPCClient } from "#trpc/client.tsx";
 import { toFailure } from "#ui/failure.ts";
 import { tabId } from "../connection/tab-id.ts";
-import { createWorkbenchModels, type WorkbenchModels } from "./workbench-models.ts";
+import {
+  createWorkbenchModels,
+  type WorkbenchModels,
+  type WorkbenchModelsOptions,
+} from "./workbench-models.ts";
 import { workbenchStore } from "./workbench-state.ts";
 
 /** The models of this page, for as long as it is shown. Opens again what was open the last time. */
-export function useWorkbenchModels(workspaceId: string, gatewayUrl: string): WorkbenchModels | undefined {
+export function useWorkbenchModels({
+  workspaceId,
+  gatewayUrl,
+  idlePauseSeconds,
+}: Pick<WorkbenchModelsOptions, "workspaceId" | "gatewayUrl" | "idlePauseSeconds">):
+  | WorkbenchModels
+  | undefined {
   const client = useTRPCClient();
   const [models, setModels] = useState<WorkbenchModels>();
   useEffect(() => {
@@ -17,6 +27,7 @@ export function useWorkbenchModels(workspaceId: string, gatewayUrl: string): Wor
       workspaceId,
       gatewayUrl,
       tabId: tabId(),
+      idlePauseSeconds,
       async fetchTicket() {
         try {
           return (await client.session.ticket.mutate({ workspaceId })).ticket;
@@ -41,7 +52,7 @@ export function useWorkbenchModels(workspaceId: string, gatewayUrl: string): Wor
       stopRemembering();
       made.close();
     };
-  }, [client, workspaceId, gatewayUrl]);
+  }, [client, workspaceId, gatewayUrl, idlePauseSeconds]);
   return models;
 }
 

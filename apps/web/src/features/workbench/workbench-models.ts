@@ -33,10 +33,11 @@ export interface WorkbenchModelsOptions {
   gatewayUrl: string;
   tabId: string;
   fetchTicket: () => Promise<string>;
+  idlePauseSeconds: number;
 }
 
 export function createWorkbenchModels(options: WorkbenchModelsOptions): WorkbenchModels {
-  const { workspaceId, gatewayUrl, tabId, fetchTicket } = options;
+  const { workspaceId, gatewayUrl, tabId, fetchTicket, idlePauseSeconds } = options;
   const clock = systemClock;
   const connection = new Connection({
     openTransport: socketTransport(gatewayUrl),
@@ -45,7 +46,12 @@ export function createWorkbenchModels(options: WorkbenchModelsOptions): Workbenc
     purpose: wasDiscarded() ? "restored-tab" : "workspace",
     clock,
   });
-  const activity = new ActivitySignal({ target: window, clock, onActive: () => connection.tellActive() });
+  const activity = new ActivitySignal({
+    target: window,
+    clock,
+    idlePauseSeconds,
+    onActive: () => connection.tellActive(),
+  });
   const latency = new LatencyProbe({ connection, clock, isVisible: () => !document.hidden });
   const files = new FileClient(connection);
   const watch = new FolderWatch(connection);

@@ -33,7 +33,11 @@ export interface WorkbenchProps {
 }
 
 export function Workbench(props: WorkbenchProps) {
-  const models = useWorkbenchModels(props.workspace.id, props.gatewayUrl);
+  const models = useWorkbenchModels({
+    workspaceId: props.workspace.id,
+    gatewayUrl: props.gatewayUrl,
+    idlePauseSeconds: props.idlePauseSeconds,
+  });
   if (!models) return <WorkbenchFrame name={props.workspace.name} />;
   return (
     <ModelsContext value={models}>
