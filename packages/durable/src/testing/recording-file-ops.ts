@@ -22,7 +22,7 @@ export interface RecordingFileOpsOptions {
   omit?: (operation: Operation) => boolean;
 }
 
-/** Does everything for real and writes it down. */
+/** Does everything for real and writes down what is below the directory. */
 export class RecordingFileOps implements FileOps {
   readonly operations: Operation[] = [];
   readonly #options: RecordingFileOpsOptions;
@@ -39,44 +39,51 @@ export class RecordingFileOps implements FileOps {
 
   async create(path: string, mode: number): Promise<DurableFile> {
     const file = await realFileOps.create(path, mode);
+    const inside = this.#inside(path);
+    if (inside === undefined) return file;
     const fileId = ++this.#fileCount;
-    this.#record({ kind: "create", path: this.#relative(path), mode, fileId });
+    this.#record({ kind: "create", path: inside, mode, fileId });
     return this.#recorded(file, fileId);
   }
 
   async open(path: string): Promise<DurableFile> {
     const file = await realFileOps.open(path);
+    const inside = this.#inside(path);
+    if (inside === undefined) return file;
     const fileId = ++this.#fileCount;
-    this.#record({ kind: "open", path: this.#relative(path), fileId });
+    this.#record({ kind: "open", path: inside, fileId });
     return this.#recorded(file, fileId, path);
   }
 
   async rename(from: string, to: string): Promise<void> {
     await realFileOps.rename(from, to);
-    this.#record({ kind: "rename", from: this.#relative(from), to: this.#relative(to) });
+    const both = this.#bothInside(from, to);
+    if (both !== undefined) this.#record({ kind: "rename", from: both[0], to: both[1] });
   }
 
   async link(existing: string, path: string): Promise<void> {
     await realFileOps.link(existing, path);
-    this.#record({ kind: "link", existing: this.#relative(existing), path: this.#relative(path) });
+    const both = this.#bothInside(existing, path);
+    if (both !== undefined) this.#record({ kind: "link", existing: both[0], path: both[1] });
   }
 
   async remove(path: string): Promise<void> {
     await realFileOps.remove(path);
-    this.#record({ kind: "remove", path: this.#relative(path) });
+    const inside = this.#inside(path);
+    if (inside !== undefined) this.#record({ kind: "remove", path: inside });
   }
 
   async makeDirectory(path: string, mode: number): Promise<boolean> {
     const isNew = await realFileOps.makeDirectory(path, mode);
-    if (isNew) this.#record({ kind: "makeDirectory", path: this.#relative(path), mode });
+    const inside = this.#inside(path);
+    if (isNew && inside !== undefined) this.#record({ kind: "makeDirectory", path: inside, mode });
     return isNew;
   }
 
   async syncDirectory(path: string): Promise<void> {
     await realFileOps.syncDirectory(path);
-    // Of what lies above nothing is replayed: it is taken to be there.
-    const inside = relative(this.#options.directory, path);
-    if (!inside.startsWith("..")) this.#record({ kind: "syncDirectory", path: inside });
+    const inside = this.#inside(path);
+    if (inside !== undefined) this.#record({ kind: "syncDirectory", path: inside });
   }
 
   #recorded(file: DurableFile, fileId: number, openedPath?: string): DurableFile {
@@ -103,9 +110,16 @@ export class RecordingFileOps implements FileOps {
     if (this.#options.omit?.(operation) !== true) this.operations.push(operation);
   }
 
-  #relative(path: string): string {
+  /** Undefined for what is not replayed: that is taken to be there. */
+  #inside(path: string): string | undefined {
     const found = relative(this.#options.directory, path);
-    if (found.startsWith("..")) throw new Error(`${path} is outside the recorded directory`);
-    return found;
+    return found.startsWith("..") ? undefined : found;
+  }
+
+  #bothInside(one: string, other: string): [string, string] | undefined {
+    const [first, second] = [this.#inside(one), this.#inside(other)];
+    if (first !== undefined && second !== undefined) return [first, second];
+    if (first === second) return undefined;
+    throw new Error(`${one} and ${other} are not both inside the recorded directory`);
   }
 }
