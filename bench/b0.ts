@@ -101,8 +101,6 @@ function bareArguments(image: ImageFiles, template: Template, disk: string, dire
     [jailPath("kernel"), image.kernelPath],
     [jailPath("initramfs"), image.initramfsPath],
     [jailPath("ram"), template.ramPath],
-    [jailPath("backing"), template.diskPath],
-    [jailPath("disk"), disk],
     ...image.layerPaths.map((path, index): [string, string] => [jailPath(`layer${index}`), path]),
   ];
   const ours = qemuArguments({
@@ -111,15 +109,16 @@ function bareArguments(image: ImageFiles, template: Template, disk: string, dire
     size: template.size,
     kernelArguments: image.kernelArguments,
     layerCount: image.layerPaths.length,
-    disk: "encrypted",
+    disk: "raw",
+    view: "empty",
     ram: "private",
     isIncoming: true,
   }).slice(1);
-  const secret = ours.findIndex((argument) => argument.startsWith("secret,"));
   const sandbox = ours.indexOf("-sandbox");
+  const plain = { driver: "qcow2", "node-name": "disk", file: { driver: "file", filename: disk } };
   return ours
-    .filter((_, index) => ![secret - 1, secret, sandbox, sandbox + 1].includes(index))
-    .map((argument) => argument.replace(",encrypt.format=luks,encrypt.key-secret=disk-key", ""))
+    .filter((_, index) => ![sandbox, sandbox + 1].includes(index))
+    .map((argument) => (argument.includes('"node-name":"disk"') ? JSON.stringify(plain) : argument))
     .map((argument) => argument.replace(`path=${JAIL_RUN}/`, `path=${directory}/`))
     .map((argument) => paths.reduce((text, [inJail, path]) => text.replace(inJail, path), argument));
 }
