@@ -9,10 +9,11 @@ import { deriveKey } from "@atoll/keys/derive-key";
 import { unwrapKey, wrapKey } from "@atoll/keys/wrap-key";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { uuid } from "@atoll/protocol/ids";
+import { diskError } from "../disks/disk-error.ts";
 import { wrapLayers } from "../disks/layer-keys.ts";
 import type { CheckpointFacts } from "../machines/machine-source.ts";
 import type { SealContext } from "../snapshots/seal.ts";
-import { diskError, SealedFile, writeSealedFile } from "../snapshots/sealed-file.ts";
+import { SealedFile, writeSealedFile } from "../snapshots/sealed-file.ts";
 import { type CheckpointRecord, checkpointRecord, proveCheckpoint } from "./checkpoint-record.ts";
 import type { LocalPoint, PointMemory } from "./local-point.ts";
 

@@ -7,7 +7,6 @@ import { chmod, chown, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileOps } from "@atoll/durable/file-ops";
 import { linkFile } from "@atoll/durable/link-file";
-import { makeDirectory } from "@atoll/durable/make-directory";
 import { removeDurably } from "@atoll/durable/remove-durably";
 import { replaceFile } from "@atoll/durable/replace-file";
 import { syncDirectory } from "@atoll/durable/sync-directory";
@@ -24,10 +23,12 @@ const LAYERS_MODE = 0o711;
 export class DiskDirectory {
   readonly diskId: string;
   readonly path: string;
+  readonly #parent: string;
   readonly #beforeWrite: () => Promise<void>;
 
   /** @param beforeWrite throws when this process may not change disks any more */
   constructor(parent: string, diskId: string, beforeWrite: () => Promise<void> = async () => {}) {
+    this.#parent = parent;
     this.#beforeWrite = beforeWrite;
     this.diskId = uuid.parse(diskId);
     this.path = join(parent, this.diskId);
@@ -49,10 +50,18 @@ export class DiskDirectory {
     return join(this.layersPath, `${uuid.parse(layerId)}.qcow2`);
   }
 
+  /** Durable with `sync`. */
   async create(): Promise<void> {
-    await makeDirectory(this.path);
-    await makeDirectory(this.layersPath);
+    await fileOps().makeDirectory(this.path, 0o700);
+    await fileOps().makeDirectory(this.layersPath, 0o700);
     await chmod(this.layersPath, LAYERS_MODE);
+  }
+
+  /** Makes the directories, and names made in them, durable. */
+  async sync(): Promise<void> {
+    await syncDirectory(this.layersPath);
+    await syncDirectory(this.path);
+    await syncDirectory(this.#parent);
   }
 
   /** Of either format. @throws AtollError vm.start_failed */
@@ -100,6 +109,7 @@ export class DiskDirectory {
     if (record.format === 2) return;
     const { epoch, imageKey, templateId } = record;
     await this.create();
+    await this.sync();
     const layer = { layerId: this.diskId, key: deriveKey(workspaceKey, "disk") };
     try {
       await linkFile(this.#firstDiskPath, this.layerPath(layer.layerId));

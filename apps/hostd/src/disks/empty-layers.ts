@@ -3,12 +3,14 @@ import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createFile } from "@atoll/durable/create-file";
+import { fileOps } from "@atoll/durable/file-ops";
 import { makeDirectory } from "@atoll/durable/make-directory";
 import { moveFile } from "@atoll/durable/move-file";
 import { removeDurably } from "@atoll/durable/remove-durably";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { hexText } from "../hypervisor/qemu/hex-text.ts";
 import { createDisk } from "./create-disk.ts";
+import { diskError } from "./disk-error.ts";
 import { rekeyLuksHeader } from "./luks-header.ts";
 
 export interface EmptyLayersOptions {
@@ -43,6 +45,7 @@ export class EmptyLayers {
   /**
    * A new empty layer at `path`, its bytes durable; its name is with the next sync of the directory.
    * @param key 32 random bytes, the caller's to wipe
+   * @throws AtollError host.disk_full, host.disk_failed, vm.start_failed
    */
   async make(path: string, sizeMb: number, key: Uint8Array): Promise<void> {
     const mould = await this.#mould(sizeMb);
@@ -56,9 +59,14 @@ export class EmptyLayers {
     } finally {
       passphrase.fill(0);
     }
-    await using file = await createFile(path);
-    await file.write(bytes);
-    await file.sync();
+    try {
+      await using file = await createFile(path);
+      await file.write(bytes);
+      await file.sync();
+    } catch (error) {
+      await fileOps().remove(path);
+      throw diskError(error);
+    }
   }
 
   #mould(sizeMb: number): Promise<Mould> {

@@ -110,7 +110,7 @@ async function store(
   request: MachineRequest,
 ): Promise<string> {
   const { ownerId, workspaceId } = request;
-  await directory.syncLayers();
+  await directory.sync();
   // Both to their end, so that nothing is written any more once this has failed.
   const [put, written] = await Promise.allSettled([
     keys.putWorkspaceKey({ ownerId, workspaceId }, workspaceKey),

@@ -7,6 +7,7 @@ import type { MachineSize } from "@atoll/protocol/plans";
 import { DiskDirectory } from "../disks/disk-directory.ts";
 import { EmptyLayers } from "../disks/empty-layers.ts";
 import { unwrapLayers, wrapLayers } from "../disks/layer-keys.ts";
+import { ReadyLayers } from "../disks/ready-layers.ts";
 import type {
   DiskLayer,
   EncryptedDisk,
@@ -30,6 +31,7 @@ export interface DiskLauncherOptions {
   scratchDirectory: string;
   rehearseGuest: RehearseGuest;
   checkLease: () => Promise<void>;
+  onFault: (error: unknown) => void;
   /** Ends what is made ahead. */
   signal: AbortSignal;
 }
@@ -55,13 +57,18 @@ export interface LaunchOptions {
 
 export class DiskLauncher {
   readonly #options: DiskLauncherOptions;
-  readonly #emptyLayers: EmptyLayers;
+  readonly layers: ReadyLayers;
 
   constructor(options: DiskLauncherOptions) {
     this.#options = options;
     const { dataDirectory, qemuImgCommand, scratchDirectory, signal } = options;
     const directory = join(dataDirectory, "empty-disks");
-    this.#emptyLayers = new EmptyLayers({ directory, qemuImgCommand, scratchDirectory, signal });
+    const emptyLayers = new EmptyLayers({ directory, qemuImgCommand, scratchDirectory, signal });
+    this.layers = new ReadyLayers({
+      directory: join(directory, "ready"),
+      emptyLayers,
+      onFault: options.onFault,
+    });
   }
 
   get workspacesPath(): string {
@@ -101,18 +108,9 @@ export class DiskLauncher {
     }
   }
 
-  /** An empty layer with a key of its own. Its name is durable with the directory's next `syncLayers`. */
-  async newLayer(directory: DiskDirectory, sizeMb: number, into?: string): Promise<DiskLayer> {
-    const layer = { layerId: randomUUID(), key: new Uint8Array(randomBytes(KEY_BYTES)) };
-    const path =
-      into === undefined ? directory.layerPath(layer.layerId) : join(into, `${layer.layerId}.qcow2`);
-    try {
-      await this.#emptyLayers.make(path, sizeMb, layer.key);
-      return layer;
-    } catch (error) {
-      layer.key.fill(0);
-      throw error;
-    }
+  /** An empty layer with a key of its own, which the caller wipes. Its name is durable with the directory's next sync. */
+  newLayer(directory: DiskDirectory, sizeMb: number, into = directory.layersPath): Promise<DiskLayer> {
+    return this.layers.take(into, sizeMb);
   }
 
   async launch(disk: EncryptedDisk, options: LaunchOptions): Promise<Machine> {
@@ -139,7 +137,7 @@ export class DiskLauncher {
     try {
       await directory.create();
       top = await this.newLayer(directory, size.diskMb);
-      await directory.syncLayers();
+      await directory.sync();
       await directory.write({
         ...{ epoch: 1, imageKey: image.key, templateId, layers: wrapLayers(key, diskId, [top]) },
         ...{ isTopEmpty: false, parentId: null, sameAs: null, isArchived: false },

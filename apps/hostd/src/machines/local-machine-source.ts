@@ -59,6 +59,8 @@ import { openView } from "./view-machine.ts";
 
 /** A refill right after a claim would take a core from the very start that claimed. */
 const REFILL_AFTER_MS = 1500;
+/** Forks and checkpoints come in bursts, and one of these is half a megabyte and 20 ms of a core. */
+const LAYERS_READY_PER_MACHINE = 8;
 /** Of sizes that were asked for but are not the warm one. */
 const OTHER_SIZES_READY = 1;
 const CAPTURED_MEMORY_MAX_BYTES = 4 * 1024 ** 3;
@@ -93,7 +95,8 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     const directory = join(dataDirectory, "templates");
     this.#templates = new TemplateStore({ directory, hypervisor, prepareGuest, signal });
     const checkLease = options.checkLease ?? (async () => {});
-    this.#disks = new DiskLauncher({ ...options, templates: this.#templates, checkLease, signal });
+    const onFault = (error: unknown) => this.#fault(error);
+    this.#disks = new DiskLauncher({ ...options, templates: this.#templates, checkLease, onFault, signal });
     this.#pool = new MachinePool({
       make: (kind, how) => this.#disks.make(kind, how),
       discard: (item) => this.#disks.discard(item),
@@ -219,6 +222,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
           ? await captureStill(this.#capturing, request, open, options)
           : await captureRunning(this.#capturing, request, open, machine, options);
       const point = this.#pointOf(request.workspaceId, open, captured);
+      this.#scheduleRefill();
       return { disk: { ...disk, epoch: Math.max(disk.epoch, open.record.epoch) }, point };
     });
   }
@@ -297,7 +301,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
       hypervisor,
       onFault: (error: unknown) => this.#fault(error),
     };
-    return beginFrom(context, request, requireLocal(point));
+    return beginFrom(context, request, requireLocal(point)).finally(() => this.#scheduleRefill());
   }
 
   listCheckpoints({ disk }: CheckpointOwner) {
@@ -465,6 +469,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     await makeDirectory(workspacesPath);
     await this.#options.hypervisor.reap();
     await this.#templates.sweep();
+    if (this.#warming === undefined) await this.#disks.layers.sweep();
     const kept = new Set([...knownDiskIds, ...this.#pool.diskIds]);
     for (const name of await readdir(workspacesPath)) {
       if (uuid.safeParse(name).success && !kept.has(name)) await this.#disks.directory(name).remove();
@@ -481,6 +486,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     this.#closing.abort(new AtollError("host.draining"));
     await this.#warming;
     await this.#pool[Symbol.asyncDispose]();
+    await this.#disks.layers[Symbol.asyncDispose]();
   }
 
   /** What changes a disk waits for its turn, and a flattening gives way to it. */
@@ -617,6 +623,8 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
       this.#warmTemplateId = kind.template.templateId;
       this.#pool.keep(kind, poolSize);
       this.#pool.refill();
+      this.#disks.layers.keep(warm.size.diskMb, poolSize * LAYERS_READY_PER_MACHINE);
+      this.#disks.layers.refill();
     } catch (error) {
       this.#templateState = "failed";
       this.#fault(error);
@@ -630,7 +638,10 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
 
   #scheduleRefill(): void {
     this.#cancelRefill();
-    this.#cancelRefill = this.#clock.schedule(REFILL_AFTER_MS, () => this.#pool.refill());
+    this.#cancelRefill = this.#clock.schedule(REFILL_AFTER_MS, () => {
+      this.#pool.refill();
+      this.#disks.layers.refill();
+    });
   }
 
   /** What closing cut off is no fault. */

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { chmod } from "node:fs/promises";
 import { join } from "node:path";
-import { makeDirectory } from "@atoll/durable/make-directory";
+import { fileOps } from "@atoll/durable/file-ops";
 import type { LocalPoint } from "../checkpoints/local-point.ts";
 import { wipeLayers } from "../disks/layer-keys.ts";
 import type { DiskLayer, EncryptedDisk, Machine } from "../hypervisor/hypervisor.ts";
@@ -34,7 +34,7 @@ export async function openView(
   const over: DiskLayer[] = [];
   try {
     await directory.create();
-    await makeDirectory(viewPath);
+    await fileOps().makeDirectory(viewPath, 0o711);
     await chmod(viewPath, 0o711);
     await directory.link(point.origin.directory, point.layerIds, viewPath);
     own.push(await launcher.newLayer(directory, template.size.diskMb));

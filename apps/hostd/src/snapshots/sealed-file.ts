@@ -9,6 +9,7 @@ import { deriveKey } from "@atoll/keys/derive-key";
 import { unwrapKey, wrapKey, wrappedKey } from "@atoll/keys/wrap-key";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { z } from "zod";
+import { diskError } from "../disks/disk-error.ts";
 import { type SealContext, seal, unseal } from "./seal.ts";
 
 const READ_BYTES = 1024 * 1024;
@@ -125,16 +126,6 @@ export class SealedFile implements AsyncDisposable {
       yield buffer.subarray(0, bytesRead);
     }
   }
-}
-
-/** Names what the host's own disk refused; anything else stays what it was. */
-export function diskError(error: unknown): unknown {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === "ENOSPC" || code === "EDQUOT")
-    return new AtollError("host.disk_full", undefined, { cause: error });
-  if (code === "EIO" || code === "EROFS")
-    return new AtollError("host.disk_failed", undefined, { cause: error });
-  return error;
 }
 
 const contextOf = ({ workspaceId, snapshotId, epoch }: SealContext): string =>

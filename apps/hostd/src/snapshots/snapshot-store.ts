@@ -12,7 +12,8 @@ import { syncDirectory } from "@atoll/durable/sync-directory";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { uuid } from "@atoll/protocol/ids";
 import { z } from "zod";
-import { diskError, SealedFile, sealedFacts, writeSealedFile } from "./sealed-file.ts";
+import { diskError } from "../disks/disk-error.ts";
+import { SealedFile, sealedFacts, writeSealedFile } from "./sealed-file.ts";
 
 const snapshotManifest = z.strictObject({
   format: z.literal(1),
