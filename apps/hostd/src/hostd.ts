@@ -24,6 +24,7 @@ import { ViewRegistry } from "./views/view-registry.ts";
 import { Admission, freeDiskBytesOf } from "./workspaces/admission.ts";
 import { WorkspaceJournal } from "./workspaces/journal/workspace-journal.ts";
 import type { WorkspaceRecord } from "./workspaces/journal/workspace-record.ts";
+import type { Guard } from "./workspaces/operation-queue.ts";
 import { StageTimings } from "./workspaces/stage-timings.ts";
 import { StatusFeed } from "./workspaces/status-feed.ts";
 import { WorkspaceRegistry } from "./workspaces/workspace-registry.ts";
@@ -49,9 +50,13 @@ export async function startHostd(env: HostdEnv, logger: Logger): Promise<Hostd> 
     );
     logger.info({ generation: lease.generation }, "lease taken");
     // Whatever any part of this process writes durably, it writes under the lease.
-    return await withFileOps(leasedFileOps(lease), () =>
-      start(env, logger, { scope, lease, lost: lost.promise }),
-    );
+    const ops = leasedFileOps(lease);
+    // Named again where a socket's data may be the beginning: Node does not carry the context there.
+    const underLease: Guard = async (operation) => {
+      await lease.check();
+      return withFileOps(ops, operation);
+    };
+    return await underLease(() => start(env, logger, { scope, lease, underLease, lost: lost.promise }));
   } catch (error) {
     await scope.close();
     throw error;
@@ -61,10 +66,15 @@ export async function startHostd(env: HostdEnv, logger: Logger): Promise<Hostd> 
 interface Held {
   scope: Scope;
   lease: HostLease;
+  underLease: Guard;
   lost: Promise<AtollError>;
 }
 
-async function start(env: HostdEnv, logger: Logger, { scope, lease, lost }: Held): Promise<Hostd> {
+async function start(
+  env: HostdEnv,
+  logger: Logger,
+  { scope, lease, underLease, lost }: Held,
+): Promise<Hostd> {
   const clock = systemClock;
   const tickets = await TicketVerifier.fromPem(
     await readFile(env.ATOLL_TICKET_PUBLIC_KEY_FILE, "utf8"),
@@ -78,7 +88,7 @@ async function start(env: HostdEnv, logger: Logger, { scope, lease, lost }: Held
   });
   const journal = new WorkspaceJournal({
     directory: join(env.ATOLL_DATA, "journal"),
-    writeDurably: replaceFile,
+    writeDurably: (path, bytes) => underLease(() => replaceFile(path, bytes)),
     onUnreadable: (path, error) => logger.error({ path, err: error }, "unreadable record"),
   });
   const admission = new Admission({
@@ -113,7 +123,7 @@ async function start(env: HostdEnv, logger: Logger, { scope, lease, lost }: Held
     source,
     hypervisor,
     admission,
-    checkLease: () => lease.check(),
+    underLease,
     timings: new StageTimings(),
     pauseGraceMs: env.ATOLL_PAUSE_GRACE_SECONDS * 1000,
     clock,

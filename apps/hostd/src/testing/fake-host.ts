@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import { access, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ManualClock } from "@atoll/base/manual-clock";
@@ -72,7 +72,8 @@ export class FakeHost implements AsyncDisposable {
 
   static async start(options: FakeHostOptions = {}): Promise<FakeHost> {
     options.previous?.life.kill();
-    const directory = options.previous?.directory ?? (await mkdtemp(join(tmpdir(), "atoll-hostd-")));
+    const directory =
+      options.previous?.directory ?? (await mkdtemp(join(await memoryBacked(), "atoll-hostd-")));
     const host = new FakeHost(directory, options);
     if (options.killAt !== undefined) host.life.killAt = options.killAt;
     const recovered = host.registry.recover(await host.journal.open());
@@ -153,9 +154,33 @@ export class FakeHost implements AsyncDisposable {
     stop();
   }
 
+  /** Lets time go by until `work` is over, for whatever in it waits by the clock. */
+  async drive<T>(work: Promise<T>): Promise<T> {
+    let isOver = false;
+    const over = work.finally(() => {
+      isOver = true;
+    });
+    over.catch(() => {});
+    for (let turn = 0; !isOver; turn++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      // Files are real and take real time; the clock waits for them most of the time.
+      if (turn % 16 === 15) this.clock.advance(100);
+    }
+    return over;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.life.kill();
     this.source.loseMachines();
-    await rm(this.directory, { recursive: true, force: true });
+    // A write that was under way at the end of a life still makes its last name.
+    await rm(this.directory, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+/** Thousands of durable writes; where the sync itself is the subject the file operations are recorded instead. */
+async function memoryBacked(): Promise<string> {
+  return access("/dev/shm").then(
+    () => "/dev/shm",
+    () => tmpdir(),
+  );
 }

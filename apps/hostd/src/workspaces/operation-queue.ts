@@ -5,22 +5,22 @@ const QUEUE_MAX = 32;
 
 export type Operation<T> = (signal: AbortSignal) => Promise<T>;
 
+/** Runs an operation at its turn, or refuses to. */
+export type Guard = <T>(operation: () => Promise<T>) => Promise<T>;
+
 /** What makes a background operation give way: any operation that waits, or only one that needs the machine at once. */
 type GivesWayTo = "any" | "urgent";
 
 /** Runs the operations of one workspace one after another. */
 export class OperationQueue {
-  readonly #before: () => Promise<void>;
+  readonly #guard: Guard;
   #tail: Promise<unknown> = Promise.resolve();
   #queuedCount = 0;
   #abort = new AbortController();
   #background: { abort: AbortController; givesWayTo: GivesWayTo } | undefined;
 
-  constructor(options: {
-    /** Awaited at each turn; what it rejects the operation does not begin. */
-    before: () => Promise<void>;
-  }) {
-    this.#before = options.before;
+  constructor(guard: Guard) {
+    this.#guard = guard;
   }
 
   /** Nothing runs and nothing waits. */
@@ -62,7 +62,8 @@ export class OperationQueue {
   #enqueue<T>(operation: () => Promise<T>): Promise<T> {
     if (this.#queuedCount >= QUEUE_MAX) return Promise.reject(new AtollError("workspace.busy"));
     this.#queuedCount += 1;
-    const result = this.#tail.then(this.#before).then(operation);
+    const guard = this.#guard;
+    const result = this.#tail.then(() => guard(operation));
     const over = () => {
       this.#queuedCount -= 1;
     };

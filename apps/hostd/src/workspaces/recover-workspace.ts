@@ -2,7 +2,7 @@ import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import type { Machine } from "../hypervisor/hypervisor.ts";
 import { bringUp } from "./bring-up.ts";
 import { eraseWorkspace } from "./erase-workspace.ts";
-import { startMachine } from "./quiesce-guest.ts";
+import { MONITOR_TIMEOUT_MS, startMachine } from "./quiesce-guest.ts";
 import { finishRestore } from "./restore-workspace.ts";
 import type { WorkspaceCore } from "./workspace-core.ts";
 
@@ -17,20 +17,56 @@ export type Rest = (signal: AbortSignal) => Promise<void>;
  * under way is finished or undone, and what is gone is said to be. Quick; the slow part is returned.
  */
 export async function recoverWorkspace(core: WorkspaceCore): Promise<Rest | undefined> {
-  const { record } = core;
+  const { record, dependencies } = core;
   if (record.state === "erased") return undefined;
-  const { hypervisor, admission, logger, clock } = core.dependencies;
-  const { workspaceId, operation } = record;
-  const machine = record.machine === null ? undefined : await hypervisor.adopt(record.machine);
-  if (machine !== undefined) {
-    admission.hold(workspaceId, record.size.memoryMb);
-    logger.info({ workspaceId, pid: machine.record.pid, state: record.state }, "machine found");
-  }
-  if (record.tombstone !== null) {
-    if (machine !== undefined) core.attach(machine);
+  try {
+    const machine = await findMachine(core);
+    if (record.tombstone === null) return await recoverWith(core, machine);
     await eraseWorkspace(core);
     return undefined;
+  } catch (cause) {
+    if (record.tombstone !== null) throw cause;
+    const error = toAtollError(cause);
+    const { workspaceId } = record;
+    dependencies.logger.error({ workspaceId, code: error.code, err: error }, "recovery failed");
+    return giveUp(core, error);
   }
+}
+
+/** In every case it ends in a state that a start can leave. What was not taken over is ended by the sweep. */
+async function giveUp(core: WorkspaceCore, error: AtollError): Promise<undefined> {
+  const { state } = core.record;
+  // Paused ones keep their machine: whatever looked wrong is looked at again when they start.
+  if (["paused", "stopped", "archived", "failed"].includes(state)) return undefined;
+  await core.endMachine(error).catch(() => {});
+  const lostMemory = { code: error.code, atMs: core.dependencies.clock.now() };
+  const patch = { machine: null, handshake: null, errorCode: error.code, lostMemory };
+  await core.transition("start_failed", "host_restarted", patch);
+  return undefined;
+}
+
+/** Its end is this workspace's business from here on. */
+async function findMachine(core: WorkspaceCore): Promise<Machine | undefined> {
+  const { record } = core;
+  if (record.machine === null) return undefined;
+  const { hypervisor, admission, logger } = core.dependencies;
+  const known = record.machine;
+  const machine = await core.step("adopt", () => hypervisor.adopt(known), {
+    timeoutMs: MONITOR_TIMEOUT_MS,
+    signal: new AbortController().signal,
+  });
+  if (machine === undefined) return undefined;
+  const { workspaceId, state } = record;
+  admission.hold(workspaceId, record.size.memoryMb);
+  core.attach(machine);
+  logger.info({ workspaceId, pid: machine.record.pid, state }, "machine found");
+  return machine;
+}
+
+async function recoverWith(core: WorkspaceCore, machine: Machine | undefined): Promise<Rest | undefined> {
+  const { record } = core;
+  const { clock } = core.dependencies;
+  const { operation } = record;
   if (operation !== null) {
     if (operation.isReplacing) {
       if (record.state === "resuming" && machine !== undefined) return finishStart(core, machine);
@@ -74,6 +110,8 @@ export async function recoverWorkspace(core: WorkspaceCore): Promise<Rest | unde
 async function recoverPaused(core: WorkspaceCore, machine: Machine | undefined): Promise<undefined> {
   const { record } = core;
   if (record.pausedIn === "disk") return end(core, machine);
+  core.closeLink(new AtollError("workspace.not_running"));
+  core.mayBeSealed = true;
   // Killed between the commit of a sealing and its note here: with the machine going on, the snapshot would be stale.
   const snapshot = await core.dependencies.source.findSnapshot(record.workspaceId, core.disk);
   if (snapshot !== undefined) {
@@ -82,9 +120,6 @@ async function recoverPaused(core: WorkspaceCore, machine: Machine | undefined):
     return core.transition("sealed", record.reason, patch) as Promise<undefined>;
   }
   if (machine === undefined) return foundStopped(core, "vm.gone");
-  core.attach(machine);
-  core.closeLink(new AtollError("workspace.not_running"));
-  core.mayBeSealed = true;
   return undefined;
 }
 
@@ -122,7 +157,6 @@ async function recoverRunning(core: WorkspaceCore, machine: Machine | undefined)
 function finishStart(core: WorkspaceCore, machine: Machine): Rest {
   const { record } = core;
   const { handshake, linkToken, origin, state } = record;
-  core.attach(machine);
   core.closeLink(new AtollError("link.lost"));
   return async (signal) => {
     let lastError = new AtollError("vm.start_failed");
@@ -192,7 +226,6 @@ async function foundStopped(core: WorkspaceCore, lostBy?: string): Promise<undef
 
 async function end(core: WorkspaceCore, machine: Machine | undefined): Promise<undefined> {
   if (machine === undefined) return undefined;
-  core.attach(machine);
   await core.endMachine(new AtollError("workspace.not_running"));
   return undefined;
 }

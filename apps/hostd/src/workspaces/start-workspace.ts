@@ -2,7 +2,7 @@ import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import type { StartStage, StateReason } from "@atoll/protocol/workspace-status";
 import type { Machine } from "../hypervisor/hypervisor.ts";
 import { unarchiveDisk } from "./archive-workspace.ts";
-import { type BringUp, bringUp } from "./bring-up.ts";
+import { type BringUp, bringUp, type Handshake } from "./bring-up.ts";
 import { memoryStepTimeoutMs } from "./seal-workspace.ts";
 import { StartProgress } from "./start-progress.ts";
 import type { WorkspaceCore } from "./workspace-core.ts";
@@ -52,6 +52,8 @@ export async function startWorkspace(
       await core.transition(isFirst ? "create_begun" : "resume_begun", reason, {
         generation: generation + 1,
         errorCode: null,
+        // Its machine is named already: from here on a crash leaves it to be started, not ended.
+        handshake: beginning === "memory" ? resumed(core) : null,
       });
       progress.enter("reserve");
     }
@@ -136,7 +138,7 @@ async function admit({ dependencies, record }: WorkspaceCore, beginning: Beginni
 async function begin(start: Start, beginning: Beginning): Promise<void> {
   const { core, progress, signal } = start;
   const { source } = core.dependencies;
-  const { linkToken, snapshot, restoredFrom } = core.record;
+  const { snapshot, restoredFrom } = core.record;
   const up = (options: Pick<BringUp, "machine" | "handshake" | "patch">) =>
     bringUp(core, { ...options, progress, signal });
   const launch = <T extends { machine: Machine }>(
@@ -149,7 +151,7 @@ async function begin(start: Start, beginning: Beginning): Promise<void> {
     case "memory": {
       const { machine } = core;
       if (machine === undefined) throw new AtollError("vm.gone");
-      return up({ machine, handshake: { reason: "resume", expectedToken: linkToken }, patch: {} });
+      return up({ machine, handshake: resumed(core), patch: {} });
     }
     case "create":
     case "fork": {
@@ -176,8 +178,7 @@ async function begin(start: Start, beginning: Beginning): Promise<void> {
       const { machine, disk } = await launch("resume", memoryMs, (bounded) =>
         source.resume(core.request(bounded), core.disk, snapshot),
       );
-      const handshake = { reason: "resume", expectedToken: linkToken } as const;
-      return up({ machine, handshake, patch: { disk, snapshot: null } });
+      return up({ machine, handshake: resumed(core), patch: { disk, snapshot: null } });
     }
     case "disk": {
       const booted = await launch("boot", BOOT_TIMEOUT_MS, (bounded) =>
@@ -188,6 +189,11 @@ async function begin(start: Start, beginning: Beginning): Promise<void> {
       return up({ machine, handshake, patch: { disk, snapshot: null, restoredFrom: null } });
     }
   }
+}
+
+/** Its memory knows the workspace's own token. */
+function resumed({ record }: WorkspaceCore): Handshake {
+  return { reason: "resume", expectedToken: record.linkToken };
 }
 
 async function fork(core: WorkspaceCore, signal: AbortSignal) {

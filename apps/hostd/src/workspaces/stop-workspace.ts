@@ -16,6 +16,8 @@ export async function stopWorkspace(
   const { reason, signal } = options;
   const { clock, logger } = core.dependencies;
   const { record, machine } = core;
+  // A first start that never came to anything leaves nothing that could be stopped.
+  if (record.disk === null) throw new AtollError("workspace.not_running");
   const generation = record.generation + 1;
   const stopped = {
     snapshot: null,

@@ -25,6 +25,7 @@ import { guestIdentity } from "./guest-identity.ts";
 import type { WorkspaceJournal } from "./journal/workspace-journal.ts";
 import type { WorkspaceRecord } from "./journal/workspace-record.ts";
 import { MachineWatchdog } from "./machine-watchdog.ts";
+import type { Guard } from "./operation-queue.ts";
 import type { StageTimings } from "./stage-timings.ts";
 import { nextState, type WorkspaceEvent } from "./workspace-state.ts";
 import { workspaceStatusOf } from "./workspace-status-of.ts";
@@ -53,8 +54,8 @@ export interface WorkspaceDependencies {
   endCurrentViews: (workspaceId: string) => Promise<void>;
   onStatus: (status: WorkspaceStatus) => void;
   onNotice: (workspaceId: string, code: string) => void;
-  /** Rejects once another host has these workspaces. */
-  checkLease?: () => Promise<void>;
+  /** Around each operation; refuses once another host has these workspaces. */
+  underLease?: Guard;
   /** True once the host shuts down: nothing starts any more. */
   isDraining: () => boolean;
 }

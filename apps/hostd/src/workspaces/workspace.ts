@@ -48,7 +48,7 @@ export class Workspace {
   /** @param expire erases this workspace with everything that belongs to that */
   constructor(record: WorkspaceRecord, dependencies: WorkspaceDependencies, expire: () => Promise<unknown>) {
     this.#expire = expire;
-    this.#queue = new OperationQueue({ before: dependencies.checkLease ?? (async () => {}) });
+    this.#queue = new OperationQueue(dependencies.underLease ?? ((operation) => operation()));
     this.#timer = new DueTimer({ clock: dependencies.clock, onDue: (kind) => this.#due(kind) });
     const mishaps: MachineMishaps = new MachineMishaps({
       core: () => this.#core,

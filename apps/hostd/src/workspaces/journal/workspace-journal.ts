@@ -6,6 +6,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { makeDirectory } from "@atoll/durable/make-directory";
+import { AtollError } from "@atoll/protocol/atoll-error";
 import { readWorkspaceRecord } from "./read-workspace-record.ts";
 import { type TemplateRecord, templateRecord } from "./template-record.ts";
 import {
@@ -72,8 +73,15 @@ export class WorkspaceJournal {
     return this.#write(join(this.#tombstones, `${record.id}.json`), tombstoneRecord.parse(record));
   }
 
-  #write(path: string, record: unknown): Promise<void> {
-    return this.#options.writeDurably(path, Buffer.from(`${JSON.stringify(record)}\n`));
+  /** @throws AtollError host.disk_full */
+  async #write(path: string, record: unknown): Promise<void> {
+    try {
+      await this.#options.writeDurably(path, Buffer.from(`${JSON.stringify(record)}\n`));
+    } catch (cause) {
+      const code = (cause as NodeJS.ErrnoException | undefined)?.code;
+      if (code !== "ENOSPC" && code !== "EDQUOT") throw cause;
+      throw new AtollError("host.disk_full", "the journal cannot be written", { cause });
+    }
   }
 
   async #readAll<T>(
