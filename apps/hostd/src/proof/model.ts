@@ -4,18 +4,23 @@
  */
 import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
 
-/** A disk's content: everything in `must`, nothing outside `may`. */
+/** Everything in `must` is there, nothing outside `may`. */
 export interface Content {
   must: ReadonlySet<string>;
   may: ReadonlySet<string>;
 }
 
-export const NOTHING: Content = { must: new Set(), may: new Set() };
+const NOTHING: Content = { must: new Set(), may: new Set() };
 
-export interface ModelCheckpoint {
-  checkpointId: string;
-  /** What its disk may hold: one of these. */
+/** A state that is being frozen: what is written until it is done may be in it. */
+export interface Capture {
   contents: Content[];
+  memory: Content;
+}
+
+export interface ModelCheckpoint extends Capture {
+  checkpointId: string;
+  hasMemory: boolean;
   /** Answered to the caller, so it must be there. */
   isAcknowledged: boolean;
   isDeleteAsked: boolean;
@@ -30,11 +35,17 @@ export class ModelWorkspace {
   readonly checkpoints = new Map<string, ModelCheckpoint>();
   /** A create of it was answered: from then on it must be there. */
   isAcknowledged = false;
+  isFork = false;
   erasure: "none" | "asked" | "done" = "none";
-  readonly statuses: WorkspaceStatus[] = [];
-  /** Memory that is not there any more may be missing: a cold boot or a restore was announced since the last look. */
-  isLossAnnounced = false;
   erasureAnswer: unknown;
+  expiresAtMs: number | undefined;
+  /** Memory may be gone: a cold boot was announced since the last look. */
+  isLossAnnounced = false;
+  /** Grows when a restore begins and when it ends: a write beside one may be undone by it. */
+  restoreCount = 0;
+  restoresInFlight = 0;
+  status: WorkspaceStatus | undefined;
+  readonly #captures = new Set<Capture>();
 
   constructor(workspaceId: string, ownerId: string) {
     this.workspaceId = workspaceId;
@@ -42,37 +53,85 @@ export class ModelWorkspace {
   }
 
   wordAsked(word: string): void {
-    this.contents = this.contents.map(({ must, may }) => ({ must, may: with_(may, word) }));
+    this.contents = allowing(this.contents, [word]);
+    for (const capture of this.#captures) capture.contents = allowing(capture.contents, [word]);
   }
 
-  wordSaved(word: string): void {
-    this.contents = this.contents.map(({ must, may }) =>
-      may.has(word) ? { must: with_(must, word), may } : { must, may },
-    );
+  /** @param since `restoreCount` when the write began */
+  wordSaved(word: string, since: number): void {
+    if (since !== this.restoreCount || this.restoresInFlight > 0) return;
+    this.contents = this.contents.map(({ must, may }) => ({
+      must: plus(must, [word]),
+      may: plus(may, [word]),
+    }));
   }
 
   memoryAsked(word: string): void {
-    this.memory = { must: this.memory.must, may: with_(this.memory.may, word) };
+    this.memory = { must: this.memory.must, may: plus(this.memory.may, [word]) };
+    for (const capture of this.#captures) {
+      capture.memory = { must: capture.memory.must, may: plus(capture.memory.may, [word]) };
+    }
   }
 
-  memoryTaken(word: string): void {
-    this.memory = { must: with_(this.memory.must, word), may: this.memory.may };
+  memoryTaken(word: string, since: number): void {
+    if (since !== this.restoreCount || this.restoresInFlight > 0) return;
+    this.memory = { must: plus(this.memory.must, [word]), may: this.memory.may };
+  }
+
+  /** The state now, and whatever comes of it until the returned function is called. */
+  capture(): { capture: Capture; end: () => void } {
+    const capture: Capture = { contents: this.contents, memory: { ...this.memory } };
+    this.#captures.add(capture);
+    return { capture, end: () => this.#captures.delete(capture) };
+  }
+
+  /**
+   * `fork` begins from this one as it is, or from `checkpoint`, at some time until the returned function is called; what
+   * it remembers of this one's memory is its own matter, since its start says so.
+   */
+  forkedBy(fork: ModelWorkspace, checkpoint: Capture | undefined): () => void {
+    const { contents, memory } = checkpoint ?? this;
+    fork.contents = contents;
+    fork.memory = { must: new Set(), may: memory.may };
+    this.#captures.add(fork);
+    return () => this.#captures.delete(fork);
+  }
+
+  restoreBegun({ contents }: Capture): void {
+    this.restoreCount += 1;
+    this.restoresInFlight += 1;
+    // Until it is done either may be there, and captures meanwhile may have frozen either.
+    this.contents = [...this.contents, ...contents];
+    for (const capture of this.#captures) capture.contents = [...capture.contents, ...contents];
+  }
+
+  /**
+   * @param target what was put back, when that is certain
+   * @param newWords those asked for since it began
+   */
+  restoreEnded(target: ModelCheckpoint | undefined, newWords: readonly string[]): void {
+    this.restoreCount += 1;
+    this.restoresInFlight -= 1;
+    this.contents = allowing(this.contents, newWords);
+    if (target !== undefined) this.contents = allowing(target.contents, newWords);
+    // What programs remembered is the checkpoint's, or was given up by whoever asked for the restore.
+    const may = plus(this.memory.may, target === undefined ? [] : [...target.memory.may]);
+    this.memory = { must: new Set(), may };
+    this.isLossAnnounced = true;
   }
 
   announced(status: WorkspaceStatus): void {
-    this.statuses.push(status);
+    this.status = status;
     if (status.state === "running" && status.startedBy === "boot") this.isLossAnnounced = true;
     if (status.lostMemory !== undefined) this.isLossAnnounced = true;
   }
 
   /** What is on the disk. @returns what is wrong with that */
   diskSeen(words: readonly string[]): string | undefined {
-    const fitting = this.contents.filter((content) => fits(content, words));
-    if (fitting.length === 0) {
+    if (!this.contents.some((content) => fits(content, words))) {
       return `I3: ${short(this.workspaceId)} holds [${words}], expected ${this.contents.map(show).join(" or ")}`;
     }
     const seen = new Set(words);
-    // Words that a write still under way may add are asked for again by their own command.
     this.contents = [{ must: seen, may: seen }];
     return undefined;
   }
@@ -103,6 +162,10 @@ export function show({ must, may }: Content): string {
   return `{${[...must]}${open.length > 0 ? ` maybe ${open}` : ""}}`;
 }
 
-function with_(set: ReadonlySet<string>, word: string): ReadonlySet<string> {
-  return new Set([...set, word]);
+function allowing(contents: readonly Content[], words: readonly string[]): Content[] {
+  return contents.map(({ must, may }) => ({ must, may: plus(may, words) }));
+}
+
+function plus(set: ReadonlySet<string>, words: readonly string[]): ReadonlySet<string> {
+  return new Set([...set, ...words]);
 }

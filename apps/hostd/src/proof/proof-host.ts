@@ -20,6 +20,7 @@ import { SimHypervisor } from "./world/sim-hypervisor.ts";
 import type { Life } from "./world/sim-world.ts";
 
 export const IMAGE = { key: "image", kernelPath: "", initramfsPath: "", layerPaths: [], kernelArguments: "" };
+const PAUSE_GRACE_MS = 60_000;
 const RUN_TIMEOUT_MS = 60_000;
 
 export interface ProofHostOptions {
@@ -102,6 +103,8 @@ export class ProofHost {
         freeDiskBytes: freeDiskBytesOf(directory),
       }),
       timings: new StageTimings(),
+      pauseGraceMs: PAUSE_GRACE_MS,
+      endCurrentViews: async () => {},
       clock,
       logger,
       createOutbound: () => ({ onOpen: (open) => void open.accept(), presetChanged: () => {} }),

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import type { Burst, Command } from "./commands.ts";
-import { ModelWorkspace, short } from "./model.ts";
+import { type ModelCheckpoint, ModelWorkspace, short } from "./model.ts";
 import { codeOf, createBody, ProofHost } from "./proof-host.ts";
 import { hostFiles } from "./world/sim-files.ts";
 import { SimHost } from "./world/sim-host.ts";
@@ -12,9 +12,13 @@ import type { SimMachine } from "./world/sim-machine.ts";
 import { type Life, PATIENCE_MS, SimWorld } from "./world/sim-world.ts";
 
 const OWNERS = 2;
+const DISPOSABLE_MS = 3_600_000;
+/** A disposable workspace is gone this long after its deadline, at the latest. */
+const DISPOSABLE_LATE_MS = 60_000;
 const LINK_MAX_MS = 20_000;
 const WORKSPACES_MAX = 6;
 /** Answers that say what is the matter. `internal` does not. */
+const ORIGIN_GONE = ["workspace.not_found", "workspace.deleted", "checkpoint.not_found", "workspace.not_running", "key.not_found"];
 const UNNAMED = new Set(["internal"]);
 
 export class ProofRun {
@@ -29,6 +33,8 @@ export class ProofRun {
   #life: Life;
   #host: ProofHost | undefined;
   #words = 0;
+  /** Settles what the commands of this burst left open. */
+  readonly #atBurstEnd: (() => void)[] = [];
   /** Something was broken during this burst. */
   #wasFaulty = false;
 
@@ -103,13 +109,13 @@ export class ProofRun {
     }
   }
 
-  async #burst({ commands, crashAfter, crashAgainAfter }: Burst): Promise<void> {
+  async #burst({ commands, crashAfter, crashAgainAfter, drains }: Burst): Promise<void> {
     const life = this.#life;
     this.#wasFaulty = this.#hasFaults;
     this.world.note(
-      `--- ${JSON.stringify(commands)}${crashAfter === undefined ? "" : ` crash ${crashAfter}`}`,
+      `--- ${JSON.stringify(commands)}${crashAfter == null ? "" : ` crash ${crashAfter}`}`,
     );
-    if (crashAfter !== undefined) this.world.crashAfter(life, crashAfter);
+    if (crashAfter != null) this.world.crashAfter(life, crashAfter);
     const work = Promise.all(commands.map((command) => this.#do(life, command)));
     work.catch((error: unknown) => this.world.violation(`the proof itself failed: ${String(error)}`));
     const waits = commands.map((command) => (command.kind === "advance" ? command.seconds * 1000 : 0));
@@ -120,8 +126,22 @@ export class ProofRun {
       this.#count("crash");
       await this.#open(crashAgainAfter);
     }
+    for (const settle of this.#atBurstEnd.splice(0)) settle();
+    if (end === "done" && drains && this.world.violations.length === 0) await this.#drain();
     this.machines.checkResumes();
     this.machines.checkIdentities();
+  }
+
+  /** As at SIGTERM: memory goes to the disk, and another hostd is started. */
+  async #drain(): Promise<void> {
+    this.#count("drain");
+    const drained = await this.#ask("drain", async () => {
+      const result = await this.#running.registry.drain();
+      this.#running.registry.close();
+      await this.#running.source[Symbol.asyncDispose]();
+      return result;
+    });
+    if (drained !== undefined) await this.#open(undefined);
   }
 
   async #do(life: Life, command: Command): Promise<void> {
@@ -149,8 +169,13 @@ export class ProofRun {
         const ownerId = this.owners[command.owner % OWNERS] as string;
         const model = new ModelWorkspace(this.#uuid(), ownerId);
         if (this.erasedOwners.has(ownerId)) model.erasure = "asked";
+        if (command.isDisposable) model.expiresAtMs = this.world.clock.nowMs + DISPOSABLE_MS;
         this.workspaces.push(model);
-        await registry.create(model.workspaceId, createBody({ ownerId }));
+        const { expiresAtMs } = model;
+        await registry.create(
+          model.workspaceId,
+          createBody({ ownerId, ...(expiresAtMs === undefined ? {} : { expiresAtMs }) }),
+        );
         model.isAcknowledged = true;
         return;
       }
@@ -193,21 +218,38 @@ export class ProofRun {
       return;
     }
     const workspace = registry.get(workspaceId);
+    const since = model.restoreCount;
     switch (command.kind) {
       case "write": {
         const word = `w${this.#words++}`;
         model.wordAsked(word);
         await this.#running.run(workspaceId, "write", word);
-        if (!life.isDead) model.wordSaved(word);
+        if (!life.isDead) model.wordSaved(word, since);
         return;
       }
       case "remember": {
         const word = `m${this.#words++}`;
         model.memoryAsked(word);
         await this.#running.run(workspaceId, "remember", word);
-        if (!life.isDead) model.memoryTaken(word);
+        if (!life.isDead) model.memoryTaken(word, since);
         return;
       }
+      case "checkpoint":
+        return this.#checkpoint(model, command.withMemory);
+      case "restore": {
+        const target = pick(model.checkpoints, command.checkpoint);
+        return target === undefined ? undefined : this.#restore(life, model, target);
+      }
+      case "deleteCheckpoint": {
+        const target = pick(model.checkpoints, command.checkpoint);
+        if (target === undefined) return;
+        target.isDeleteAsked = true;
+        return workspace.deleteCheckpoint(target.checkpointId);
+      }
+      case "fork":
+        return this.#fork(model, command);
+      case "keepAwake":
+        return workspace.keepAwake(command.count * 3600);
       case "look":
         // Beside other commands the answer cannot be judged; that it comes can.
         return void (await this.#running.run(workspaceId, "disk"));
@@ -233,6 +275,69 @@ export class ProofRun {
     }
   }
 
+  async #checkpoint(model: ModelWorkspace, withMemory: boolean): Promise<void> {
+    const checkpointId = this.#uuid();
+    const { capture, end } = model.capture();
+    this.#atBurstEnd.push(end);
+    const kept = Object.assign(capture, {
+      checkpointId,
+      hasMemory: false,
+      isAcknowledged: false,
+      isDeleteAsked: false,
+    });
+    model.checkpoints.set(checkpointId, kept);
+    const workspace = this.#running.registry.get(model.workspaceId);
+    const info = await workspace.checkpoint(checkpointId, { name: "proof", withMemory });
+    kept.hasMemory = info.hasMemory;
+    kept.isAcknowledged = true;
+    end();
+  }
+
+  async #restore(life: Life, model: ModelWorkspace, target: ModelCheckpoint): Promise<void> {
+    const first = this.#words;
+    const newWords = () => Array.from({ length: this.#words - first }, (_, index) => `w${first + index}`);
+    const safety = model.capture();
+    const safetyCheckpointId = this.#uuid();
+    this.#atBurstEnd.push(safety.end);
+    model.restoreBegun(target);
+    let isDone = false;
+    const settle = (isCertain: boolean) => {
+      if (isDone) return;
+      isDone = true;
+      model.restoreEnded(isCertain && model.restoresInFlight === 1 ? target : undefined, newWords());
+    };
+    // If hostd ends before it answers.
+    this.#atBurstEnd.push(() => settle(false));
+    try {
+      const workspace = this.#running.registry.get(model.workspaceId);
+      await workspace.restore({ checkpointId: target.checkpointId, safetyCheckpointId });
+      if (!life.isDead) settle(model.restoresInFlight === 1);
+    } catch (error) {
+      settle(false);
+      throw error;
+    }
+  }
+
+  async #fork(source: ModelWorkspace, command: Command & { kind: "fork" }): Promise<void> {
+    if (this.workspaces.length >= WORKSPACES_MAX) return;
+    const ownerId = this.owners[command.owner % OWNERS] as string;
+    const checkpoint = command.checkpoint === null ? undefined : pick(source.checkpoints, command.checkpoint);
+    const model = new ModelWorkspace(this.#uuid(), ownerId);
+    model.isFork = true;
+    if (this.erasedOwners.has(ownerId)) model.erasure = "asked";
+    // One that was not answered may begin at any later start.
+    const begun = source.forkedBy(model, checkpoint);
+    this.workspaces.push(model);
+    const { workspaceId } = source;
+    const origin =
+      checkpoint === undefined
+        ? { kind: "workspace" as const, workspaceId }
+        : { kind: "checkpoint" as const, workspaceId, checkpointId: checkpoint.checkpointId };
+    await this.#running.registry.create(model.workspaceId, createBody({ ownerId, origin }));
+    model.isAcknowledged = true;
+    begun();
+  }
+
   /** Everything is repaired; then each workspace must be what its user was told. */
   async #finish(): Promise<void> {
     this.#lift();
@@ -245,6 +350,7 @@ export class ProofRun {
     await this.#lookAtAll();
     await this.#checkLeftovers();
     await this.#checkErased();
+    await this.#checkCheckpoints();
     await this.#checkRepeats();
     this.machines.checkResumes();
     this.machines.checkIdentities();
@@ -255,6 +361,7 @@ export class ProofRun {
       if (this.world.violations.length > 0) return;
       const { registry } = this.#running;
       const workspace = registry.find(model.workspaceId);
+      this.#checkExpiry(model);
       if (model.erasure !== "none") {
         await this.#lookAtErased(model);
         continue;
@@ -263,8 +370,13 @@ export class ProofRun {
         if (model.isAcknowledged) this.world.violation(`${short(model.workspaceId)} is gone`);
         continue;
       }
-      const started = await this.#ask(`start ${short(model.workspaceId)}`, () =>
-        workspace.start("requested"),
+      const isPromised = model.isAcknowledged || !model.isFork;
+      // What it was to begin from may be gone by now; nobody was told that it would be there.
+      const refused = isPromised ? [] : ORIGIN_GONE;
+      const started = await this.#ask(
+        `start ${short(model.workspaceId)}`,
+        () => workspace.start("requested"),
+        refused,
       );
       if (started === undefined) continue;
       await this.#linked(model.workspaceId);
@@ -277,6 +389,18 @@ export class ProofRun {
       ];
       for (const text of wrong) if (text !== undefined) this.world.violation(text);
     }
+  }
+
+  /** I25 */
+  #checkExpiry(model: ModelWorkspace): void {
+    const { expiresAtMs, workspaceId } = model;
+    if (expiresAtMs === undefined || this.world.clock.nowMs < expiresAtMs) return;
+    const state = this.#running.registry.find(workspaceId)?.record.state;
+    const isLate = this.world.clock.nowMs > expiresAtMs + DISPOSABLE_LATE_MS;
+    if (isLate && state !== undefined && state !== "erased") {
+      this.world.violation(`I25: ${short(workspaceId)} is ${state} after its deadline`);
+    }
+    model.erasure = state === "erased" || state === undefined ? "done" : "asked";
   }
 
   /** An adopted guest answers a moment after hostd is up. */
@@ -357,11 +481,46 @@ export class ProofRun {
     }
   }
 
+  /** Those that were promised are there, and each brings back what it froze. */
+  async #checkCheckpoints(): Promise<void> {
+    for (const model of this.workspaces) {
+      const workspace = this.#running.registry.find(model.workspaceId);
+      if (workspace === undefined || model.erasure !== "none" || !model.isAcknowledged) continue;
+      const listed = await this.#ask("list checkpoints", () => workspace.listCheckpoints());
+      if (listed === undefined) return;
+      const ids = new Set(listed.value.checkpoints.map(({ checkpointId }) => checkpointId));
+      for (const checkpoint of model.checkpoints.values()) {
+        const { checkpointId, isAcknowledged, isDeleteAsked } = checkpoint;
+        if (this.world.violations.length > 0) return;
+        if (isAcknowledged && !isDeleteAsked && !ids.has(checkpointId)) {
+          this.world.violation(`checkpoint ${short(checkpointId)} of ${short(model.workspaceId)} is gone`);
+        }
+        if (!ids.has(checkpointId)) continue;
+        const safetyCheckpointId = this.#uuid();
+        const restored = await this.#ask(`restore ${short(checkpointId)}`, () =>
+          workspace.restore({ checkpointId, safetyCheckpointId }),
+        );
+        if (restored === undefined) return;
+        model.contents = checkpoint.contents;
+        model.isLossAnnounced = true;
+        const started = await this.#ask("start", () => workspace.start("requested"));
+        if (started === undefined) return;
+        await this.#linked(model.workspaceId);
+        const disk = await this.#ask("read the disk", () => this.#running.run(model.workspaceId, "disk"));
+        if (disk === undefined) return;
+        const wrong = model.diskSeen(JSON.parse(disk.value) as string[]);
+        if (wrong !== undefined) this.world.violation(`restored ${short(checkpointId)}: ${wrong}`);
+      }
+    }
+  }
+
   /** I6: doing it again changes nothing. */
   async #checkRepeats(): Promise<void> {
     for (const model of this.workspaces) {
       const workspace = this.#running.registry.find(model.workspaceId);
       if (workspace === undefined || model.erasure !== "none" || this.world.violations.length > 0) continue;
+      // A fork that nobody was promised and that could not begin.
+      if (model.isFork && !model.isAcknowledged && workspace.status.state !== "running") continue;
       for (const work of [
         () => workspace.pause("requested"),
         () => workspace.start("requested"),
@@ -378,7 +537,11 @@ export class ProofRun {
   }
 
   /** Must succeed: nothing is broken any more. */
-  async #ask<T>(name: string, work: () => Promise<T>): Promise<{ value: T } | undefined> {
+  async #ask<T>(
+    name: string,
+    work: () => Promise<T>,
+    allowedCodes: readonly string[] = [],
+  ): Promise<{ value: T } | undefined> {
     const asked = this.#life.run(work);
     asked.catch(() => {});
     const end = await this.world.until(this.#life, asked);
@@ -389,6 +552,7 @@ export class ProofRun {
     try {
       return { value: await asked };
     } catch (error) {
+      if (allowedCodes.includes(codeOf(error))) return undefined;
       this.world.violation(`${name}: ${codeOf(error)} ${String(error)}`);
       return undefined;
     }
@@ -444,4 +608,8 @@ export class ProofRun {
     bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
     return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
   }
+}
+
+function pick<T>(map: ReadonlyMap<string, T>, index: number): T | undefined {
+  return [...map.values()][index % Math.max(1, map.size)];
 }

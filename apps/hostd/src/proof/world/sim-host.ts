@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import type { SavedState, SimMachine } from "./sim-machine.ts";
 import type { SimWorld } from "./sim-world.ts";
 
@@ -33,10 +34,13 @@ export class SimHost {
   /** I1: what another machine only reads must not change below it. */
   checkWrite(machine: SimMachine): void {
     const path = machine.topPath;
+    if (path === undefined) return;
+    // Layers are shared between disks by hard links.
+    const { ino } = statSync(path);
     for (const other of this.machines.values()) {
-      if (other === machine || path === undefined) continue;
+      if (other === machine) continue;
       const viewed = other.view.map(({ layerId }) => `${other.viewDirectory}/${layerId}.qcow2`);
-      if (other.paths.includes(path) || viewed.includes(path)) {
+      if ([...other.paths, ...viewed].some((one) => statSync(one, { throwIfNoEntry: false })?.ino === ino)) {
         this.world.violation(`I1: ${machine.record.machineId} writes a layer of ${other.record.machineId}`);
       }
     }

@@ -99,7 +99,7 @@ export class SimWorld {
 
   note(text: string): void {
     this.trace.push(text);
-    if (this.trace.length > 400) this.trace.shift();
+    if (this.trace.length > 4000) this.trace.shift();
   }
 
   /** `run` happens when the seed says so, or never if the life ends before. */
