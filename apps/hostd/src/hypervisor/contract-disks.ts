@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { link, mkdir, rm } from "node:fs/promises";
+import { constants, copyFile, link, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { copySeed } from "../disks/copy-seed.ts";
 import type { DiskLayer, EncryptedDisk } from "./hypervisor.ts";
 
 export interface Seed {
@@ -50,7 +49,7 @@ export class ContractDisk {
     const { seeds } = this.#options;
     const seed = seeds[this.#made++ % seeds.length] ?? seeds[0];
     const layerId = randomUUID();
-    await copySeed(seed.path, this.#path(layerId));
+    await copyFile(seed.path, this.#path(layerId), constants.COPYFILE_EXCL);
     return { layerId, key: Uint8Array.from(seed.key) };
   }
 

@@ -67,10 +67,14 @@ export class BlockGraph {
   /** Reads the passphrase from a file that the caller wipes as soon as this resolves. */
   async addSecret(layerId: string, pathInJail: string): Promise<void> {
     const { secret } = layerNodes("d", layerId);
-    // Left from an attempt that was cut off.
-    await this.forgetSecret(layerId);
     const object = { "qom-type": "secret", id: secret, file: pathInJail, format: "raw" };
-    await this.#qmp.execute("object-add", object, z.unknown());
+    try {
+      await this.#qmp.execute("object-add", object, z.unknown());
+    } catch {
+      // Left from an attempt that was cut off.
+      await this.forgetSecret(layerId);
+      await this.#qmp.execute("object-add", object, z.unknown());
+    }
   }
 
   /** `layerId` becomes the top over `below`, which is flushed and only read from then on. Fails with everything as it was. */

@@ -1,41 +1,13 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { createServer, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { ManualClock } from "@atoll/base/manual-clock";
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { QmpClient } from "./qmp-client.ts";
-
-/** A monitor that answers as told. */
-async function monitor(answer: (command: string, id: number, socket: Socket) => void) {
-  const directory = await mkdtemp(join(tmpdir(), "atoll-qmp-"));
-  const path = join(directory, "qmp.sock");
-  const server = createServer((socket) => {
-    socket.on("error", () => {});
-    socket.write('{"QMP": {"version": {}, "capabilities": []}}\r\n');
-    socket.on("data", (bytes) => {
-      for (const line of bytes.toString().split("\n").filter(Boolean)) {
-        const { execute, id } = JSON.parse(line) as { execute: string; id: number };
-        if (execute === "qmp_capabilities") socket.write(`{"return": {}, "id": ${id}}\r\n`);
-        else answer(execute, id, socket);
-      }
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(path, resolve));
-  return {
-    path,
-    async [Symbol.asyncDispose]() {
-      server.close();
-      await rm(directory, { recursive: true });
-    },
-  };
-}
+import { scriptedMonitor } from "./scripted-monitor.ts";
 
 const empty = z.strictObject({});
 
 test("answers find their command, and events are told apart", async () => {
-  await using fake = await monitor((command, id, socket) => {
+  await using fake = await scriptedMonitor((command, id, socket) => {
     socket.write(`{"event": "STOP", "timestamp": {}}\n{"return": {"na`);
     socket.write(`me": "${command}"}, "id": ${id}}\n`);
   });
@@ -53,7 +25,7 @@ test("answers find their command, and events are told apart", async () => {
 });
 
 test("a refusal, an unexpected shape and a vanished monitor are typed errors", async () => {
-  await using fake = await monitor((command, id, socket) => {
+  await using fake = await scriptedMonitor((command, id, socket) => {
     if (command === "refused")
       socket.write(`{"error": {"class": "GenericError", "desc": "no"}, "id": ${id}}\n`);
     else if (command === "odd") socket.write(`{"return": 7, "id": ${id}}\n`);
@@ -69,7 +41,7 @@ test("a refusal, an unexpected shape and a vanished monitor are typed errors", a
 
 test("a command without an answer ends at its deadline", async () => {
   const clock = new ManualClock();
-  await using fake = await monitor((_command, _id, socket) => socket.write('{"event": "SEEN"}\n'));
+  await using fake = await scriptedMonitor((_command, _id, socket) => socket.write('{"event": "SEEN"}\n'));
   const client = await QmpClient.connect(fake.path, { timeoutMs: 5000, clock });
   client.onEvent(() => clock.advance(1000));
   await expect(client.execute("mute", {}, empty, { timeoutMs: 1000 })).rejects.toMatchObject({

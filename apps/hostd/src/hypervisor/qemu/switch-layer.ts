@@ -15,7 +15,12 @@ export async function switchLayer(
   signal?: AbortSignal,
 ): Promise<void> {
   const { layerId } = layer;
-  const [below, ...lower] = await graph.layerIds(signal);
+  // Asked at once: vCPUs stand still for all of this.
+  const [[below, ...lower], openLayers] = await Promise.all([
+    graph.layerIds(signal),
+    graph.openLayerIds(signal),
+    graph.cancelFlatten(),
+  ]);
   if (below === undefined) throw new AtollError("vm.monitor_failed", "the machine has no layers");
   // As the machine itself sees it: found without knowing where its disk lies.
   const pathOf = (id: string) => join(`/proc/${pid}/root`, jailPath(FILE_NAMES.layers), layerFileName(id));
@@ -23,9 +28,8 @@ export async function switchLayer(
     for (const id of lower) await freezeLayer(pathOf(id));
     return;
   }
-  await graph.cancelFlatten();
   // Added by an attempt that ended before it became the top.
-  if ((await graph.openLayerIds(signal)).includes(layerId)) await graph.closeLayer(layerId);
+  if (openLayers.includes(layerId)) await graph.closeLayer(layerId);
   try {
     await claimLayer(pathOf(layerId), uid);
   } catch (cause) {
