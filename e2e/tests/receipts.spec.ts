@@ -1,0 +1,107 @@
+import { spawnSync } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, type Page, test } from "@playwright/test";
+import { AccountPages, newPerson } from "../pages/account-pages.ts";
+import { Dashboard } from "../pages/dashboard.ts";
+import { backUpDatabase, countUsers, killWeb } from "../stack/restored-database.ts";
+import { stackUnderTest } from "../stack/running-stack.ts";
+import { keyRefusal, storedWorkspace } from "../stack/stored-workspace.ts";
+
+let place: string;
+test.beforeAll(async () => {
+  place = await mkdtemp(join(tmpdir(), "atoll-receipts-"));
+});
+test.afterAll(() => rm(place, { recursive: true, force: true }));
+
+async function downloadReceipt(page: Page): Promise<string> {
+  const download = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Download receipt" }).click();
+  const path = join(place, "receipt.json");
+  await (await download).saveAs(path);
+  return path;
+}
+
+const verify = (...args: string[]) =>
+  spawnSync(process.execPath, ["../packages/cli/bin/atoll.mjs", "verify-receipt", ...args], {
+    cwd: join(import.meta.dirname, ".."),
+    encoding: "utf8",
+  });
+
+test("a deleted account leaves a receipt that is checked without the service, and no changed byte passes", async ({
+  page,
+  context,
+}) => {
+  const { webUrl } = stackUnderTest();
+  const account = new AccountPages(page, webUrl);
+  const ada = newPerson("Ada");
+  await account.signUp(ada);
+  await account.deleteAccount(ada);
+  await expect(page.getByRole("heading", { name: "What it cannot prove" })).toBeVisible();
+  const file = await downloadReceipt(page);
+  const text = await readFile(file, "utf8");
+  for (const personal of [ada.email, ada.name]) expect(text).not.toContain(personal);
+  const keyFile = join(place, "receipt-key.pem");
+  await writeFile(keyFile, await (await page.request.get(`${webUrl}/receipt-key.pem`)).text());
+
+  await page.goto(`${webUrl}/verify-receipt`);
+  await expect(page.getByRole("heading", { name: "Verify a receipt" })).toBeVisible();
+  await context.setOffline(true);
+  await page.getByLabel("Receipt file").setInputFiles(file);
+  await expect(page.getByRole("heading", { name: "This receipt holds" })).toBeVisible();
+  const tampered = join(place, "tampered.json");
+  await writeFile(tampered, text.replace('"workspaces": 0', '"workspaces": 7'));
+  await page.getByLabel("Receipt file").setInputFiles(tampered);
+  await expect(page.getByRole("alert").filter({ hasText: "receipt.invalid" })).toContainText(
+    "those that were signed",
+  );
+  await expect(page.getByRole("heading", { name: "This receipt holds" })).toBeHidden();
+  await context.setOffline(false);
+
+  const holds = verify(file, "--key", keyFile);
+  expect(holds.stderr).toBe("");
+  expect(holds.status).toBe(0);
+  expect(verify(tampered, "--key", keyFile).status).toBe(1);
+});
+
+test("a restored database brings nobody back: tombstones win before anything is served", async ({ page }) => {
+  const stack = stackUnderTest();
+  const account = new AccountPages(page, stack.webUrl);
+  const dashboard = new Dashboard(page, stack.webUrl);
+  const [bob, eve] = [newPerson("Bob"), newPerson("Eve")];
+  await account.signUp(eve);
+  await account.signOut();
+  await account.signUp(bob);
+  await dashboard.open();
+  const slug = await dashboard.createWorkspace("Gone");
+  await dashboard.open();
+  await dashboard.expectState("Gone", "Running", 120_000);
+  const stored = await storedWorkspace(stack, slug);
+  if (stored === undefined) throw new Error("hostd has no record of it");
+  const restore = await backUpDatabase(stack);
+  await account.deleteAccount(bob);
+  await restore();
+  expect(await countUsers(stack, bob.email)).toBe(1);
+
+  await killWeb(stack);
+  await expect
+    .poll(
+      async () =>
+        page.request.get(`${stack.webUrl}/healthz`).then(
+          (answer) => answer.status(),
+          () => 0,
+        ),
+      {
+        timeout: 60_000,
+      },
+    )
+    .toBe(200);
+  await account.signIn(bob);
+  await expect(page.getByText("That e-mail and password do not match.")).toBeVisible();
+  await expect.poll(() => countUsers(stack, bob.email), { timeout: 60_000 }).toBe(0);
+  await account.signIn(eve);
+  await expect(page.getByRole("heading", { name: "Workspaces", exact: true })).toBeVisible();
+
+  expect(await keyRefusal(stack, stored)).toBe("key.not_found");
+});
