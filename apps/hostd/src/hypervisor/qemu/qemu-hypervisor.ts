@@ -160,9 +160,9 @@ export class QemuHypervisor implements Hypervisor {
   /** A uid, a run directory, and what the disks of this process need; `release` takes it all back. */
   async #prepareRun(name: string, disks: readonly (readonly [ChainName, EncryptedDisk])[]): Promise<Run> {
     const directory = join(this.#options.runRoot, name);
+    if (this.#live.has(directory)) throw new AtollError("vm.start_failed", `${name} runs already`);
     const uid = this.#uids.lend();
     this.#live.set(directory, undefined);
-    let started: ProcessIdentity | undefined;
     const release = async () => {
       await wipeKeys(directory);
       await rm(directory, { recursive: true, force: true });
@@ -171,18 +171,19 @@ export class QemuHypervisor implements Hypervisor {
     };
     const failed = async (cause: unknown, signal: AbortSignal | undefined) => {
       const detail = await readFile(join(directory, LOG_FILE), "utf8").catch(() => "");
-      if (started !== undefined) await killProcess(started);
+      // Also what never got as far as to report itself.
+      for (const jailed of await findJailed([directory])) await killProcess(jailed);
       await release();
       if (signal?.aborted) return signal.reason;
       if (cause instanceof AtollError && cause.code !== "vm.start_failed") return cause;
       return new AtollError("vm.start_failed", `QEMU did not start: ${detail.trim().slice(-500)}`, { cause });
     };
     const spawn: Run["spawn"] = async (command, signal) => {
-      started = await spawnJailed(command, { logPath: join(directory, LOG_FILE), signal });
-      const qmp = await connectWhenReady(directory, started, { signal });
+      const identity = await spawnJailed(command, { logPath: join(directory, LOG_FILE), signal });
+      const qmp = await connectWhenReady(directory, identity, { signal });
       // It answers its monitor, so it has read the keys.
       await wipeKeys(directory);
-      return { identity: started, qmp };
+      return { identity, qmp };
     };
     try {
       await mkdir(this.#options.runRoot, { recursive: true, mode: 0o700 });
