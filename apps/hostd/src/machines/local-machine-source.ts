@@ -10,16 +10,12 @@ import { makeDirectory } from "@atoll/durable/make-directory";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { CheckpointInfo } from "@atoll/protocol/hostd-api";
 import { uuid } from "@atoll/protocol/ids";
-import { DISK_LAYERS_FLATTEN } from "@atoll/protocol/limits";
 import { FIRST_LINK_TOKEN } from "@atoll/protocol/link-handshake";
 import type { MachineSize } from "@atoll/protocol/plans";
 import { MemoryLedger } from "../checkpoints/captured-memory.ts";
-import { infoOfStored, listCheckpoints } from "../checkpoints/checkpoint-listing.ts";
-import { requireProof } from "../checkpoints/checkpoint-record.ts";
-import { CheckpointStore } from "../checkpoints/checkpoint-store.ts";
 import { LocalPoint } from "../checkpoints/local-point.ts";
 import type { DiskDirectory } from "../disks/disk-directory.ts";
-import { unwrapLayers, wipeLayers, wrapLayers } from "../disks/layer-keys.ts";
+import { wipeLayers, wrapLayers } from "../disks/layer-keys.ts";
 import { removeUnfinished, wipeScratch } from "../disks/remove-unfinished.ts";
 import type { Machine, MachineStart } from "../hypervisor/hypervisor.ts";
 import { MachinePool, type PoolKind } from "../pool/machine-pool.ts";
@@ -35,13 +31,12 @@ import {
 } from "../snapshots/snapshot-store.ts";
 import { SpaceLedger } from "../snapshots/space-ledger.ts";
 import { TemplateStore } from "../templates/template-store.ts";
-import { BackgroundFlattening } from "./background-flattening.ts";
 import { beginFrom, isLoadable, loaded } from "./begin-from.ts";
 import { type CaptureContext, type Captured, captureRunning, captureStill } from "./capture-disk.ts";
+import { CheckpointKeeper } from "./checkpoint-keeper.ts";
 import { DiskLauncher } from "./disk-launcher.ts";
-import { DiskTurns } from "./disk-turns.ts";
+import { DiskUpkeep } from "./disk-upkeep.ts";
 import { noteErasure } from "./erasure-note.ts";
-import { LayerPins } from "./layer-pins.ts";
 import type { LocalMachineSourceOptions } from "./local-machine-source-options.ts";
 import type {
   CheckpointFacts,
@@ -78,9 +73,8 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
   readonly #disks: DiskLauncher;
   readonly #pool: MachinePool;
   readonly #space: SpaceLedger;
-  readonly #turns = new DiskTurns();
-  readonly #pins = new LayerPins();
-  readonly #flattening = new BackgroundFlattening();
+  readonly #upkeep: DiskUpkeep;
+  readonly #checkpoints: CheckpointKeeper;
   readonly #capturing: CaptureContext;
   #templateState: MachineSource["templateState"] = "baking";
   #warmTemplateId: string | undefined;
@@ -103,6 +97,10 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
       onFault: (error) => this.#fault(error),
     });
     this.#space = new SpaceLedger({ directory: dataDirectory, ...(freeBytes && { freeBytes }) });
+    this.#upkeep = new DiskUpkeep({ disks: this.#disks, hypervisor });
+    const { keys } = options;
+    const [disks, upkeep, space, clock] = [this.#disks, this.#upkeep, this.#space, this.#clock];
+    this.#checkpoints = new CheckpointKeeper({ disks, upkeep, keys, space, clock });
     this.#capturing = {
       launcher: this.#disks,
       memoryLedger: new MemoryLedger(options.capturedMemoryMaxBytes ?? CAPTURED_MEMORY_MAX_BYTES),
@@ -147,7 +145,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     request: MachineRequest,
     disk: WorkspaceDisk,
   ): Promise<{ machine: Machine; disk: WorkspaceDisk; linkToken: string }> {
-    return this.#exclusively(disk, async () => {
+    return this.#upkeep.exclusively(disk, async () => {
       using open = await this.#disks.open(request, disk);
       const epoch = await open.directory.raiseEpoch(disk.epoch);
       const machine = await this.#launch(open, request, { kind: "boot" });
@@ -158,7 +156,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
   }
 
   async resume(request: MachineRequest, disk: WorkspaceDisk, snapshot: SnapshotRef): Promise<Placed> {
-    return this.#exclusively(disk, async () => {
+    return this.#upkeep.exclusively(disk, async () => {
       const { snapshotsPath } = this.#disks.directory(disk.diskId);
       try {
         return await this.#resumeFrom(request, disk, await readManifest(snapshotsPath, snapshot.snapshotId));
@@ -189,7 +187,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
   }
 
   async seal(request: MachineRequest, disk: WorkspaceDisk, machine: Machine): Promise<SnapshotRef> {
-    return this.#exclusively(disk, async () => {
+    return this.#upkeep.exclusively(disk, async () => {
       using open = await this.#disks.open(request, disk);
       const { directory, workspaceKey } = open;
       const { signal } = request;
@@ -215,7 +213,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     machine: Machine | undefined,
     options: { withMemory: boolean; linkToken: string; letRun: boolean },
   ): Promise<{ disk: WorkspaceDisk; point: Point }> {
-    return this.#exclusively(disk, async () => {
+    return this.#upkeep.exclusively(disk, async () => {
       using open = await this.#disks.open(request, disk);
       const captured =
         machine === undefined
@@ -227,70 +225,21 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     });
   }
 
-  async keep(
+  keep(
     request: MachineRequest,
     disk: WorkspaceDisk,
     point: Point,
     facts: CheckpointFacts,
   ): Promise<CheckpointInfo> {
-    const { origin, memory } = requireLocal(point);
-    const directory = this.#disks.directory(disk.diskId);
-    if (origin.directory.diskId !== disk.diskId) throw new TypeError("a point of another disk");
-    const store = new CheckpointStore(directory.checkpointsPath);
-    const { ownerId, workspaceId } = request;
-    const workspaceKey = await this.#options.keys.unwrapWorkspaceKey({ ownerId, workspaceId });
-    try {
-      let record = await store.read(facts.checkpointId).catch((error: unknown) => {
-        if (hasCode(error, "checkpoint.not_found")) return undefined;
-        throw error;
-      });
-      if (record === undefined) {
-        using _room = await this.#space.reserve(memory?.sizeBytes ?? 0);
-        record = await store.write(workspaceKey, requireLocal(point), facts, this.#clock.now());
-      }
-      const { checkpointId, parentId } = record;
-      await this.#turns.run(disk.diskId, async () => {
-        // Unless another one was kept or restored since: then the disk continues from that.
-        const present = await directory.read();
-        if (present.parentId === parentId) await directory.update({ parentId: checkpointId });
-      });
-      return await infoOfStored(directory, record);
-    } finally {
-      workspaceKey.fill(0);
-    }
+    return this.#checkpoints.keep(request, disk, requireLocal(point), facts);
   }
 
-  async openCheckpoint(
+  openCheckpoint(
     owner: CheckpointOwner,
     checkpointId: string,
-    { withMemory = true }: { withMemory?: boolean } = {},
+    options?: { withMemory?: boolean },
   ): Promise<Point> {
-    const { ownerId, workspaceId, disk } = owner;
-    const directory = this.#disks.directory(disk.diskId);
-    const store = new CheckpointStore(directory.checkpointsPath);
-    // Before the key is asked for: what is not there needs none.
-    await store.read(checkpointId);
-    const workspaceKey = await this.#options.keys.unwrapWorkspaceKey({ ownerId, workspaceId });
-    try {
-      return await this.#turns.run(disk.diskId, async () => {
-        const record = await store.read(checkpointId);
-        requireProof(workspaceKey, record);
-        const ids = record.layers.map(({ layerId }) => layerId);
-        const present = new Set(await directory.layerIds());
-        if (record.workspaceId !== workspaceId || !ids.every((layerId) => present.has(layerId))) {
-          throw new AtollError("checkpoint.damaged", "a layer of the checkpoint is gone");
-        }
-        const memory = withMemory ? await store.openMemory(workspaceKey, record) : undefined;
-        const { imageKey, templateId, epoch, parentId } = record;
-        return new LocalPoint({
-          ...{ workspaceId, directory, imageKey, templateId, epoch, parentId, memory, stoppedMs: 0 },
-          layers: unwrapLayers(workspaceKey, disk.diskId, record.layers),
-          onDispose: this.#pins.add(disk.diskId, ids),
-        });
-      });
-    } finally {
-      workspaceKey.fill(0);
-    }
+    return this.#checkpoints.open(owner, checkpointId, options);
   }
 
   createFrom(request: MachineRequest, point: Point): Promise<CreatedMachine> {
@@ -304,33 +253,20 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     return beginFrom(context, request, requireLocal(point)).finally(() => this.#scheduleRefill());
   }
 
-  listCheckpoints({ disk }: CheckpointOwner) {
-    return listCheckpoints(this.#disks.directory(disk.diskId));
+  listCheckpoints(owner: CheckpointOwner) {
+    return this.#checkpoints.list(owner);
   }
 
-  async deleteCheckpoint({ disk }: CheckpointOwner, checkpointId: string): Promise<void> {
-    const directory = this.#disks.directory(disk.diskId);
-    const store = new CheckpointStore(directory.checkpointsPath);
-    await this.#turns.run(disk.diskId, async () => {
-      // Of the older format there is no checkpoint.
-      if (!(await directory.isMigrated())) return;
-      const record = await store.read(checkpointId).catch(() => undefined);
-      const present = await directory.read();
-      if (present.parentId === checkpointId || present.sameAs === checkpointId) {
-        const parentId = present.parentId === checkpointId ? (record?.parentId ?? null) : present.parentId;
-        await directory.update({ parentId, sameAs: null });
-      }
-      await store.remove(checkpointId);
-      await this.#removeUnneeded(directory);
-    });
+  deleteCheckpoint(owner: CheckpointOwner, checkpointId: string): Promise<void> {
+    return this.#checkpoints.delete(owner, checkpointId);
   }
 
   async restore(request: MachineRequest, disk: WorkspaceDisk, checkpointId: string): Promise<WorkspaceDisk> {
-    await using point = requireLocal(
-      await this.openCheckpoint({ ...request, disk }, checkpointId, { withMemory: false }),
-    );
+    await using point = await this.#checkpoints.open({ ...request, disk }, checkpointId, {
+      withMemory: false,
+    });
     // Awaited here: the point is disposed of when this returns.
-    return await this.#exclusively(disk, async () => {
+    return await this.#upkeep.exclusively(disk, async () => {
       using open = await this.#disks.open(request, disk);
       const { directory, template, workspaceKey, record } = open;
       if (record.sameAs === checkpointId) return { ...disk, epoch: Math.max(disk.epoch, record.epoch) };
@@ -347,7 +283,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
           layers: wrapLayers(workspaceKey, disk.diskId, [...layers, top]),
         });
         this.#dropSnapshots(directory);
-        await this.#removeUnneeded(directory);
+        await this.#upkeep.removeUnneeded(directory);
         return { ...disk, epoch };
       } finally {
         wipeLayers([top]);
@@ -360,9 +296,9 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     disk: WorkspaceDisk,
     checkpointId: string,
   ): Promise<Placed & { linkToken: string }> {
-    await using point = requireLocal(await this.openCheckpoint({ ...request, disk }, checkpointId));
+    await using point = await this.#checkpoints.open({ ...request, disk }, checkpointId);
     // Awaited here: the point is disposed of when this returns.
-    return await this.#exclusively(disk, async () => {
+    return await this.#upkeep.exclusively(disk, async () => {
       using open = await this.#disks.open(request, disk);
       const { memory } = point;
       const isSame = open.record.sameAs === checkpointId && open.record.epoch === disk.epoch;
@@ -375,33 +311,12 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     });
   }
 
-  async flatten(
+  flatten(
     request: MachineRequest,
     disk: WorkspaceDisk,
     machine: Machine | undefined,
   ): Promise<WorkspaceDisk> {
-    const directory = this.#disks.directory(disk.diskId);
-    if ((await this.#layerCount(directory)) < DISK_LAYERS_FLATTEN) return disk;
-    if (machine === undefined) {
-      return this.#exclusively(disk, async () => {
-        using open = await this.#disks.open(request, disk);
-        await this.#flattenStill(open, request.signal);
-        return disk;
-      });
-    }
-    const { layers } = await directory.read();
-    const top = layers.at(-1);
-    // Switching to the newest layer failed once: the next capture does it, and what is below stays until then.
-    if ((await machine.topLayerId()) !== top?.layerId) return disk;
-    await this.#flattening.run(disk.diskId, request.signal, (signal) => machine.flatten(signal));
-    await this.#turns.run(disk.diskId, async () => {
-      const now = await directory.read();
-      // A capture that came between cut the copying off, or froze this top under another one.
-      if (now.layers.at(-1)?.layerId !== top.layerId) return;
-      await directory.update({ layers: [top] });
-      await this.#removeUnneeded(directory);
-    });
-    return disk;
+    return this.#upkeep.flatten(request, disk, machine);
   }
 
   async openView(
@@ -420,31 +335,12 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     return await openView({ launcher: this.#disks, kind, onFault }, point, signal);
   }
 
-  async archive(request: MachineRequest, disk: WorkspaceDisk): Promise<WorkspaceDisk> {
-    return this.#exclusively(disk, async () => {
-      using open = await this.#disks.open(request, disk, { isArchivedFine: true });
-      const { directory } = open;
-      const epoch = open.record.isArchived
-        ? open.record.epoch
-        : (await directory.update({ isArchived: true, epoch: Math.max(open.record.epoch, disk.epoch) + 1 }))
-            .epoch;
-      await removeSnapshots(directory.snapshotsPath);
-      // Layers that others have anyway would be copied, not saved.
-      if (await this.#isAlone(directory)) await this.#flattenStill(open, request.signal);
-      await this.#removeUnneeded(directory);
-      return { ...disk, epoch };
-    });
+  archive(request: MachineRequest, disk: WorkspaceDisk): Promise<WorkspaceDisk> {
+    return this.#upkeep.archive(request, disk);
   }
 
-  async unarchive(_request: MachineRequest, disk: WorkspaceDisk): Promise<WorkspaceDisk> {
-    return this.#exclusively(disk, async () => {
-      const directory = this.#disks.directory(disk.diskId);
-      const epoch = await directory.readEpoch();
-      if ((await directory.read().catch(() => undefined))?.isArchived) {
-        await directory.update({ isArchived: false });
-      }
-      return { ...disk, epoch: Math.max(disk.epoch, epoch) };
-    });
+  unarchive(_request: MachineRequest, disk: WorkspaceDisk): Promise<WorkspaceDisk> {
+    return this.#upkeep.unarchive(disk);
   }
 
   async destroy(
@@ -474,7 +370,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     for (const name of await readdir(workspacesPath)) {
       if (uuid.safeParse(name).success && !kept.has(name)) await this.#disks.directory(name).remove();
     }
-    for (const diskId of knownDiskIds) await this.#tidy(diskId);
+    for (const diskId of knownDiskIds) await this.#upkeep.tidy(diskId).catch((error) => this.#fault(error));
     await removeUnfinished(this.#erasedPath);
     await wipeScratch(this.#options.scratchDirectory);
     this.#warming ??= this.#warm();
@@ -487,12 +383,6 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     await this.#warming;
     await this.#pool[Symbol.asyncDispose]();
     await this.#disks.layers[Symbol.asyncDispose]();
-  }
-
-  /** What changes a disk waits for its turn, and a flattening gives way to it. */
-  async #exclusively<T>(disk: WorkspaceDisk, work: () => Promise<T>): Promise<T> {
-    await this.#flattening.cut(disk.diskId);
-    return this.#turns.run(disk.diskId, work);
   }
 
   async #launch(open: OpenDisk, request: MachineRequest, start: MachineStart): Promise<Machine> {
@@ -552,7 +442,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
   #pointOf(workspaceId: string, { directory, record }: OpenDisk, captured: Captured): LocalPoint {
     const { imageKey, templateId, epoch, parentId } = record;
     const ids = captured.layers.map(({ layerId }) => layerId);
-    const onDispose = this.#pins.add(directory.diskId, ids);
+    const onDispose = this.#upkeep.pins.add(directory.diskId, ids);
     return new LocalPoint({
       ...{ workspaceId, directory, imageKey, templateId, epoch, parentId, onDispose },
       ...captured,
@@ -567,48 +457,6 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     return this.capture({ ownerId, workspaceId, image, size }, disk, undefined, options).then(
       ({ point }) => point,
     );
-  }
-
-  async #flattenStill(open: OpenDisk, signal: AbortSignal | undefined): Promise<void> {
-    const { directory, record, layers } = open;
-    if (layers.length < 2) return;
-    await directory.freeze(layers.slice(0, -1).map(({ layerId }) => layerId));
-    await this.#options.hypervisor.flattenDisk(open.encrypted, signal);
-    open.record = await directory.update({ layers: record.layers.slice(-1) });
-    await this.#removeUnneeded(directory);
-  }
-
-  async #layerCount(directory: DiskDirectory): Promise<number> {
-    return (await directory.read().catch(() => undefined))?.layers.length ?? 1;
-  }
-
-  /** Neither a checkpoint nor another workspace has any of its layers. */
-  async #isAlone(directory: DiskDirectory): Promise<boolean> {
-    const { records, unreadableIds } = await new CheckpointStore(directory.checkpointsPath).all();
-    return records.length + unreadableIds.length === 0 && !(await directory.isShared());
-  }
-
-  /** In the disk's turn. A checkpoint that cannot be read may need any layer. */
-  async #removeUnneeded(directory: DiskDirectory): Promise<void> {
-    const { records, unreadableIds } = await new CheckpointStore(directory.checkpointsPath).all();
-    if (unreadableIds.length > 0) return;
-    const named = [await directory.read(), ...records].flatMap(({ layers }) => layers);
-    const needed = named.map(({ layerId }) => layerId);
-    await directory.removeLayersExcept(new Set([...needed, ...this.#pins.of(directory.diskId)]));
-  }
-
-  /** What a life that was cut short left in a disk's directory. */
-  async #tidy(diskId: string): Promise<void> {
-    const directory = this.#disks.directory(diskId);
-    try {
-      for (const path of [directory.path, directory.snapshotsPath, directory.checkpointsPath]) {
-        await removeUnfinished(path);
-      }
-      // One that was never opened since the older format has nothing to remove.
-      if (await directory.isMigrated()) await this.#turns.run(diskId, () => this.#removeUnneeded(directory));
-    } catch (error) {
-      this.#fault(error);
-    }
   }
 
   get #erasedPath(): string {
@@ -651,7 +499,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
 
   /** In the background, and in the disk's turn: before anything new is sealed. */
   #dropSnapshots(directory: DiskDirectory): void {
-    this.#turns
+    this.#upkeep.turns
       .run(directory.diskId, () => removeSnapshots(directory.snapshotsPath))
       .catch((error: unknown) => this.#fault(error));
   }
