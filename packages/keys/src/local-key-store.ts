@@ -3,7 +3,6 @@
  * down first (`<id>.destroyed.json`), which already refuses the key, then the key's file is overwritten and unlinked; one
  * that was interrupted is finished when it is repeated or when the store is opened.
  */
-import { randomBytes } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, systemClock } from "@atoll/base/clock";
@@ -16,6 +15,7 @@ import { z } from "zod";
 import { keyCommitment } from "./key-commitment.ts";
 import { notePathOf, readKeyBytes, readKeyFile, unfinishedDestructions } from "./key-files.ts";
 import { type DestroyedKey, KEY_BYTES, type KeyStore, type WorkspaceKeyIds } from "./key-store.ts";
+import { newKey } from "./new-key.ts";
 import { Turns } from "./turns.ts";
 import { unwrapKey, wrapKey, wrappedKey } from "./wrap-key.ts";
 
@@ -47,7 +47,7 @@ export class LocalKeyStore implements KeyStore {
     const path = join(directory, "root");
     let root = await readKeyBytes(path);
     if (root === undefined) {
-      root = randomBytes(KEY_BYTES);
+      root = Buffer.from(newKey().buffer);
       await replaceFile(path, root);
     }
     if (root.length !== KEY_BYTES) throw new AtollError("key.unavailable", "the root key file is damaged");
@@ -102,7 +102,7 @@ export class LocalKeyStore implements KeyStore {
     return this.#turns.run(path, async () => {
       const record = await readRecord(path);
       if (record !== undefined) return unwrapKey(this.#root, record.wrapped, ownerContext(ownerId));
-      const key = new Uint8Array(randomBytes(KEY_BYTES));
+      const key = newKey();
       const wrapped = wrapKey(this.#root, key, ownerContext(ownerId));
       await replaceFile(
         path,

@@ -2,12 +2,12 @@
  * Empty layers made ahead, with keys that only this process knows, so that a fork or a checkpoint does not wait for a
  * header. What an earlier life made is of no use to anyone and removed.
  */
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileOps } from "@atoll/durable/file-ops";
 import { makeDirectory } from "@atoll/durable/make-directory";
-import { KEY_BYTES } from "@atoll/keys/key-store";
+import { newKey } from "@atoll/keys/new-key";
 import type { DiskLayer } from "../hypervisor/hypervisor.ts";
 import type { EmptyLayers } from "./empty-layers.ts";
 import { wipeLayers } from "./layer-keys.ts";
@@ -100,7 +100,7 @@ export class ReadyLayers implements AsyncDisposable {
   }
 
   async #make(directory: string, sizeMb: number): Promise<DiskLayer> {
-    const layer = { layerId: randomUUID(), key: new Uint8Array(randomBytes(KEY_BYTES)) };
+    const layer = { layerId: randomUUID(), key: newKey() };
     try {
       await this.#options.emptyLayers.make(this.#path(directory, layer), sizeMb, layer.key);
       return layer;

@@ -1,6 +1,7 @@
 /** New workspaces that begin at a point: layers shared as files, everything else their own. */
-import { randomBytes, randomUUID } from "node:crypto";
-import { KEY_BYTES, type KeyStore } from "@atoll/keys/key-store";
+import { randomUUID } from "node:crypto";
+import type { KeyStore } from "@atoll/keys/key-store";
+import { newKey } from "@atoll/keys/new-key";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { DISK_LAYERS_MAX } from "@atoll/protocol/limits";
 import { FIRST_LINK_TOKEN } from "@atoll/protocol/link-handshake";
@@ -81,7 +82,7 @@ async function newDisk(launcher: DiskLauncher, point: LocalPoint, template: Temp
     layerId,
     key: Uint8Array.from(key),
   }));
-  const workspaceKey = new Uint8Array(randomBytes(KEY_BYTES));
+  const workspaceKey = newKey();
   try {
     await directory.create();
     await directory.link(origin.directory, point.layerIds);

@@ -1,7 +1,8 @@
 /** Puts machines over workspaces' disks: new ones for the pool, existing ones with their keys and template. */
 import { randomBytes, randomUUID } from "node:crypto";
 import { join } from "node:path";
-import { KEY_BYTES, type KeyStore } from "@atoll/keys/key-store";
+import type { KeyStore } from "@atoll/keys/key-store";
+import { newKey } from "@atoll/keys/new-key";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { MachineSize } from "@atoll/protocol/plans";
 import { DiskDirectory } from "../disks/disk-directory.ts";
@@ -132,7 +133,7 @@ export class DiskLauncher {
     const directory = this.directory(randomUUID());
     const { diskId } = directory;
     const { templateId, size } = template;
-    const key = new Uint8Array(randomBytes(KEY_BYTES));
+    const key = newKey();
     let top: DiskLayer | undefined;
     try {
       await directory.create();
