@@ -23,7 +23,9 @@ export class Workbench {
   /** As above, but something may be running in the terminal. */
   async expectReadyAgain(): Promise<void> {
     const status = this.#page.getByRole("contentinfo", { name: "Status" });
-    await expect(status.getByRole("button", { name: "Running" })).toBeVisible({ timeout: 120_000 });
+    await expect(status.getByRole("button", { name: "Running", exact: true })).toBeVisible({
+      timeout: 120_000,
+    });
     await expect(status.getByRole("button", { name: "Connected" })).toBeVisible();
   }
 
@@ -106,7 +108,7 @@ export class Workbench {
   get idleItem(): Locator {
     return this.#page
       .getByRole("contentinfo", { name: "Status" })
-      .getByRole("button", { name: /Keep running…$/ });
+      .getByRole("button", { name: /Keep awake…$/ });
   }
 
   async takeOver(): Promise<void> {

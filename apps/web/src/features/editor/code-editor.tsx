@@ -1,6 +1,6 @@
 "use client";
-import { useTheme } from "next-themes";
 import { useEffect, useRef, useState } from "react";
+import { useIsDark } from "#ui/use-is-dark.ts";
 import type { DocumentModel } from "./document-model.ts";
 import { EDITOR_OPTIONS } from "./editor-options.ts";
 
@@ -26,8 +26,7 @@ export function CodeEditor({ document, onCursor, onPalette }: CodeEditorProps) {
   const holder = useRef<HTMLDivElement>(null);
   const [loaded, setLoaded] = useState<{ setup: Setup; editor: Editor }>();
   const viewStates = useRef(new Map<string, ViewState>());
-  const { resolvedTheme } = useTheme();
-  const isDark = resolvedTheme === "dark";
+  const isDark = useIsDark();
   const callbacks = useRef({ onCursor, onPalette });
   callbacks.current = { onCursor, onPalette };
 

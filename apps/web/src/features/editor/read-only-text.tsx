@@ -1,6 +1,6 @@
 "use client";
-import { useTheme } from "next-themes";
 import { useEffect, useRef, useState } from "react";
+import { useIsDark } from "#ui/use-is-dark.ts";
 import { EDITOR_OPTIONS } from "./editor-options.ts";
 
 type Setup = typeof import("./monaco-setup.ts");
@@ -10,8 +10,7 @@ type Editor = ReturnType<Setup["monaco"]["editor"]["create"]>;
 export function ReadOnlyText({ path, text }: { path: string; text: string }) {
   const holder = useRef<HTMLDivElement>(null);
   const [loaded, setLoaded] = useState<{ setup: Setup; editor: Editor }>();
-  const { resolvedTheme } = useTheme();
-  const isDark = resolvedTheme === "dark";
+  const isDark = useIsDark();
   useEffect(() => {
     let isGone = false;
     let editor: Editor | undefined;

@@ -25,7 +25,7 @@ export function IdleItem({ workspaceId, plan, idlePauseSeconds }: IdleWarningPro
         <button
           type="button"
           title={outlook.detail}
-          aria-label={`${outlook.line}. Keep running…`}
+          aria-label={`${outlook.line}. Keep awake…`}
           className="flex h-5 min-w-0 cursor-default items-center gap-1.5 rounded-sm px-1.5 hover:bg-hover"
         >
           <MoonStar aria-hidden className="size-3 shrink-0" />

@@ -1,6 +1,6 @@
 "use client";
-import { useTheme } from "next-themes";
 import { useEffect, useRef, useState } from "react";
+import { useIsDark } from "#ui/use-is-dark.ts";
 import { useModels } from "../workbench/models-context.tsx";
 import { createScreen, type Screen } from "./create-screen.ts";
 import { TerminalSession } from "./terminal-session.ts";
@@ -19,8 +19,7 @@ export interface TerminalViewProps {
 export function TerminalView({ terminalId, title, isActive }: TerminalViewProps) {
   const { connection } = useModels();
   const holder = useRef<HTMLDivElement>(null);
-  const { resolvedTheme } = useTheme();
-  const isDark = resolvedTheme === "dark";
+  const isDark = useIsDark();
   const [screen, setScreen] = useState<Screen>();
   const firstTheme = useRef(isDark);
 

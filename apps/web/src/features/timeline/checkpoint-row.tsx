@@ -26,7 +26,7 @@ export function CheckpointRow(props: CheckpointRowProps) {
   return (
     <li
       aria-label={name}
-      className="group relative grid gap-1 py-2 pr-2 pl-9 hover:bg-hover focus-within:bg-hover"
+      className="group relative grid gap-0.5 py-2 pr-2 pl-9 hover:bg-hover focus-within:bg-hover"
     >
       <span aria-hidden className="absolute top-0 bottom-0 left-5 w-px bg-line" />
       <span
@@ -79,18 +79,17 @@ export function CheckpointRow(props: CheckpointRowProps) {
         <span>{kindWords}</span>
         <span aria-hidden>·</span>
         <span>{byteWords(ownBytes)}</span>
-        {hasMemory ? (
-          <span className="inline-flex items-center gap-1">
-            <span aria-hidden>·</span>
-            <MemoryStick aria-hidden className="size-3" /> with memory
-          </span>
-        ) : null}
-        {isCurrent ? (
-          <span className="text-accent-ink">
-            <span aria-hidden>· </span>you are here
-          </span>
-        ) : null}
       </p>
+      {hasMemory || isCurrent ? (
+        <p className="flex flex-wrap items-center gap-x-2 text-ink-faint text-xs">
+          {hasMemory ? (
+            <span className="inline-flex items-center gap-1">
+              <MemoryStick aria-hidden className="size-3" /> with memory
+            </span>
+          ) : null}
+          {isCurrent ? <span className="text-accent-ink">you are here</span> : null}
+        </p>
+      ) : null}
     </li>
   );
 }

@@ -15,7 +15,7 @@ export interface TimelineRow {
 export const KIND_WORDS: Record<CheckpointInfo["kind"], string> = {
   named: "Named",
   automatic: "Automatic",
-  safety: "Before a restore",
+  safety: "Safety",
 };
 
 export function timelineRows(

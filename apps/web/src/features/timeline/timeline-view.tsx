@@ -27,7 +27,7 @@ const FILTERS: Array<{ value: TimelineFilter; label: string }> = [
   { value: "all", label: "All" },
   { value: "named", label: "Named" },
   { value: "automatic", label: "Automatic" },
-  { value: "safety", label: "Before restores" },
+  { value: "safety", label: "Safety" },
 ];
 
 export function TimelineView({ workspace, state }: { workspace: WorkspaceView; state: WorkbenchState }) {
@@ -72,7 +72,7 @@ export function TimelineView({ workspace, state }: { workspace: WorkspaceView; s
           aria-label="Last restore"
           className="flex flex-wrap items-center gap-2 border-line border-y bg-info-soft px-4 py-2 text-sm"
         >
-          <p className="flex-1">
+          <p className="basis-full">
             Restored “{undo.name}” at {dateWords(undo.atMs, now)}.
           </p>
           <Button
