@@ -71,7 +71,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     weight: 2,
     arbitrary: fc.record({
       kind: fc.constant("advance" as const),
-      seconds: fc.constantFrom(1, 60, 700, 90_000),
+      seconds: fc.constantFrom(1, 60, 700, 4000),
     }),
   },
   { weight: 2, arbitrary: ofOne(["kill", "suspend", "damage"]) },

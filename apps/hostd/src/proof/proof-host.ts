@@ -134,8 +134,19 @@ export class ProofHost {
 
 export const SIZE = { cpus: 1, memoryMb: 512, diskMb: 64 };
 
+/** Short, so that schedules get as far as archives. */
+const RETENTION = { stopAfterPausedSeconds: 1500, archiveAfterStoppedSeconds: 1500 };
+
 export function createBody(overrides: Partial<CreateWorkspace> & { ownerId: string }): CreateWorkspace {
-  return { slug: "proof", image: "base", ...SIZE, egress: "off", idlePauseSeconds: 600, ...overrides };
+  return {
+    slug: "proof",
+    image: "base",
+    ...SIZE,
+    egress: "off",
+    idlePauseSeconds: 600,
+    retention: RETENTION,
+    ...overrides,
+  };
 }
 
 function clockOf(life: Life) {

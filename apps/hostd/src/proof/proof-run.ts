@@ -18,7 +18,13 @@ const DISPOSABLE_LATE_MS = 60_000;
 const LINK_MAX_MS = 20_000;
 const WORKSPACES_MAX = 6;
 /** Answers that say what is the matter. `internal` does not. */
-const ORIGIN_GONE = ["workspace.not_found", "workspace.deleted", "checkpoint.not_found", "workspace.not_running", "key.not_found"];
+const ORIGIN_GONE = [
+  "workspace.not_found",
+  "workspace.deleted",
+  "checkpoint.not_found",
+  "workspace.not_running",
+  "key.not_found",
+];
 const UNNAMED = new Set(["internal"]);
 
 export class ProofRun {
@@ -113,9 +119,9 @@ export class ProofRun {
     const life = this.#life;
     this.#wasFaulty = this.#hasFaults;
     this.world.note(
-      `--- ${JSON.stringify(commands)}${crashAfter == null ? "" : ` crash ${crashAfter}`}`,
+      `--- ${JSON.stringify(commands)}${crashAfter === undefined ? "" : ` crash ${crashAfter}`}`,
     );
-    if (crashAfter != null) this.world.crashAfter(life, crashAfter);
+    if (crashAfter !== undefined) this.world.crashAfter(life, crashAfter);
     const work = Promise.all(commands.map((command) => this.#do(life, command)));
     work.catch((error: unknown) => this.world.violation(`the proof itself failed: ${String(error)}`));
     const waits = commands.map((command) => (command.kind === "advance" ? command.seconds * 1000 : 0));
@@ -451,8 +457,7 @@ export class ProofRun {
     }
     const files = readdirSync(this.directory, { recursive: true }).map(String);
     const temporary = files.filter((name) => /\.tmp$|\.baking-|scratch\//.test(name));
-    if (temporary.length > 0 && process.env.PROOF_TMP === undefined)
-      this.world.violation(`I5: left over: ${temporary}`);
+    if (temporary.length > 0) this.world.violation(`I5: left over: ${temporary}`);
   }
 
   /** I8, I9, I10: what was erased cannot be opened, what was not can. */

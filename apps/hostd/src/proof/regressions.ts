@@ -1,0 +1,49 @@
+import type { Burst, Command } from "./commands.ts";
+
+const burst = (commands: Command[], crashAfter?: number, crashAgainAfter?: number): Burst => ({
+  commands,
+  crashAfter,
+  crashAgainAfter,
+  drains: false,
+});
+
+/** Schedules that found something, shortened to what they need, with the seed they found it under. */
+export const regressions: Record<string, { seed: number; bursts: Burst[] }> = {
+  "a stop meets a first start that never got under way": {
+    seed: 1798841853,
+    bursts: [
+      burst([{ kind: "create", owner: 0, isDisposable: false }]),
+      burst(
+        [
+          { kind: "create", owner: 1, isDisposable: false },
+          { kind: "stop", at: 1 },
+        ],
+        66,
+        2,
+      ),
+      burst([{ kind: "stop", at: 1 }]),
+    ],
+  },
+  "hostd dies while pausing, and its machine answers nothing at the next start": {
+    seed: 783052321,
+    bursts: [
+      burst([{ kind: "create", owner: 0, isDisposable: false }]),
+      burst(
+        [
+          { kind: "suspend", at: 0 },
+          { kind: "pause", at: 0 },
+        ],
+        21,
+        85,
+      ),
+    ],
+  },
+  "a record is being replaced when hostd dies": {
+    seed: 2147483644,
+    bursts: [
+      burst([{ kind: "create", owner: 1, isDisposable: false }], 3, 117),
+      burst([{ kind: "create", owner: 0, isDisposable: false }], 68, 32),
+      burst([{ kind: "eraseOwner", owner: 0 }], 5, 4),
+    ],
+  },
+};
