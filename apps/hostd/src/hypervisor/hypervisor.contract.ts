@@ -1,3 +1,7 @@
+/**
+ * What both drivers must do, of a machine's life, its memory and its disk.
+ * Length: the cases share one template, which costs a real driver a boot.
+ */
 import { randomBytes, randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { GuestProbe } from "../testing/guest-probe.ts";
