@@ -15,7 +15,7 @@ const OWN_LEASE = "kept awake";
 export function awakeWords({ kind, detail, untilMs }: AwakeReason, nowMs: number): string {
   switch (kind) {
     case "input":
-      return INPUT_WORDS[detail] ?? "somebody at work here";
+      return INPUT_WORDS[detail] ?? "keys or clicks here";
     case "foreground":
       return detail === "" ? "a program in a terminal" : `${detail} in a terminal`;
     case "cpu":

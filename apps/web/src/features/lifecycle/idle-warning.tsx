@@ -29,20 +29,26 @@ export function IdleWarning({ workspaceId, plan, idlePauseSeconds }: IdleWarning
   return (
     <div role="status" aria-label="Pause warning" className="contents">
       {warning ? (
-        <div className="absolute inset-x-0 top-0 z-20 flex min-h-10 animate-fade flex-wrap items-center gap-x-3 gap-y-1 border-line border-b bg-warn-soft px-4 py-1.5 text-sm shadow-low">
-          <MoonStar aria-hidden className="size-4 text-warn" />
-          <p className="flex-1">
-            Pauses in <span className="font-medium tabular-nums">{warning.remaining}</span>: nothing is going
-            on here. Memory and programs are kept.
+        <div className="absolute top-3 right-3 z-20 grid w-96 max-w-[calc(100%-1.5rem)] animate-rise gap-3 rounded-xl border border-line-strong bg-raised p-4 text-sm shadow-high">
+          <p>
+            <MoonStar aria-hidden className="mr-2 inline size-4 text-warn" />
+            {/* A clock that is read out every second helps nobody. */}
+            <span aria-hidden>
+              Pauses in <span className="font-medium tabular-nums">{warning.remaining}</span>
+            </span>
+            <span className="sr-only">{outlook.line}</span>: nothing is going on here. Memory and programs are
+            kept.
             {warning.lastWork ? <span className="text-ink-soft"> Last work: {warning.lastWork}.</span> : null}
           </p>
-          {leaseChoices(PLAN_TIMES[plan].keepAwakeMaxSeconds)
-            .slice(0, 2)
-            .map((seconds) => (
-              <Button key={seconds} size="sm" onClick={() => keepAwake(seconds)}>
-                Keep running {durationWords(seconds)}
-              </Button>
-            ))}
+          <div className="flex flex-wrap gap-2">
+            {leaseChoices(PLAN_TIMES[plan].keepAwakeMaxSeconds)
+              .slice(0, 2)
+              .map((seconds) => (
+                <Button key={seconds} size="sm" onClick={() => keepAwake(seconds)}>
+                  Keep running {durationWords(seconds)}
+                </Button>
+              ))}
+          </div>
         </div>
       ) : null}
     </div>
