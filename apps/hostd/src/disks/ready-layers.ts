@@ -68,6 +68,11 @@ export class ReadyLayers implements AsyncDisposable {
     });
   }
 
+  /** Resolves when every shelf is full or refilling has failed. */
+  async settled(): Promise<void> {
+    await this.#refilling;
+  }
+
   /** Before anything is kept. */
   async sweep(): Promise<void> {
     const { directory } = this.#options;

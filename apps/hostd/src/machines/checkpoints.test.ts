@@ -556,3 +556,51 @@ test("an archived disk has no snapshot and one layer, and comes back whole", asy
   await workspace.boot();
   expect(await workspace.guest.readDisk("a")).toBe("1");
 });
+
+test("a machine that was booted has its memory captured and forked as well", async () => {
+  await using at = await opened();
+  const workspace = await create(at);
+  await workspace.guest.writeDisk("a", "1");
+  await workspace.stop();
+  await workspace.boot();
+  const count = await workspace.guest.count();
+  const checkpointId = await workspace.checkpoint();
+  await using point = await at.source.openCheckpoint(workspace.owner, checkpointId);
+  const created = await at.source.createFrom(newRequest(), point);
+  expect([created.startsBy, created.linkToken]).toEqual(["restore", workspace.linkToken]);
+  const fork = await LiveWorkspace.begin(at.source, newRequest(), created);
+  expect([await fork.guest.count(), await fork.guest.readDisk("a")]).toEqual([count + 1, "1"]);
+});
+
+test("a workspace that an older hostd paused is found, resumed, and goes on in layers", async () => {
+  await using older = await opened();
+  const workspace = await create(older);
+  const count = await workspace.guest.count();
+  const snapshot = await workspace.pause();
+  // Its disk as that hostd kept it: one file, its key derived from the workspace's.
+  const path = join(older.directory, "workspaces", workspace.disk.diskId);
+  const { epoch, imageKey, templateId, layers } = await recordOf(older, workspace);
+  await rename(join(path, "layers", `${layers[0].layerId}.qcow2`), join(path, "disk.qcow2"));
+  await rm(join(path, "layers"), { recursive: true });
+  await writeFile(join(path, "disk.json"), JSON.stringify({ format: 1, epoch, imageKey, templateId }));
+  await using at = await TestSource.open({ previous: older });
+  await at.source.sweep(new Set([workspace.disk.diskId]));
+  const next = new LiveWorkspace(at.source, workspace.request, workspace.disk);
+  next.linkToken = workspace.linkToken;
+  expect(await at.source.findSnapshot(next.request.workspaceId, next.disk)).toEqual(snapshot);
+  expect(await at.source.listCheckpoints(next.owner)).toMatchObject({
+    checkpoints: [],
+    currentParentId: null,
+  });
+  await next.resume(snapshot);
+  expect(await next.guest.count()).toBe(count + 1);
+  await next.guest.writeDisk("a", "1");
+  const checkpointId = await next.checkpoint();
+  await next.guest.writeDisk("a", "2");
+  await next.stop();
+  await next.restore(checkpointId);
+  await next.resumeCheckpoint(checkpointId);
+  expect(await next.guest.readDisk("a")).toBe("1");
+  expect((await readdir(path)).sort()).toEqual(["checkpoints", "disk.json", "layers", "snapshots"]);
+  expect(at.faults).toEqual([]);
+});
