@@ -77,7 +77,10 @@ export class LinkConnection {
       mayRead: () => this.#mayRead(),
     });
     const cancel = options.clock.schedule(HELLO_DEADLINE_MS, () => {
-      if (this.#caller === undefined) this.end(new AtollError("request.timeout", "no hello"));
+      // A view takes its time to open, within deadlines of its own.
+      if (this.#caller === undefined && this.#view === undefined) {
+        this.end(new AtollError("request.timeout", "no hello"));
+      }
     });
     this.#releases.push(cancel);
     this.#transport.start();
@@ -121,7 +124,8 @@ export class LinkConnection {
       const claims = await this.#options.tickets.verify(hello.ticket);
       if (this.#isClosed) return;
       const workspace = this.#find(claims.workspaceId, claims.sub);
-      if (claims.view !== undefined) return this.#acceptView(claims, claims.view.checkpointId, workspace);
+      if (claims.view !== undefined)
+        return await this.#acceptView(claims, claims.view.checkpointId, workspace);
       const { tabId, takeOver } = hello;
       const { release, isNewTab } = this.#options.sessions.admitSession(claims, {
         connection: this,
@@ -143,36 +147,26 @@ export class LinkConnection {
     this.#accepted("preview", workspace, workspace.status);
   }
 
-  /** It counts to no limit and is announced nowhere; signing out and erasing end it like any other connection. */
-  #acceptView(claims: SessionTicketClaims, checkpointId: string | null, workspace: Workspace): void {
+  /**
+   * Accepted once its files can be read. It counts to no limit and is announced nowhere; signing out and erasing end it
+   * like any other connection.
+   */
+  async #acceptView(
+    claims: SessionTicketClaims,
+    checkpointId: string | null,
+    workspace: Workspace,
+  ): Promise<void> {
     const { sub: userId, authSessionId, workspaceId } = claims;
-    const { sessions, views, clock } = this.#options;
+    const { sessions, views } = this.#options;
     this.#releases.push(sessions.admitView({ connection: this, workspaceId, userId, authSessionId }, claims));
     const view = views.open(workspace, checkpointId);
     this.#releases.push(() => view.release());
     this.#view = view;
-    const status = (state: "creating" | "running"): WorkspaceStatus => ({
-      workspaceId,
-      ownerId: workspace.record.ownerId,
-      state,
-      reason: "requested",
-      sinceMs: clock.now(),
-      generation: 0,
-      sessionCount: 1,
-      isolation: workspace.status.isolation,
-      egress: workspace.record.egress,
-    });
-    this.#accepted("session", workspace, status("creating"));
     void view.ended.then((error) => this.end(error));
-    view.ready.then(
-      ({ isRepaired }) => {
-        if (isRepaired) this.notify("view.repaired");
-        this.#sendStatus(status("running"));
-      },
-      () => {
-        // `ended` says why.
-      },
-    );
+    const { isRepaired } = await view.ready;
+    if (this.#isClosed) return;
+    this.#accepted("session", workspace, workspace.status);
+    if (isRepaired) this.notify("view.repaired");
   }
 
   /** Somebody else's workspace answers exactly like none. */

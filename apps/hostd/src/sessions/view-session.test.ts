@@ -13,7 +13,9 @@ import { ViewRegistry } from "../views/view-registry.ts";
 import { LinkSocketServer } from "./link-socket-server.ts";
 import { TicketVerifier } from "./ticket-verifier.ts";
 
-async function start(mount: () => { isRepaired: boolean } = () => ({ isRepaired: false })) {
+type Mounted = { isRepaired: boolean };
+
+async function start(mount: () => Mounted | Promise<Mounted> = () => ({ isRepaired: false })) {
   const host = await FakeHost.start();
   host.source.onMachine = ({ guest }) => guest.dispatcher.onRequest(viewMount, mount);
   const maker = new TicketMaker(host.clock);
@@ -64,8 +66,8 @@ it("a view's session reaches the view's guest and leaves the workspace alone", a
   await one.workspace.pause("idle");
   const { generation } = one.workspace.status;
   const client = await one.look();
-  expect(client.events[0]).toMatchObject({ type: "accepted", status: { state: "creating", ownerId: OWNER } });
-  await client.state("running");
+  expect(client.events[0]).toMatchObject({ type: "accepted", status: { state: "paused", ownerId: OWNER } });
+  await client.mux.ping();
   expect(client.events).toContainEqual({ type: "notice", code: "view.repaired" });
   expect(await call(client.mux, corePing, {})).toEqual({ uptimeMs: 1 });
   await expect(call(client.mux, coreQuiesce, {})).rejects.toMatchObject({ code: "auth.forbidden" });
@@ -81,7 +83,6 @@ it("a view's session reaches the view's guest and leaves the workspace alone", a
 it("several tabs share it beyond the plan's number of sessions, and it ends after the last", async () => {
   await using one = await start();
   const tabs = [await one.look({ maxSessions: 1 }), await one.look({ maxSessions: 1 })];
-  for (const tab of tabs) await tab.state("running");
   expect(one.views.viewCount).toBe(1);
   for (const tab of tabs) await tab[Symbol.asyncDispose]();
   await expect.poll(() => one.host.clock.pendingCount).toBeGreaterThan(0);
@@ -93,13 +94,25 @@ it("several tabs share it beyond the plan's number of sessions, and it ends afte
     .toBe(0);
 });
 
+it("is accepted when its files are there, however long that takes, and takes no streams before", async () => {
+  const mounted = Promise.withResolvers<{ isRepaired: boolean }>();
+  await using one = await start(() => mounted.promise);
+  const looking = one.look();
+  await expect.poll(() => one.views.viewCount).toBe(1);
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+  one.host.clock.advance(10_000);
+  mounted.resolve({ isRepaired: false });
+  const client = await looking;
+  expect(await call(client.mux, corePing, {})).toEqual({ uptimeMs: 1 });
+});
+
 it("somebody else's workspace has none, and neither has a running one of its own disk", async () => {
   await using one = await start();
   await expect(one.look({ sub: randomUUID() })).rejects.toMatchObject({ code: "workspace.not_found" });
-  const refused = await one.look({ view: { checkpointId: null } });
-  expect((await refused.ended).code).toBe("view.unavailable");
-  const unknown = await one.look({ view: { checkpointId: randomUUID() } });
-  expect((await unknown.ended).code).toBe("checkpoint.not_found");
+  const ofItsDisk = one.look({ view: { checkpointId: null } });
+  await expect(ofItsDisk).rejects.toMatchObject({ code: "view.unavailable" });
+  const unknown = one.look({ view: { checkpointId: randomUUID() } });
+  await expect(unknown).rejects.toMatchObject({ code: "checkpoint.not_found" });
 });
 
 it("signing out and erasing end it", async () => {

@@ -53,7 +53,7 @@ export const coreActivity = request("core.activity", {
   result: z.object({
     /** Commands in front of a terminal that are not its shell. */
     foreground: z.array(z.object({ terminalId: z.string().max(64), command: z.string().max(80) })).max(32),
-    /** CPU time of everything but the agent since boot. */
+    /** CPU time of all programs but the agent since boot. May fall, when a program ended that nobody waited for. */
     cpuMs: z.number().nonnegative(),
     /** Held by `atoll keep-awake` in the guest. */
     leases: z.array(z.object({ detail: z.string().max(80), untilMs: z.number() })).max(16),
