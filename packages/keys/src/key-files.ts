@@ -3,6 +3,8 @@ import { AtollError } from "@atoll/protocol/atoll-error";
 import type { z } from "zod";
 
 const DESTROYED = ".destroyed.json";
+/** As `replaceFile` names what it has not renamed yet. */
+const UNWRITTEN = ".tmp";
 
 /** Beside the key's file: `<id>.json` and `<id>.destroyed.json`. */
 export function notePathOf(path: string): string {
@@ -16,6 +18,11 @@ export function unfinishedDestructions(names: Iterable<string>): string[] {
     const note = notePathOf(name);
     return note !== name && !name.endsWith(DESTROYED) && all.has(note);
   });
+}
+
+/** What was being written when its process ended: nobody has that key, and a destruction would miss it. */
+export function unwrittenFiles(names: Iterable<string>): string[] {
+  return [...names].filter((name) => name.endsWith(UNWRITTEN));
 }
 
 /** Undefined when there is none. @throws AtollError key.unavailable when it cannot be read */

@@ -55,6 +55,17 @@ test("a destruction that was cut off is finished when the store opens", async ()
   await expect(stat(path)).rejects.toMatchObject({ code: "ENOENT" });
 });
 
+test("what was being written when the process ended is gone when the store opens", async () => {
+  await using opened = await localStore();
+  const mine = ids();
+  await opened.store.putWorkspaceKey(mine, randomBytes(32));
+  const record = join(opened.directory, "workspaces", `${mine.workspaceId}.json`);
+  await copyFile(record, `${record}.0123456789ab.tmp`);
+  const reopened = await opened.reopen();
+  expect(await readdir(join(opened.directory, "workspaces"))).toEqual([`${mine.workspaceId}.json`]);
+  (await reopened.unwrapWorkspaceKey(mine)).fill(0);
+});
+
 test("a damaged record is unavailable, not not-found, and can still be destroyed", async () => {
   await using opened = await localStore();
   const mine = ids();

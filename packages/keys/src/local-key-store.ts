@@ -13,7 +13,13 @@ import { AtollError } from "@atoll/protocol/atoll-error";
 import { uuid } from "@atoll/protocol/ids";
 import { z } from "zod";
 import { keyCommitment } from "./key-commitment.ts";
-import { notePathOf, readKeyBytes, readKeyFile, unfinishedDestructions } from "./key-files.ts";
+import {
+  notePathOf,
+  readKeyBytes,
+  readKeyFile,
+  unfinishedDestructions,
+  unwrittenFiles,
+} from "./key-files.ts";
 import { type DestroyedKey, KEY_BYTES, type KeyStore, type WorkspaceKeyIds } from "./key-store.ts";
 import { newKey } from "./new-key.ts";
 import { Turns } from "./turns.ts";
@@ -132,7 +138,8 @@ export class LocalKeyStore implements KeyStore {
   async #finishDestructions(): Promise<void> {
     for (const kind of ["owners", "workspaces"]) {
       const directory = join(this.#directory, kind);
-      for (const name of unfinishedDestructions(await readdir(directory))) {
+      const names = await readdir(directory);
+      for (const name of [...unwrittenFiles(names), ...unfinishedDestructions(names)]) {
         await wipeFile(join(directory, name));
       }
     }

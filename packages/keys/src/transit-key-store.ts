@@ -16,7 +16,7 @@ import { AtollError } from "@atoll/protocol/atoll-error";
 import { uuid } from "@atoll/protocol/ids";
 import { z } from "zod";
 import { KEY_COMMITMENT_LABEL, keyCommitment } from "./key-commitment.ts";
-import { notePathOf, readKeyFile, unfinishedDestructions } from "./key-files.ts";
+import { notePathOf, readKeyFile, unfinishedDestructions, unwrittenFiles } from "./key-files.ts";
 import { type DestroyedKey, KEY_BYTES, type KeyStore, type WorkspaceKeyIds } from "./key-store.ts";
 import { TransitClient, type TransitClientOptions } from "./transit-client.ts";
 import { Turns } from "./turns.ts";
@@ -57,8 +57,10 @@ export class TransitKeyStore implements KeyStore, Disposable {
     for (const kind of ["owners", "workspaces"]) {
       const directory = join(options.directory, kind);
       await makeDirectory(directory);
+      const names = await readdir(directory);
+      for (const name of unwrittenFiles(names)) await wipeFile(join(directory, name));
       // Of destructions that were done the file may be left; of those that only began it goes when they are repeated.
-      for (const name of unfinishedDestructions(await readdir(directory))) {
+      for (const name of unfinishedDestructions(names)) {
         const path = join(directory, name);
         const note = await readKeyFile(notePathOf(path), destructionNote);
         if (note !== undefined && note.destroyedAtMs !== null) await wipeFile(path);
