@@ -86,6 +86,7 @@ export async function openMachineHost(
       images: images.filesFor(isolation),
       qemuImgCommand: vmm.qemuImgCommand,
       scratchDirectory,
+      checkLease: () => lease.check(),
       prepareGuest,
       rehearseGuest,
       warm: { image: warmImage, size: PLANS.free },

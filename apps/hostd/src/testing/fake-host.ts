@@ -154,6 +154,14 @@ export class FakeHost implements AsyncDisposable {
     stop();
   }
 
+  /** Lets time go by in small steps, in which what waits for files or the guest is done as well. */
+  async pass(seconds: number): Promise<void> {
+    for (let passed = 0; passed < seconds; passed++) {
+      this.clock.advance(1000);
+      for (let turn = 0; turn < 12; turn++) await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
   /** Lets time go by until `work` is over, for whatever in it waits by the clock. */
   async drive<T>(work: Promise<T>): Promise<T> {
     let isOver = false;

@@ -146,6 +146,10 @@ export class FakeMachineSource implements MachineSource {
     return snapshot?.epoch === epoch && ref.epoch === epoch ? snapshot.ref : undefined;
   }
 
+  async dropSnapshots(ref: WorkspaceDisk): Promise<void> {
+    this.#disk(ref).snapshot = undefined;
+  }
+
   async reserve(): Promise<SpaceReservation> {
     await this.#enter("reserve");
     const reservation: SpaceReservation = {

@@ -25,7 +25,11 @@ export async function captureWorkspace(core: WorkspaceCore, options: CaptureOpti
     if (core.record.state === "archived") await core.transition("stopped", core.record.reason);
   }
   const isRunning = record.state === "running";
-  if (!isRunning || machine === undefined) return take(core, machine, { ...options, letRun: false });
+  if (!isRunning || machine === undefined) {
+    // Memory that a stop dropped may lie there still.
+    const withMemory = options.withMemory && (machine !== undefined || record.snapshot !== null);
+    return take(core, machine, { ...options, withMemory, letRun: false });
+  }
   let failure: AtollError | undefined;
   try {
     await quiesceGuest(core, signal);

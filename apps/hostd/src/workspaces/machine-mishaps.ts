@@ -1,6 +1,7 @@
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { Machine } from "../hypervisor/hypervisor.ts";
 import type { GuestLink } from "../link/guest-link.ts";
+import type { SnapshotRef } from "../machines/machine-source.ts";
 import type { Operation } from "./operation-queue.ts";
 import type { WorkspaceCore } from "./workspace-core.ts";
 
@@ -30,8 +31,10 @@ export class MachineMishaps {
       const core = this.#options.core();
       if (core.machine !== machine) return;
       const exit = await machine.exited;
+      const snapshot = await this.#sealed(core);
       core.detach(new AtollError("vm.gone"));
       core.dependencies.logger.warn({ workspaceId: core.record.workspaceId, ...exit }, "machine exited");
+      if (snapshot !== undefined) return this.#foundSealed(core, snapshot);
       if (exit.reason !== "guest_halted") return this.#lost(core, "vm.gone");
       if (exit.detail === GUEST_RESET && !this.#mayReboot(core)) {
         return core.transition("vm_lost", "guest_halted", { machine: null, errorCode: "vm.start_failed" });
@@ -49,7 +52,9 @@ export class MachineMishaps {
         { workspaceId: core.record.workspaceId, err: error },
         "the monitor does not answer, ending the machine",
       );
+      const snapshot = await this.#sealed(core);
       await core.endMachine(error);
+      if (snapshot !== undefined) return this.#foundSealed(core, snapshot);
       await this.#lost(core, "vm.monitor_failed");
     });
   }
@@ -61,6 +66,17 @@ export class MachineMishaps {
       await core.endMachine(error);
       await this.#lost(core, error.code);
     });
+  }
+
+  /** A sealing whose answer was lost may have been committed: then its memory is not gone. */
+  async #sealed(core: WorkspaceCore): Promise<SnapshotRef | undefined> {
+    if (core.record.state !== "paused" || !core.mayBeSealed) return undefined;
+    return core.dependencies.source.findSnapshot(core.record.workspaceId, core.disk).catch(() => undefined);
+  }
+
+  #foundSealed(core: WorkspaceCore, snapshot: SnapshotRef): Promise<void> {
+    const patch = { pausedIn: "disk", sealsAtMs: null, snapshot, machine: null, errorCode: null } as const;
+    return core.transition("sealed", core.record.reason, patch);
   }
 
   /** With its machine went its memory; saved files did not. */

@@ -4,6 +4,7 @@ import { bringUp } from "./bring-up.ts";
 import { eraseWorkspace } from "./erase-workspace.ts";
 import { MONITOR_TIMEOUT_MS, startMachine } from "./quiesce-guest.ts";
 import { finishRestore } from "./restore-workspace.ts";
+import { dropMemory } from "./stop-workspace.ts";
 import type { WorkspaceCore } from "./workspace-core.ts";
 
 /** Each of the two tokens that an agent cut off in its handshake may wait for. */
@@ -85,6 +86,8 @@ async function recoverWith(core: WorkspaceCore, machine: Machine | undefined): P
   }
   switch (record.state) {
     case "stopped":
+      await end(core, machine);
+      return (signal) => dropMemory(core, signal);
     case "archived":
     case "failed":
       await end(core, machine);

@@ -7,6 +7,7 @@ import type { WorkspaceCore } from "./workspace-core.ts";
 
 const SHUTDOWN_ANSWER_MS = 10_000;
 const POWER_OFF_MS = 20_000;
+const DROP_MS = 60_000;
 
 /** Powers the guest off, politely first. Of a paused workspace it drops the memory, wherever that is. */
 export async function stopWorkspace(
@@ -26,7 +27,10 @@ export async function stopWorkspace(
     errorCode: null,
     lastWork: core.lastWork(),
   };
-  if (machine === undefined) return core.transition("stopped", reason, { ...stopped, generation });
+  if (machine === undefined) {
+    await core.transition("stopped", reason, { ...stopped, generation });
+    return dropMemory(core, signal);
+  }
   await core.transition("stop_begun", reason, { generation });
   const mux = core.link?.mux;
   try {
@@ -46,4 +50,17 @@ export async function stopWorkspace(
   }
   await core.endMachine(new AtollError("workspace.not_running"));
   await core.transition("stopped", reason, stopped);
+  await dropMemory(core, signal);
+}
+
+/** What is left of it costs room, and nobody may find it. The next boot makes it void in any case. */
+export async function dropMemory(core: WorkspaceCore, signal: AbortSignal): Promise<void> {
+  const { source, logger } = core.dependencies;
+  const { disk, workspaceId } = core.record;
+  if (disk === null) return;
+  try {
+    await core.step("drop memory", async () => source.dropSnapshots?.(disk), { timeoutMs: DROP_MS, signal });
+  } catch (error) {
+    logger.warn({ workspaceId, err: error }, "sealed memory of a stopped workspace is still there");
+  }
 }

@@ -325,7 +325,7 @@ export class Workspace {
       .catch((cause: unknown) => {
         const { code } = toAtollError(cause);
         // It gave way; the next checkpoint asks again.
-        if (code !== "workspace.busy" && code !== "workspace.deleted") this.#logFault(cause);
+        if (!["workspace.busy", "workspace.deleted", "request.aborted"].includes(code)) this.#logFault(cause);
       });
   }
 

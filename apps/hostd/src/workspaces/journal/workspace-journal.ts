@@ -6,6 +6,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { makeDirectory } from "@atoll/durable/make-directory";
+import { removeDurably } from "@atoll/durable/remove-durably";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { readWorkspaceRecord } from "./read-workspace-record.ts";
 import { type TemplateRecord, templateRecord } from "./template-record.ts";
@@ -73,14 +74,17 @@ export class WorkspaceJournal {
     return this.#write(join(this.#tombstones, `${record.id}.json`), tombstoneRecord.parse(record));
   }
 
-  /** @throws AtollError host.disk_full */
+  /** @throws AtollError host.disk_full, host.disk_failed */
   async #write(path: string, record: unknown): Promise<void> {
     try {
       await this.#options.writeDurably(path, Buffer.from(`${JSON.stringify(record)}\n`));
     } catch (cause) {
-      const code = (cause as NodeJS.ErrnoException | undefined)?.code;
-      if (code !== "ENOSPC" && code !== "EDQUOT") throw cause;
-      throw new AtollError("host.disk_full", "the journal cannot be written", { cause });
+      const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? "";
+      const isFull = code === "ENOSPC" || code === "EDQUOT";
+      if (!isFull && code !== "EIO" && code !== "EROFS") throw cause;
+      throw new AtollError(isFull ? "host.disk_full" : "host.disk_failed", "the journal cannot be written", {
+        cause,
+      });
     }
   }
 
@@ -91,6 +95,8 @@ export class WorkspaceJournal {
     const records: T[] = [];
     let unreadableCount = 0;
     for (const name of await readdir(directory)) {
+      // A record whose writer was killed before it got its name.
+      if (name.endsWith(".tmp")) await removeDurably(join(directory, name));
       if (!RECORD_NAME.test(name)) continue;
       const path = join(directory, name);
       try {
