@@ -14,6 +14,7 @@ const journalRecord = z.object({
   ownerId: z.string(),
   slug: z.string(),
   state: z.string(),
+  keyCommitment: z.string().nullable(),
   disk: z.object({ diskId: z.string() }).nullable(),
   snapshot: z.object({ sizeBytes: z.number() }).nullable(),
   machine: z.object({ pid: z.number() }).nullable(),

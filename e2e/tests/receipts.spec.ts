@@ -65,6 +65,32 @@ test("a deleted account leaves a receipt that is checked without the service, an
   expect(verify(tampered, "--key", keyFile).status).toBe(1);
 });
 
+test("a deleted workspace leaves a receipt with the fingerprint of its key, listed in the settings", async ({
+  page,
+}) => {
+  const stack = stackUnderTest();
+  const account = new AccountPages(page, stack.webUrl);
+  const dashboard = new Dashboard(page, stack.webUrl);
+  await account.signUp(newPerson("Kay"));
+  await dashboard.open();
+  const slug = await dashboard.createWorkspace("Short");
+  await dashboard.open();
+  await dashboard.expectState("Short", "Running", 120_000);
+  const commitment = (await storedWorkspace(stack, slug))?.keyCommitment ?? "none";
+  await dashboard.act("Short", "Delete…");
+  const dialog = page.getByRole("dialog", { name: "Delete workspace" });
+  await dialog.getByLabel(/to confirm$/).fill("Short");
+  await dialog.getByRole("button", { name: "Delete for good" }).click();
+  await page.getByRole("button", { name: "Receipt", exact: true }).click();
+  await expect(page.getByRole("heading", { name: "This workspace is erased" })).toBeVisible();
+  await expect(page.getByText(`commitment ${commitment}`)).toBeVisible();
+  expect(verify(await downloadReceipt(page)).stdout).toContain(commitment);
+  const address = new URL(page.url()).pathname;
+  await page.goto(`${stack.webUrl}/settings`);
+  const link = page.getByRole("list", { name: "Erasure receipts" }).getByRole("link");
+  await expect(link).toHaveAttribute("href", address);
+});
+
 test("a restored database brings nobody back: tombstones win before anything is served", async ({ page }) => {
   const stack = stackUnderTest();
   const account = new AccountPages(page, stack.webUrl);

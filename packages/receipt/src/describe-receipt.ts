@@ -26,5 +26,6 @@ export function describeReceipt(receipt: ErasureReceipt): string[] {
 }
 
 function count(value: number, noun: string): string {
+  if (value === 0) return `no ${noun}`;
   return `${value} ${noun}${value === 1 ? "" : "s"}`;
 }

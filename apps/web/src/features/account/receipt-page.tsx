@@ -10,7 +10,11 @@ export function ReceiptPage({ receipt, text }: { receipt: ErasureReceipt; text: 
   return (
     <PlainPage
       title={receipt.scope === "account" ? "Your account is erased" : "This workspace is erased"}
-      lead="The keys below no longer exist, so what they sealed cannot be read by anyone. This page needs no account; keep its address or, better, the file: it can be checked without us."
+      lead={`${
+        receipt.keys.length > 0
+          ? "The keys below no longer exist, so what they sealed cannot be read by anyone."
+          : "No key was ever made for it: there was nothing stored to destroy."
+      } This page needs no account; keep its address or, better, the file: it can be checked without us.`}
     >
       <ReceiptFacts receipt={receipt} />
       <div className="mt-8 flex flex-wrap gap-2">
