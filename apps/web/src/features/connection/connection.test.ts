@@ -157,13 +157,12 @@ describe("connection", () => {
     connection.close();
   });
 
-  it("opens a view when its machine is ready, and never wakes anything", async () => {
+  it("has a link to a view whatever the workspace does, and never wakes it", async () => {
     const host = new FakeHost();
     const { connection } = connect(host, undefined, "view");
-    await host.accepts({ ...runningStatus, state: "creating" });
-    expect(connection.hasLink).toBe(false);
+    await host.accepts({ ...runningStatus, state: "stopped" });
     await host.notices("view.repaired");
-    await host.reports(runningStatus);
+    await host.reports({ ...runningStatus, state: "paused" });
     expect(connection.hasLink).toBe(true);
     expect(connection.state.get().isRepaired).toBe(true);
     expect(host.commands).toEqual([]);

@@ -47,7 +47,8 @@ export interface ConnectionOptions {
   tabId: string;
   /**
    * `workspace`: opening the page resumes a sleeping machine. `restored-tab`: the browser brought the page back by
-   * itself, so nothing wakes until somebody asks. `view`: stored files; the status is the view's own.
+   * itself, so nothing wakes until somebody asks. `view`: stored files, readable from the acceptance on
+   * whatever the workspace does; its status is only told.
    */
   purpose?: "workspace" | "restored-tab" | "view";
   clock: Clock;
@@ -56,6 +57,8 @@ export interface ConnectionOptions {
 
 /** Hostd answers the hello or refuses it; silence is a loss. */
 const ACCEPT_TIMEOUT_MS = 15_000;
+/** A view is accepted once its machine is up and the disk mounted. */
+const VIEW_ACCEPT_TIMEOUT_MS = 90_000;
 /** A stream reset while the machine runs: its agent or link is coming back. */
 const REATTACH_DELAY_MS = 300;
 const REATTACH_DELAY_MAX_MS = 5_000;
@@ -95,6 +98,10 @@ export class Connection {
 
   get hasLink(): boolean {
     return this.#link !== undefined;
+  }
+
+  get #isView(): boolean {
+    return this.#options.purpose === "view";
   }
 
   start(): void {
@@ -183,7 +190,8 @@ export class Connection {
     });
     this.#transport = transport;
     this.#mux = mux;
-    this.#cancelTimer = this.#options.clock.schedule(ACCEPT_TIMEOUT_MS, () =>
+    const timeoutMs = this.#isView ? VIEW_ACCEPT_TIMEOUT_MS : ACCEPT_TIMEOUT_MS;
+    this.#cancelTimer = this.#options.clock.schedule(timeoutMs, () =>
       this.#lost(new AtollError("request.timeout", "no answer to the hello")),
     );
   }
@@ -213,7 +221,7 @@ export class Connection {
         this.state.update({ isWaking: false });
       if (status.state === "running") this.state.update({ wakeError: undefined });
     }
-    if (status.state === "running") this.#raiseLink();
+    if (this.#isView || status.state === "running") this.#raiseLink();
     else this.#dropLink(new AtollError("workspace.not_running"));
   }
 

@@ -43,7 +43,7 @@ type Asked = { what: "restore" | "push"; path: string } | { what: "usage" };
 function OpenRescue({ workspace: first, checkpointId, models }: RescueProps & { models: RescueModels }) {
   const router = useRouter();
   const { connection, files, trees, preview, downloads, push } = models;
-  const { status, phase, isRepaired } = useModelState(connection.state);
+  const { phase, isRepaired } = useModelState(connection.state);
   const workspace = useLiveWorkspace(first);
   const [isWholeDisk, setWholeDisk] = useState(false);
   const [asked, setAsked] = useState<Asked>();
@@ -51,7 +51,7 @@ function OpenRescue({ workspace: first, checkpointId, models }: RescueProps & { 
   const { selected, rows } = useModelState(tree.state);
   const { path: shown } = useModelState(preview.state);
   const isRunning = workspace.state === "running";
-  const isReady = phase.name === "connected" && status?.state === "running";
+  const isReady = phase.name === "connected";
   const zip = (path: string) => {
     const name = path === tree.root ? (isWholeDisk ? "disk" : "workspace") : baseName(path);
     void downloads.zip(path, `${workspace.slug}-${name}.zip`);

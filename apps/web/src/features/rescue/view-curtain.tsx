@@ -16,8 +16,8 @@ export interface ViewCurtainProps {
 
 /** Until the stored disk is open, and when it cannot be. */
 export function ViewCurtain({ connection, workspace, checkpointId }: ViewCurtainProps) {
-  const { phase, status, wasLinked } = useModelState(connection.state);
-  if (phase.name === "connected" && status?.state === "running") return null;
+  const { phase, wasLinked } = useModelState(connection.state);
+  if (phase.name === "connected") return null;
   const error = phase.name === "waiting" || phase.name === "refused" ? phase.error : undefined;
   // Right after a pause the machine still holds its disk; trying again is all it takes.
   const isSettling =

@@ -21,7 +21,7 @@ export function ReviewTemplateDialog({ template, onClose }: ReviewTemplateDialog
     <Dialog
       open={template !== undefined}
       onOpenChange={(open) => !open && onClose()}
-      title={`Review ${template?.name ?? ""}`}
+      title={`Review template ${template?.name ?? ""}`}
       description="Publishing lets everyone with an account here begin from it. Everything else on its disk goes along: look at it first if you are not sure."
       className="max-w-xl"
     >
