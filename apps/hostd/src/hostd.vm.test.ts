@@ -138,6 +138,7 @@ it("creates, types, pauses to nothing, resumes the same process, and erases", as
 
   // A new tab brings it back: same process, still counting.
   const again = await session();
+  again.mux.sendConnectionEvent({ type: "wake" });
   await again.event((event) => "status" in event && event.status.startedBy === "resume");
   await expect.poll(() => counting(again), { timeout: 30_000 }).toBeGreaterThan(before);
   expect((await run(again, "cat", "/workspace/saved")).output).toBe(marker);
