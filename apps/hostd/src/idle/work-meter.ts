@@ -1,6 +1,7 @@
 /**
  * Knows whether a running workspace is at work: collects what sessions, previews, callers and the guest itself show, has
  * it judged, and says when it is idle. Times inside are monotonic; only `status` speaks wall time.
+ * Length: marks, samples, leases and timers change one verdict, and every change has to judge anew.
  */
 import type { Clock } from "@atoll/base/clock";
 import { toAtollError } from "@atoll/protocol/atoll-error";
@@ -8,6 +9,7 @@ import { LEASE_MAX_SECONDS } from "@atoll/protocol/limits";
 import type { AwakeReason, WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import { ActivityReader, type ActivitySample } from "./activity-reader.ts";
 import { type Evidence, type IdleVerdict, judgeIdle } from "./judge-idle.ts";
+import { TrafficGauge } from "./traffic-gauge.ts";
 
 export interface WorkMeterOptions {
   clock: Clock;
@@ -28,9 +30,6 @@ const LEASE_MAX_MS = LEASE_MAX_SECONDS * 1000;
 const RETRY_MS = 60_000;
 /** A sample outlives its interval by as long as its successor may take. */
 const SAMPLE_GRACE_MS = 12_000;
-/** Below it is what an idle guest's own programs say now and then. */
-const NETWORK_FLOOR_BYTES_PER_SECOND = 32 * 1024;
-const PREVIEW_FLOOR_BYTES_PER_SECOND = 4 * 1024;
 /** Wall time is shown as it was when last read, unless it moved by more. */
 const WALL_TOLERANCE_MS = 1000;
 const AWAKE_REASONS_MAX = 16;
@@ -47,7 +46,7 @@ export class WorkMeter implements Disposable {
   #seen: Evidence[] = [];
   #lastWork: IdleVerdict["lastWork"] | undefined;
   #verdict: IdleVerdict | undefined;
-  #traffic = { sinceMs: 0, networkBytes: 0, previewBytes: 0, previewPort: 0 };
+  #traffic = new TrafficGauge(0);
   #canSample = true;
   #notBeforeMs = 0;
   #wallOffsetMs: number;
@@ -80,7 +79,7 @@ export class WorkMeter implements Disposable {
       isAuthorised: true,
     };
     this.#lastWork = { evidence: started, atMs };
-    this.#traffic = { sinceMs: atMs, networkBytes: 0, previewBytes: 0, previewPort: 0 };
+    this.#traffic = new TrafficGauge(atMs);
     this.#scheduleSample();
     this.#judge();
   }
@@ -164,9 +163,8 @@ export class WorkMeter implements Disposable {
 
   /** A request of an authorised caller; with `bytes` only traffic of one, which counts above a floor. */
   markPreview(port: number, bytes?: number): void {
-    if (bytes === undefined) return this.#mark("preview", `port ${port}`);
-    this.#traffic.previewBytes += bytes;
-    this.#traffic.previewPort = port;
+    if (bytes === undefined) this.#mark("preview", `port ${port}`);
+    else this.#traffic.addPreview(port, bytes);
   }
 
   markApi(detail: string): void {
@@ -175,7 +173,7 @@ export class WorkMeter implements Disposable {
 
   /** Passed through the policy proxy, either way. */
   addNetworkBytes(count: number): void {
-    this.#traffic.networkBytes += count;
+    this.#traffic.addNetwork(count);
   }
 
   [Symbol.dispose](): void {
@@ -234,31 +232,16 @@ export class WorkMeter implements Disposable {
     const validUntilMs = atMs + 2 * this.#intervalMs + SAMPLE_GRACE_MS;
     this.#lastWork = this.#judgeNow()?.lastWork ?? this.#lastWork;
     const wallMs = this.#options.clock.now();
-    const shortestSpanMs = this.#intervalMs / 2;
-    const traffic = this.#judgeTraffic(atMs, validUntilMs, shortestSpanMs);
-    const kept = this.#seen.filter((one) =>
-      one.kind === "network" ? traffic === "kept" : sample === undefined,
+    const time = { atMs, wallMs, validUntilMs, shortestSpanMs: this.#intervalMs / 2 };
+    const traffic = this.#traffic.read(time);
+    if (traffic?.previewPort !== undefined) this.#mark("preview", `port ${traffic.previewPort}`);
+    // Without an answer, what was seen before holds for as long as it said.
+    const kept = this.#seen.filter(({ kind }) =>
+      kind === "network" ? traffic === undefined : sample === undefined,
     );
-    const seen = sample && armed.reader.read(sample, { atMs, wallMs, validUntilMs, shortestSpanMs });
-    this.#seen = [
-      ...kept,
-      ...(seen ?? []),
-      ...(traffic === "kept" || traffic === undefined ? [] : [traffic]),
-    ];
+    const seen = sample === undefined ? [] : armed.reader.read(sample, time);
+    this.#seen = [...kept, ...seen, ...(traffic?.network === undefined ? [] : [traffic.network])];
     return true;
-  }
-
-  /** `kept` when too little time went by to say anything new. */
-  #judgeTraffic(atMs: number, holdsUntilMs: number, shortestSpanMs: number): Evidence | "kept" | undefined {
-    const { sinceMs, networkBytes, previewBytes, previewPort } = this.#traffic;
-    const seconds = (atMs - sinceMs) / 1000;
-    if (seconds * 1000 < shortestSpanMs) return "kept";
-    this.#traffic = { sinceMs: atMs, networkBytes: 0, previewBytes: 0, previewPort };
-    if (previewBytes / seconds >= PREVIEW_FLOOR_BYTES_PER_SECOND)
-      this.#mark("preview", `port ${previewPort}`);
-    if (networkBytes / seconds < NETWORK_FLOOR_BYTES_PER_SECOND) return undefined;
-    const detail = "network traffic";
-    return { kind: "network", detail, atMs, holdsUntilMs, isLease: false, isAuthorised: false };
   }
 
   #judgeNow(): IdleVerdict | undefined {

@@ -1,6 +1,7 @@
 /**
  * One connection of the gateway: a browser tab or a preview. Its first message says which; until it is accepted nothing
  * else is listened to. Then streams are passed to the guest as the message's declaration allows.
+ * Length: three kinds of connection share one hello, one transport and one end.
  */
 import { randomUUID } from "node:crypto";
 import type { Socket } from "node:net";
@@ -19,7 +20,7 @@ import {
   sessionCommand,
 } from "@atoll/protocol/session-hello";
 import type { SessionTicketClaims } from "@atoll/protocol/tickets";
-import type { StateReason, WorkspaceStatus } from "@atoll/protocol/workspace-status";
+import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import type { Logger } from "pino";
 import type { GuestLink } from "../link/guest-link.ts";
 import { GUEST_MESSAGES } from "../link/guest-messages.ts";
@@ -32,6 +33,7 @@ import type { WorkspaceRegistry } from "../workspaces/workspace-registry.ts";
 import { PreviewTraffic } from "./preview-traffic.ts";
 import { inputByFrame, inputByOpening } from "./session-input.ts";
 import type { SessionRegistry } from "./session-registry.ts";
+import { startsByItself, wasEndedByHost } from "./starts-by-itself.ts";
 import type { TicketVerifier } from "./ticket-verifier.ts";
 
 export interface LinkConnectionOptions {
@@ -47,7 +49,6 @@ export interface LinkConnectionOptions {
 }
 
 export const HELLO_DEADLINE_MS = 5000;
-const HOST_REASONS: ReadonlySet<StateReason> = new Set(["host_shutdown", "host_restarted"]);
 /** A browser loads a page over many connections, and one gateway connection may carry several tabs of it. */
 const STREAMS_PER_PREVIEW = 1024;
 /** How long a preview request waits for its paused workspace. */
@@ -302,15 +303,4 @@ export class LinkConnection {
     for (const release of this.#releases.splice(0).reverse()) release();
     this.#options.onClosed();
   }
-}
-
-/** What a restart or crash of ours ended comes back when a tab reconnects; anything else waits for somebody to ask. */
-function wasEndedByHost({ record }: Workspace): boolean {
-  return ["paused", "stopped"].includes(record.state) && HOST_REASONS.has(record.reason);
-}
-
-/** An authorised preview request brings back what was paused, or what we ended; not what was stopped on purpose. */
-function startsByItself(workspace: Workspace): boolean {
-  const { state } = workspace.record;
-  return state === "paused" || state === "pausing" || wasEndedByHost(workspace);
 }
