@@ -3,5 +3,7 @@ export interface ChaosOptions {
   cycles: number;
   /** Start no further cycle after this long. */
   seconds: number;
+  /** Everything is built: start at once. */
+  isPrepared: boolean;
   signal: AbortSignal;
 }

@@ -17,6 +17,8 @@ const options = z
     seed: z.coerce.number().int().nonnegative().optional(),
     /** Start no further cycle after this long. */
     seconds: count.optional(),
+    /** Everything is built already. */
+    prepared: z.boolean().default(false),
   })
   .parse(
     parseArgs({
@@ -25,6 +27,7 @@ const options = z
         cycles: { type: "string" },
         seed: { type: "string" },
         seconds: { type: "string" },
+        prepared: { type: "boolean" },
       },
     }).values,
   );
@@ -38,7 +41,7 @@ const startedMs = performance.now();
 try {
   const play = options.driver === "fake" ? playFakeCycles : playRealCycles;
   const seconds = options.seconds ?? Number.POSITIVE_INFINITY;
-  const done = await play({ seed, cycles, signal, seconds });
+  const done = await play({ seed, cycles, signal, seconds, isPrepared: options.prepared });
   const took = ((performance.now() - startedMs) / 1000).toFixed(1);
   console.log(`chaos: ${done} cycles in ${took} s held (--seed ${seed})`);
   console.log("1 passed, 0 failed");

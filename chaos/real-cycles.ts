@@ -3,7 +3,7 @@
  * on or its loss was announced, one process at most has the disk, and nothing is left of machines that ended.
  */
 import { randomUUID } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -30,6 +30,7 @@ const SEALED_TIMEOUT_MS = 60_000;
 /** The meter looks a few times a minute. */
 const IDLE_TIMEOUT_MS = 150_000;
 const LEFTOVER_TIMEOUT_MS = 30_000;
+const LOG_LINES = 40;
 
 export async function playRealCycles(options: ChaosOptions): Promise<number> {
   const scope = new Scope();
@@ -51,10 +52,11 @@ class RealRun {
   readonly #random: SeededRandom;
   readonly #signal: AbortSignal;
   readonly #workload = new Workload();
+  isDone = false;
   #saved = 0;
   #coldBoots = 0;
 
-  static async start(scope: Scope, { seed, signal }: ChaosOptions): Promise<RealRun> {
+  static async start(scope: Scope, { seed, signal, isPrepared }: ChaosOptions): Promise<RealRun> {
     const dataDirectory = await mkdtemp(join(tmpdir(), "atoll-chaos-"));
     scope.defer(() => rm(dataDirectory, { recursive: true, force: true }));
     process.env.ATOLL_PAUSE_GRACE_SECONDS = String(GRACE_SECONDS);
@@ -67,12 +69,8 @@ class RealRun {
       ATOLL_PREVIEW_PORT: String(await freePort()),
     });
     const progress = new Progress(process.stderr);
-    await prepare({
-      cacheDirectory: env.cacheDirectory,
-      logs: join(dataDirectory, "logs"),
-      progress,
-      signal,
-    });
+    const logs = join(dataDirectory, "logs");
+    if (!isPrepared) await prepare({ cacheDirectory: env.cacheDirectory, logs, progress, signal });
     const stack = await startStack({
       env,
       progress,
@@ -82,11 +80,16 @@ class RealRun {
       onNote: () => {},
     });
     scope.defer(() => stack.stop(AbortSignal.abort()));
+    let run: RealRun | undefined;
     const host = new ChaosHost(stack, { ownerId: randomUUID(), workspaceId: randomUUID() });
     // Ended before the stack is: what it left running would outlive it.
     scope.defer(() => host.delete().catch(() => {}));
-    await host.create();
-    const run = new RealRun(host, env, new SeededRandom(seed), signal);
+    // What hostd said last, when something fails: its log goes with the directory.
+    scope.defer(async () => {
+      if (!run?.isDone) console.error(await lastWords(join(logs, "hostd.log")));
+    });
+    await host.until("created", BACK_TIMEOUT_MS, () => host.create().then(() => true), signal);
+    run = new RealRun(host, env, new SeededRandom(seed), signal);
     using session = await run.#session();
     await run.#workload.startMemory(session);
     return run;
@@ -116,6 +119,7 @@ class RealRun {
   async finish(): Promise<void> {
     await this.#host.delete();
     await this.#nothingLeft();
+    this.isDone = true;
     console.log(`${this.#saved} files kept, ${this.#coldBoots} announced cold boots`);
   }
 
@@ -343,6 +347,11 @@ class RealRun {
       this.#signal,
     );
   }
+}
+
+async function lastWords(log: string): Promise<string> {
+  const text = await readFile(log, "utf8").catch(() => "");
+  return text.split("\n").slice(-LOG_LINES).join("\n");
 }
 
 function killIfThere(pid: number): void {

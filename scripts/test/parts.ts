@@ -57,7 +57,7 @@ export function runChaos(
   options: PartOptions,
 ): Promise<Tally> {
   const argv = [local("chaos/main.ts"), "--driver", driver];
-  const bounds = ["--cycles", String(limits.cycles), "--seconds", String(limits.seconds)];
+  const bounds = ["--cycles", String(limits.cycles), "--seconds", String(limits.seconds), "--prepared"];
   return runCheck([process.execPath, ...argv, ...bounds], options);
 }
 
