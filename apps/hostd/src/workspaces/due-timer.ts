@@ -59,7 +59,7 @@ export class DueTimer implements Disposable {
     const { clock } = this.#options;
     let next: { kind: DueKind; inMs: number } | undefined;
     for (const [kind, dueMs] of Object.entries(this.#due) as [DueKind, number][]) {
-      const waitMs = (this.#notBefore.get(kind)?.atMs ?? 0) - clock.monotonic();
+      const waitMs = (this.#notBefore.get(kind)?.atMs ?? Number.NEGATIVE_INFINITY) - clock.monotonic();
       const inMs = Math.max(dueMs - clock.now(), waitMs);
       if (next === undefined || inMs < next.inMs) next = { kind, inMs };
     }
