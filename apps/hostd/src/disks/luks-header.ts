@@ -1,5 +1,5 @@
 /**
- * LUKS 1 headers with a master key of their own, in 20 ms. QEMU's tools take 2 s for one, all of it measuring how
+ * LUKS 1 headers with a master key of their own, in 50 ms. QEMU's tools take 2 s for one, all of it measuring how
  * slow key derivation is; our passphrases are 32 random bytes, so that nothing is gained by making them slow to try.
  * Only a header that a tool of QEMU laid out is rewritten: offsets, cipher and hash stay as it chose them, and QEMU checks
  * every field when it opens the disk. Format: the LUKS On-Disk Format Specification 1.2.3.
@@ -20,7 +20,7 @@ const SLOT_INACTIVE = 0x0000dead;
 const SLOT_COUNT = 8;
 const SLOT_BYTES = 48;
 const HASH_BYTES = 32;
-/** Stripes between two looks at what else is to be done: 4000 of them take 20 ms of one core. */
+/** Stripes between two looks at what else is to be done: 4000 of them take 40 ms of one core. */
 const STRIPES_AT_ONCE = 250;
 
 const derive = promisify(pbkdf2);

@@ -60,7 +60,7 @@ export class ReadyLayers implements AsyncDisposable {
     else shelf.target = Math.max(shelf.target, target);
   }
 
-  /** Makes up for what was taken. The caller says when: it takes a core for 20 ms each. */
+  /** Makes up for what was taken. The caller says when: it takes a core for 50 ms each. */
   refill(): void {
     if (this.#isClosed || this.#refilling !== undefined) return;
     this.#refilling = this.#fill().finally(() => {

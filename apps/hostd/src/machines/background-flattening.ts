@@ -1,6 +1,6 @@
 import { AtollError } from "@atoll/protocol/atoll-error";
 
-/** Live flattenings under way: each ends early for whatever else its disk is wanted for. */
+/** Flattenings under way: each ends early for whatever else its disk is wanted for. */
 export class BackgroundFlattening {
   readonly #running = new Map<string, { cut: AbortController; done: Promise<unknown> }>();
 

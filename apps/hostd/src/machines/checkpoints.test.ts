@@ -506,6 +506,29 @@ test("a flattening gives way to a capture, and the disk stays whole", async () =
     expect(await workspace.guest.readDisk(key)).toBe(key);
 });
 
+test("a flattening of a standing disk gives way to its owner's return", async () => {
+  await using at = await opened();
+  const workspace = await create(at);
+  for (let index = 0; index < DISK_LAYERS_FLATTEN; index++) {
+    await workspace.guest.writeDisk(`${index}`, `${index}`);
+    await (await workspace.capture(false))[Symbol.asyncDispose]();
+  }
+  await workspace.stop();
+  const begun = Promise.withResolvers<void>();
+  at.hypervisor.flattenDisk = (_disk, signal) =>
+    new Promise((_resolve, reject) => {
+      signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
+      begun.resolve();
+    });
+  const flattening = at.source.flatten(workspace.request, workspace.disk, undefined);
+  const cut = expect(flattening).rejects.toMatchObject({ code: "request.aborted" });
+  await begun.promise;
+  await workspace.boot();
+  await cut;
+  for (const key of ["0", `${DISK_LAYERS_FLATTEN - 1}`])
+    expect(await workspace.guest.readDisk(key)).toBe(key);
+});
+
 test("a disk has a bounded number of layers", async () => {
   await using at = await opened();
   const workspace = await create(at);

@@ -116,7 +116,9 @@ export class DiskUpkeep {
     const { directory, record, layers } = open;
     if (layers.length < 2) return;
     await directory.freeze(layers.slice(0, -1).map(({ layerId }) => layerId));
-    await this.#hypervisor.flattenDisk(open.encrypted, signal);
+    await this.#flattening.run(directory.diskId, signal, (cut) =>
+      this.#hypervisor.flattenDisk(open.encrypted, cut),
+    );
     open.record = await directory.update({ layers: record.layers.slice(-1) });
     await this.removeUnneeded(directory);
   }

@@ -54,8 +54,8 @@ import { openView } from "./view-machine.ts";
 
 /** A refill right after a claim would take a core from the very start that claimed. */
 const REFILL_AFTER_MS = 1500;
-/** Forks and checkpoints come in bursts, and one of these is half a megabyte and 20 ms of a core. */
-const LAYERS_READY_PER_MACHINE = 8;
+/** Forks and checkpoints come in bursts, and one of these is half a megabyte and 50 ms of a core. */
+const LAYERS_READY_PER_MACHINE = 16;
 /** Of sizes that were asked for but are not the warm one. */
 const OTHER_SIZES_READY = 1;
 const CAPTURED_MEMORY_MAX_BYTES = 4 * 1024 ** 3;
@@ -470,9 +470,8 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
       this.#templateState = "ready";
       this.#warmTemplateId = kind.template.templateId;
       this.#pool.keep(kind, poolSize);
-      this.#pool.refill();
       this.#disks.layers.keep(warm.size.diskMb, poolSize * LAYERS_READY_PER_MACHINE);
-      this.#disks.layers.refill();
+      this.#refill();
     } catch (error) {
       this.#templateState = "failed";
       this.#fault(error);
@@ -486,10 +485,13 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
 
   #scheduleRefill(): void {
     this.#cancelRefill();
-    this.#cancelRefill = this.#clock.schedule(REFILL_AFTER_MS, () => {
-      this.#pool.refill();
-      this.#disks.layers.refill();
-    });
+    this.#cancelRefill = this.#clock.schedule(REFILL_AFTER_MS, () => this.#refill());
+  }
+
+  /** Machines first: a create waits for one of these, a fork can make its layer itself. */
+  #refill(): void {
+    this.#pool.refill();
+    void this.#pool.settled().then(() => this.#disks.layers.refill());
   }
 
   /** What closing cut off is no fault. */
