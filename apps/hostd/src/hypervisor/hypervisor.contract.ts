@@ -19,6 +19,8 @@ export interface ContractHost extends AsyncDisposable {
   bake(prepare: (machine: Machine) => Promise<void>): Promise<TemplateFiles>;
 }
 
+/** For cases that take a minute on real machines, on a host that does much else beside. */
+const LONG = { timeout: 600_000 };
 /** Cycles of the case that goes through all of a saved machine's life again and again. */
 const CYCLES = 10;
 
@@ -189,7 +191,7 @@ export function hypervisorContract(open: () => Promise<ContractHost>): void {
     await expect(machine.start()).rejects.toMatchObject({ code: "vm.gone" });
   });
 
-  test("a machine booted without a template can be saved as well", async () => {
+  test("a machine booted without a template can be saved as well", LONG, async () => {
     const linkToken = randomBytes(32).toString("hex");
     const disk = await newDisk();
     const machine = await launch({ kind: "boot" }, disk);
@@ -254,98 +256,116 @@ export function hypervisorContract(open: () => Promise<ContractHost>): void {
     guest.close();
   });
 
-  test("state saved with every switch brings memory and disk back together, many times over", async () => {
-    const linkToken = randomBytes(32).toString("hex");
-    const disk = await newDisk();
-    let machine = await clone(disk);
-    let guest = await startClone(machine, linkToken);
-    for (let cycle = 1; cycle <= CYCLES; cycle++) {
-      expect(await guest.count()).toBe(2 + cycle);
-      await guest.writeDisk("last", String(cycle));
-      await guest.writeDisk(`at-${cycle}`, String(cycle));
-      await stopAndSwitch(machine, disk, guest);
-      const state = await collect(machine.saveState());
-      if (cycle % 2 === 0) {
+  test(
+    "state saved with every switch brings memory and disk back together, many times over",
+    LONG,
+    async () => {
+      const linkToken = randomBytes(32).toString("hex");
+      const disk = await newDisk();
+      let machine = await clone(disk);
+      let guest = await startClone(machine, linkToken);
+      for (let cycle = 1; cycle <= CYCLES; cycle++) {
+        expect(await guest.count()).toBe(2 + cycle);
+        await guest.writeDisk("last", String(cycle));
+        await guest.writeDisk(`at-${cycle}`, String(cycle));
+        await stopAndSwitch(machine, disk, guest);
+        const state = await collect(machine.saveState());
+        if (cycle % 2 === 0) {
+          await machine.start();
+          await guest.thaw();
+        } else {
+          guest.close();
+          await machine.kill();
+          machine = await launch({ kind: "saved", template, state: pieces(state) }, disk);
+          guest = await GuestProbe.start(machine, { reason: "resume", expectedToken: linkToken, linkToken });
+        }
+        expect([await guest.readDisk("last"), await guest.readDisk("at-1")]).toEqual([String(cycle), "1"]);
+      }
+      expect(await machine.topLayerId()).toBe(disk.layers.at(-1)?.layerId);
+      guest.close();
+      await machine.kill();
+      expect(disk.layers).toHaveLength(1 + CYCLES);
+      expect(await look(disk, 6, ["last", "at-5", "at-6", "at-7"])).toEqual(["6", "5", "6", undefined]);
+    },
+  );
+
+  test(
+    "one captured state over shared layers begins many machines, each with its own disk from there on",
+    LONG,
+    async () => {
+      const linkToken = randomBytes(32).toString("hex");
+      const disk = await newDisk();
+      await using source = await clone(disk);
+      const guest = await startClone(source, linkToken);
+      await guest.writeDisk("who", "source");
+      await stopAndSwitch(source, disk, guest);
+      const state = await collect(source.saveState());
+      await source.start();
+      await guest.thaw();
+      const forks = [
+        await ContractDisk.over(disk, disk.layers.slice(0, 1)),
+        await ContractDisk.over(disk, disk.layers.slice(0, 1)),
+      ];
+      await using stack = new AsyncDisposableStack();
+      for (const [index, fork] of forks.entries()) {
+        const machine = stack.use(await launch({ kind: "saved", template, state: pieces(state) }, fork));
+        const start = { reason: "resume", expectedToken: linkToken } as const;
+        const probe = await GuestProbe.start(machine, start);
+        expect(await probe.readDisk("who")).toBe("source");
+        await probe.writeDisk("who", `fork ${index}`);
+        expect(await probe.readDisk("who")).toBe(`fork ${index}`);
+        probe.close();
+      }
+      expect(await guest.readDisk("who")).toBe("source");
+      guest.close();
+      await stack.disposeAsync();
+      for (const [index, fork] of forks.entries())
+        expect(await look(fork, 2, ["who"])).toEqual([`fork ${index}`]);
+      expect(await look(disk, 1, ["who"])).toEqual(["source"]);
+    },
+  );
+
+  test(
+    "flattening a running machine's disk leaves its content in the top alone, also after being cut off",
+    LONG,
+    async () => {
+      const disk = await newDisk();
+      await using machine = await clone(disk);
+      const guest = await startClone(machine);
+      for (const value of ["1", "2", "3"]) {
+        await guest.writeDisk("last", value);
+        await guest.writeDisk(`at-${value}`, value);
+        await stopAndSwitch(machine, disk, guest);
         await machine.start();
         await guest.thaw();
-      } else {
-        guest.close();
-        await machine.kill();
-        machine = await launch({ kind: "saved", template, state: pieces(state) }, disk);
-        guest = await GuestProbe.start(machine, { reason: "resume", expectedToken: linkToken, linkToken });
       }
-      expect([await guest.readDisk("last"), await guest.readDisk("at-1")]).toEqual([String(cycle), "1"]);
-    }
-    expect(await machine.topLayerId()).toBe(disk.layers.at(-1)?.layerId);
-    guest.close();
-    await machine.kill();
-    expect(disk.layers).toHaveLength(1 + CYCLES);
-    expect(await look(disk, 6, ["last", "at-5", "at-6", "at-7"])).toEqual(["6", "5", "6", undefined]);
-  });
-
-  test("one captured state over shared layers begins many machines, each with its own disk from there on", async () => {
-    const linkToken = randomBytes(32).toString("hex");
-    const disk = await newDisk();
-    await using source = await clone(disk);
-    const guest = await startClone(source, linkToken);
-    await guest.writeDisk("who", "source");
-    await stopAndSwitch(source, disk, guest);
-    const state = await collect(source.saveState());
-    await source.start();
-    await guest.thaw();
-    const forks = [
-      await ContractDisk.over(disk, disk.layers.slice(0, 1)),
-      await ContractDisk.over(disk, disk.layers.slice(0, 1)),
-    ];
-    await using stack = new AsyncDisposableStack();
-    for (const [index, fork] of forks.entries()) {
-      const machine = stack.use(await launch({ kind: "saved", template, state: pieces(state) }, fork));
-      const start = { reason: "resume", expectedToken: linkToken } as const;
-      const probe = await GuestProbe.start(machine, start);
-      expect(await probe.readDisk("who")).toBe("source");
-      await probe.writeDisk("who", `fork ${index}`);
-      expect(await probe.readDisk("who")).toBe(`fork ${index}`);
-      probe.close();
-    }
-    expect(await guest.readDisk("who")).toBe("source");
-    guest.close();
-    await stack.disposeAsync();
-    for (const [index, fork] of forks.entries())
-      expect(await look(fork, 2, ["who"])).toEqual([`fork ${index}`]);
-    expect(await look(disk, 1, ["who"])).toEqual(["source"]);
-  });
-
-  test("flattening a running machine's disk leaves its content in the top alone, also after being cut off", async () => {
-    const disk = await newDisk();
-    await using machine = await clone(disk);
-    const guest = await startClone(machine);
-    for (const value of ["1", "2", "3"]) {
-      await guest.writeDisk("last", value);
-      await guest.writeDisk(`at-${value}`, value);
-      await stopAndSwitch(machine, disk, guest);
-      await machine.start();
-      await guest.thaw();
-    }
-    const content = async () => [
-      ...[await guest.readDisk("last"), await guest.readDisk("at-1"), await guest.readDisk("at-3")],
-      await guest.readDisk("after"),
-    ];
-    const stopping = new AbortController();
-    const reason = new Error("cut off");
-    const cut = machine.flatten(stopping.signal);
-    stopping.abort(reason);
-    await expect(cut).rejects.toBe(reason);
-    expect(await content()).toEqual(["3", "1", "3", undefined]);
-    await guest.writeDisk("after", "4");
-    await machine.flatten();
-    await machine.flatten();
-    expect(await machine.topLayerId()).toBe(disk.layers.at(-1)?.layerId);
-    await disk.keepTop();
-    expect(await content()).toEqual(["3", "1", "3", "4"]);
-    guest.close();
-    await machine.kill();
-    expect(await look(disk, 1, ["last", "at-1", "at-2", "at-3", "after"])).toEqual(["3", "1", "2", "3", "4"]);
-  });
+      const content = async () => [
+        ...[await guest.readDisk("last"), await guest.readDisk("at-1"), await guest.readDisk("at-3")],
+        await guest.readDisk("after"),
+      ];
+      const stopping = new AbortController();
+      const reason = new Error("cut off");
+      const cut = machine.flatten(stopping.signal);
+      stopping.abort(reason);
+      await expect(cut).rejects.toBe(reason);
+      expect(await content()).toEqual(["3", "1", "3", undefined]);
+      await guest.writeDisk("after", "4");
+      await machine.flatten();
+      await machine.flatten();
+      expect(await machine.topLayerId()).toBe(disk.layers.at(-1)?.layerId);
+      await disk.keepTop();
+      expect(await content()).toEqual(["3", "1", "3", "4"]);
+      guest.close();
+      await machine.kill();
+      expect(await look(disk, 1, ["last", "at-1", "at-2", "at-3", "after"])).toEqual([
+        "3",
+        "1",
+        "2",
+        "3",
+        "4",
+      ]);
+    },
+  );
 
   test("a disk nobody has open is flattened as well; one that a machine writes to is left alone", async () => {
     const disk = await newDisk();

@@ -141,7 +141,7 @@ const FILL = `i=4096; while [ $i -ge 1 ]; do
 /** For the user, without what is kept for the system. */
 const FREE = "df --output=avail $HOME | tail -1";
 
-test("a disk that its user filled starts, and files on it can be deleted", async () => {
+test("a disk that its user filled starts, and files on it can be deleted", { timeout: 400_000 }, async () => {
   const disk = await ContractDisk.create(host.disks);
   {
     await using machine = await clone(disk);
