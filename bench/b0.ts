@@ -34,6 +34,7 @@ export interface BareMachine extends AsyncDisposable {
   duplex: Socket;
   /** Bytes already read behind the handshake. */
   early: Uint8Array;
+  qmp: QmpClient;
 }
 
 /** The disk, plain qcow2, is made before the clock starts. */
@@ -75,7 +76,7 @@ export async function startBareMachine({ vmm, image, template }: BareRestoreOpti
       timeoutMs: 60_000,
     });
     const restoredMs = performance.now() - startedAtMs;
-    return { pid: qemu.pid ?? 0, restoredMs, duplex, early, [Symbol.asyncDispose]: end };
+    return { pid: qemu.pid ?? 0, restoredMs, duplex, early, qmp, [Symbol.asyncDispose]: end };
   } catch (error) {
     await end();
     throw error;

@@ -5,8 +5,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import { BuiltImages, readBuiltVmm } from "@atoll/hostd/images/built-images";
 import { readTemplate } from "@atoll/hostd/templates/read-template";
 import type { Template } from "@atoll/hostd/templates/template-store";
-import { hostHealth } from "@atoll/protocol/hostd-api";
+import { type CreateWorkspace, hostHealth } from "@atoll/protocol/hostd-api";
 import { PLANS } from "@atoll/protocol/plans";
+import { type WorkspaceStatus, workspaceStatus } from "@atoll/protocol/workspace-status";
 import { z } from "zod";
 import type { Stack } from "../scripts/start/stack.ts";
 import type { BareRestoreOptions } from "./b0.ts";
@@ -15,6 +16,7 @@ import { HostdClient } from "./hostd-client.ts";
 const journalRecord = z.object({
   workspaceId: z.string(),
   machine: z.object({ pid: z.number() }).nullable(),
+  disk: z.object({ diskId: z.string() }).nullable(),
 });
 
 /** The host under measurement, asked as the control plane asks it. */
@@ -38,15 +40,46 @@ export class BenchHost {
   }
 
   /** Answers when the guest's agent has answered. */
-  async create(): Promise<string> {
-    const id = randomUUID();
+  async create(overrides: Partial<CreateWorkspace> = {}, id: string = randomUUID()): Promise<string> {
     const { cpus, memoryMb, diskMb } = PLANS.free;
     const slug = `bench-${id.slice(0, 8)}`;
     await this.#api.send("PUT", `/v1/workspaces/${id}`, {
       ...{ ownerId: this.ownerId, slug, image: "base", cpus, memoryMb, diskMb },
-      ...{ egress: "off", idlePauseSeconds: 604_800 },
+      ...{ egress: "off", idlePauseSeconds: 604_800, ...overrides },
     });
     return id;
+  }
+
+  async status(id: string): Promise<WorkspaceStatus> {
+    return workspaceStatus.parse(await this.#api.send("GET", `/v1/workspaces/${id}`));
+  }
+
+  /** Until nothing of it is in memory any more. */
+  async pauseToDisk(id: string): Promise<void> {
+    await this.pause(id);
+    while ((await this.status(id)).pausedIn !== "disk") await delay(50);
+  }
+
+  /** From the event stream: milliseconds between the machine's restore beginning and its agent being ready. */
+  watchStages(id: string): Promise<number> {
+    return this.#api.firstLine("/v1/events", (line) => {
+      const parsed = workspaceStatus.safeParse(line);
+      if (!parsed.success || parsed.data.workspaceId !== id) return undefined;
+      const { stage, state, sinceMs } = parsed.data;
+      if (stage?.name === "restore") this.#restoreAtMs.set(id, stage.startedAtMs);
+      const from = this.#restoreAtMs.get(id);
+      if (state !== "running" || from === undefined) return undefined;
+      this.#restoreAtMs.delete(id);
+      return sinceMs - from;
+    });
+  }
+  readonly #restoreAtMs = new Map<string, number>();
+
+  /** Directory of the workspace's disk, snapshots and checkpoints. */
+  async diskDirectory(id: string): Promise<string> {
+    const { disk } = await this.#record(id);
+    if (disk === null) throw new Error(`${id} has no disk`);
+    return join(this.stack.layout.data, "workspaces", disk.diskId);
   }
 
   async pause(id: string): Promise<void> {
@@ -66,14 +99,14 @@ export class BenchHost {
   }
 
   async machinePid(id: string): Promise<number> {
-    const directory = join(this.stack.layout.data, "journal");
-    for (const name of await readdir(directory, { recursive: true })) {
-      if (!name.endsWith(".json")) continue;
-      const parsed = journalRecord.safeParse(JSON.parse(await readFile(join(directory, name), "utf8")));
-      if (parsed.success && parsed.data.workspaceId === id && parsed.data.machine)
-        return parsed.data.machine.pid;
-    }
-    throw new Error(`no machine of ${id}`);
+    const { machine } = await this.#record(id);
+    if (machine === null) throw new Error(`no machine of ${id}`);
+    return machine.pid;
+  }
+
+  async #record(id: string): Promise<z.infer<typeof journalRecord>> {
+    const path = join(this.stack.layout.data, "journal", "workspaces", `${id}.json`);
+    return journalRecord.parse(JSON.parse(await readFile(path, "utf8")));
   }
 
   /** What the bare reference restores: the very template that creates come from. */

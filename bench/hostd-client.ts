@@ -32,4 +32,27 @@ export class HostdClient {
       asked.end(text);
     });
   }
+
+  /** Follows a stream of JSON lines until `take` makes something of one. */
+  firstLine<T>(path: string, take: (line: unknown) => T | undefined): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const asked = request({ socketPath: this.#socketPath, path, headers: { host: "hostd" } }, (answer) => {
+        let held = "";
+        answer.setEncoding("utf8");
+        answer.on("data", (chunk: string) => {
+          const lines = (held + chunk).split("\n");
+          held = lines.pop() ?? "";
+          for (const line of lines) {
+            const taken = line === "" ? undefined : take(JSON.parse(line));
+            if (taken === undefined) continue;
+            asked.destroy();
+            return resolve(taken);
+          }
+        });
+        answer.on("end", () => reject(new Error(`${path} ended`)));
+      });
+      asked.on("error", reject);
+      asked.end();
+    });
+  }
 }
