@@ -7,6 +7,7 @@ import { filesPack, filesUnpack, filesUsage } from "@atoll/protocol/messages/vie
 import type { Mux } from "@atoll/protocol/mux";
 import { describe, expect, it } from "vitest";
 import { testGuest } from "../testing/test-guest.ts";
+import { mountsBelow } from "./mounts-below.ts";
 
 async function guestWith(files: Record<string, string | Buffer>) {
   const guest = await testGuest();
@@ -201,6 +202,11 @@ describe("usage", () => {
     expect(entries[0]?.sizeBytes).toBeGreaterThanOrEqual(500_000);
     expect(diskTotalBytes).toBeGreaterThan(diskFreeBytes);
     expect(isPartial).toBeUndefined();
+  });
+
+  it("knows what is mounted below, to leave it out", async () => {
+    expect(await mountsBelow("/")).toContain("proc");
+    expect(await mountsBelow("/proc/self")).toEqual([]);
   });
 
   it("names 200 at most", async () => {

@@ -1,4 +1,4 @@
-import { lstat, statfs } from "node:fs/promises";
+import { lstat, readlink, statfs } from "node:fs/promises";
 import type { Clock } from "@atoll/base/clock";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { ParsedParamsOf, ResultOf } from "@atoll/protocol/message";
@@ -6,6 +6,7 @@ import type { filesUsage } from "@atoll/protocol/messages/views";
 import type { FindTool } from "../system/base-tool.ts";
 import { runTool } from "../system/run-tool.ts";
 import { findFolder, type GuestFolder } from "./guest-folder.ts";
+import { mountsBelow } from "./mounts-below.ts";
 
 const ENTRIES_MAX = 200;
 /** Sorted and cut when it is this long: memory does not grow with the tree. */
@@ -24,17 +25,11 @@ export async function measureUsage(
 ): Promise<Usage> {
   await using folder = await findFolder(path);
   const largest = new Largest();
+  // Not by du's own option: in an overlay, files lie on another device than the folders they are in.
+  const mounts = await mountsBelow(await readlink(folder.path));
+  const excludes = mounts.map((point) => `--exclude=./${point.replace(/[\\*?[\]]/g, "\\$&")}`);
   const { exitCode } = await runTool(
-    [
-      ...tool("bin/du"),
-      "--null",
-      "--all",
-      "--one-file-system",
-      "--block-size=1",
-      `--max-depth=${depth}`,
-      "--",
-      ".",
-    ],
+    [...tool("bin/du"), "--null", "--all", ...excludes, "--block-size=1", `--max-depth=${depth}`, "--", "."],
     {
       clock,
       timeoutMs: TIMEOUT_MS,
