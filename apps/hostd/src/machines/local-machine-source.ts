@@ -150,7 +150,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
       const epoch = await open.directory.raiseEpoch(disk.epoch);
       const machine = await this.#launch(open, request, { kind: "boot" });
       // No snapshot fits the new epoch any more.
-      this.#dropSnapshots(open.directory);
+      this.#dropSnapshotsSoon(open.directory);
       return { machine, disk: { ...disk, epoch }, linkToken: FIRST_LINK_TOKEN };
     });
   }
@@ -169,6 +169,11 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
         return await this.#resumeFrom(request, disk, older);
       }
     });
+  }
+
+  dropSnapshots({ diskId }: WorkspaceDisk): Promise<void> {
+    const { snapshotsPath } = this.#disks.directory(diskId);
+    return this.#upkeep.turns.run(diskId, () => removeSnapshots(snapshotsPath));
   }
 
   async findSnapshot(workspaceId: string, disk: WorkspaceDisk): Promise<SnapshotRef | undefined> {
@@ -282,7 +287,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
           ...{ epoch, isTopEmpty: true, parentId: checkpointId, sameAs: checkpointId },
           layers: wrapLayers(workspaceKey, disk.diskId, [...layers, top]),
         });
-        this.#dropSnapshots(directory);
+        this.#dropSnapshotsSoon(directory);
         await this.#upkeep.removeUnneeded(directory);
         return { ...disk, epoch };
       } finally {
@@ -405,7 +410,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     await loaded(machine, request.signal);
     try {
       const epoch = await open.directory.raiseEpoch(disk.epoch);
-      this.#dropSnapshots(open.directory);
+      this.#dropSnapshotsSoon(open.directory);
       return { machine, disk: { ...disk, epoch } };
     } catch (error) {
       await machine.kill();
@@ -500,7 +505,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
   }
 
   /** In the background, and in the disk's turn: before anything new is sealed. */
-  #dropSnapshots(directory: DiskDirectory): void {
+  #dropSnapshotsSoon(directory: DiskDirectory): void {
     this.#upkeep.turns
       .run(directory.diskId, () => removeSnapshots(directory.snapshotsPath))
       .catch((error: unknown) => this.#fault(error));

@@ -95,7 +95,7 @@ export interface MachineSource {
   /** The committed snapshot that fits the disk's epoch: after a crash between a pause and the journal. */
   findSnapshot(workspaceId: string, disk: WorkspaceDisk): Promise<SnapshotRef | undefined>;
   /** Sealed memory of a workspace that was stopped: nobody resumes it. Repeatable. */
-  dropSnapshots?(disk: WorkspaceDisk): Promise<void>;
+  dropSnapshots(disk: WorkspaceDisk): Promise<void>;
   /** Room for what sealing this machine may need, also against other pauses at the same time. @throws AtollError host.disk_full */
   reserve(request: MachineRequest, disk: WorkspaceDisk, machine: Machine): Promise<SpaceReservation>;
   /**

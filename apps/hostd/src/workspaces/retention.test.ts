@@ -16,6 +16,8 @@ it("goes from paused to stopped to archived, each with its date, and starts from
   await host.drive(host.reached(workspace, "stopped"));
   expect(workspace.status).toMatchObject({ reason: "retention", archivesAtMs: pausedAtMs + 1_100_000 });
   expect(workspace.status.stopsAtMs).toBeUndefined();
+  // Its sealed memory is not only forgotten but gone.
+  await expect.poll(() => [...host.source.disks.values()][0]?.snapshot).toBeUndefined();
   expect(workspace.status.lostMemory).toBeUndefined();
   host.clock.advance(1_000_000);
   await host.drive(host.reached(workspace, "archived"));

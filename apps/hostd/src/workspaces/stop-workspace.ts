@@ -59,7 +59,7 @@ export async function dropMemory(core: WorkspaceCore, signal: AbortSignal): Prom
   const { disk, workspaceId } = core.record;
   if (disk === null) return;
   try {
-    await core.step("drop memory", async () => source.dropSnapshots?.(disk), { timeoutMs: DROP_MS, signal });
+    await core.step("drop memory", () => source.dropSnapshots(disk), { timeoutMs: DROP_MS, signal });
   } catch (error) {
     logger.warn({ workspaceId, err: error }, "sealed memory of a stopped workspace is still there");
   }
