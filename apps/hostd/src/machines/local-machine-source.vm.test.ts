@@ -6,6 +6,8 @@ import { promisify } from "node:util";
 import { deriveKey } from "@atoll/keys/derive-key";
 import { LocalKeyStore } from "@atoll/keys/local-key-store";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { DiskDirectory } from "../disks/disk-directory.ts";
+import { unwrapLayers } from "../disks/layer-keys.ts";
 import { prepareGuest } from "../link/prepare-guest.ts";
 import { rehearseGuest } from "../link/rehearse-guest.ts";
 import { GuestProbe } from "../testing/guest-probe.ts";
@@ -14,6 +16,7 @@ import { LocalMachineSource } from "./local-machine-source.ts";
 import type { CreatedMachine, MachineRequest } from "./machine-source.ts";
 
 const run = promisify(execFile);
+const PATIENCE = { timeout: 20_000 };
 
 let host: VmTestHost;
 let keys: LocalKeyStore;
@@ -65,7 +68,8 @@ test("a workspace lives through pause, resume and boot without leaving anything 
   const created = await source.create(request);
   let guest = await startCreated(created, linkToken);
   const key = await keys.unwrapWorkspaceKey(request);
-  await expectJailed(created.machine.record.pid, [key, deriveKey(key, "disk")]);
+  const layerKeys = await layerKeysOf(created.disk.diskId, key);
+  await expectJailed(created.machine.record.pid, [key, deriveKey(key, "layer-wrap"), ...layerKeys]);
 
   // The marker is put together in the guest, so that no command line or log of ours holds it.
   const [left, right] = [randomBytes(12).toString("hex"), randomBytes(12).toString("hex")];
@@ -137,7 +141,9 @@ test("what nobody claimed or named is gone after a restart, what the journal nam
   await next.sweep(new Set([created.disk.diskId]));
   // Neither was adopted: both processes end, and only the named disk is kept.
   for (const { machine } of [created, nameless]) {
-    await expect(stat(`/proc/${machine.record.pid}`)).rejects.toMatchObject({ code: "ENOENT" });
+    // Ended; its entry goes with the wait of its parent, a moment later.
+    const { pid } = machine.record;
+    await expect.poll(() => stat(`/proc/${pid}`).catch((error) => error.code), PATIENCE).toBe("ENOENT");
   }
   expect(await readdir(join(host.dataDirectory, "workspaces"))).toEqual([created.disk.diskId]);
   await next.destroy(request.workspaceId, request.ownerId, created.disk);
@@ -168,7 +174,8 @@ async function expectJailed(pid: number, secrets: readonly Uint8Array[]): Promis
     "vm",
   ]);
   expect(await readFile(`/proc/${pid}/limits`, "utf8")).toMatch(/^Max core file size +1 +1 /m);
-  expect(await readdir(`/proc/${pid}/root/vm`)).not.toContain("disk-key");
+  const kept = await readdir(`/proc/${pid}/root/vm`);
+  expect(kept.filter((name) => /key/.test(name))).toEqual([]);
   const forms = secrets.flatMap((secret) => {
     const bytes = Buffer.from(secret);
     return [bytes, Buffer.from(bytes.toString("hex")), Buffer.from(bytes.toString("base64"))];
@@ -180,6 +187,12 @@ async function expectJailed(pid: number, secrets: readonly Uint8Array[]): Promis
       for (const form of forms) expect(bytes.includes(form), `${place} of ${name}`).toBe(false);
     }
   }
+}
+
+async function layerKeysOf(diskId: string, workspaceKey: Uint8Array): Promise<Uint8Array[]> {
+  const directory = new DiskDirectory(join(host.dataDirectory, "workspaces"), diskId);
+  const { layers } = await directory.read();
+  return unwrapLayers(workspaceKey, diskId, layers).map(({ key }) => key);
 }
 
 /** All files of this host's directories, also those in memory, that hold the text. */
@@ -199,6 +212,8 @@ async function expectPrivate(directory: string): Promise<void> {
     const path = join(entry.parentPath, entry.name);
     const { mode } = await stat(path);
     const isShared = /\/(templates\/[0-9a-f]{32}\/(disk\.raw|ram|state)|empty-ram\/[^/]+)$/.test(path);
-    expect(mode & (isShared ? 0o222 : 0o077), path).toBe(0);
+    // The machine's uid passes through to its layers, and can neither list nor change what is there.
+    const isPassage = entry.isDirectory() && entry.name === "layers";
+    expect(mode & (isShared ? 0o222 : isPassage ? 0o066 : 0o077), path).toBe(0);
   }
 }
