@@ -139,12 +139,14 @@ export class TerminalPane {
   }
 
   async run(command: string): Promise<void> {
+    await expect(this.#screen).toHaveAttribute("aria-busy", "false");
     await this.#screen.locator("textarea").focus();
     await this.#page.keyboard.insertText(command);
     await this.#page.keyboard.press("Enter");
   }
 
   async press(key: string): Promise<void> {
+    await expect(this.#screen).toHaveAttribute("aria-busy", "false");
     await this.#screen.locator("textarea").focus();
     await this.#page.keyboard.press(key);
   }

@@ -6,7 +6,7 @@ import { terminalAttach } from "@atoll/protocol/messages/terminal";
 import type { MuxStream } from "@atoll/protocol/mux-stream";
 import { describe, expect, it } from "vitest";
 import { Connection } from "../connection/connection.ts";
-import { FakeHost } from "../testing/fake-host.ts";
+import { FakeHost, runningStatus } from "../testing/fake-host.ts";
 import { TerminalSession } from "./terminal-session.ts";
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -102,6 +102,22 @@ describe("terminal session", () => {
     clock.advance(400);
     await host.accepts();
     expect(shown).toEqual(["0123456789", "[reset]", "fghij"]);
+    session.close();
+    connection.close();
+  });
+
+  it("shows a restored machine's own history from its beginning, once for each restore", async () => {
+    const { host, shell, connection, shown, open } = setup();
+    shell.output = "then now";
+    const session = open();
+    await host.accepts();
+    shell.output = "then";
+    await host.reports({ ...runningStatus, state: "resuming", reason: "restored", generation: 3 });
+    await host.reports({ ...runningStatus, reason: "restored", generation: 3 });
+    await host.reports({ ...runningStatus, state: "paused", generation: 4 });
+    await host.reports({ ...runningStatus, generation: 5 });
+    expect(shown.filter(Boolean)).toEqual(["then now", "[reset]", "then"]);
+    expect(shell.attaches).toEqual([undefined, undefined, 4]);
     session.close();
     connection.close();
   });

@@ -36,7 +36,10 @@ export class TerminalSession {
   });
   readonly terminalId: string;
   readonly #screen: TerminalScreen;
+  readonly #connection: Pick<Connection, "onLink" | "state">;
   readonly #detach: () => void;
+  /** The restore whose history is on screen. */
+  #restoredGeneration: number | undefined;
   #offset: number | undefined;
   #channel: Channel | undefined;
   #size: { cols: number; rows: number };
@@ -44,7 +47,7 @@ export class TerminalSession {
   #pendingInputBytes = 0;
 
   constructor(options: {
-    connection: Pick<Connection, "onLink">;
+    connection: Pick<Connection, "onLink" | "state">;
     terminalId: string;
     screen: TerminalScreen;
     size: { cols: number; rows: number };
@@ -52,6 +55,7 @@ export class TerminalSession {
     this.terminalId = options.terminalId;
     this.#screen = options.screen;
     this.#size = options.size;
+    this.#connection = options.connection;
     this.#detach = options.connection.onLink((link) => this.#attach(link));
   }
 
@@ -79,6 +83,7 @@ export class TerminalSession {
   }
 
   async #attach({ mux, signal }: Link): Promise<void> {
+    this.#forgetOtherHistory();
     try {
       const params = {
         terminalId: this.terminalId,
@@ -103,6 +108,16 @@ export class TerminalSession {
       this.#channel = undefined;
       this.state.update({ isAttached: false });
     }
+  }
+
+  /** A restored machine continues from its own past: what is on screen is another story, whatever its offsets say. */
+  #forgetOtherHistory(): void {
+    const { status } = this.#connection.state.get();
+    if (status?.reason !== "restored" || status.generation === this.#restoredGeneration) return;
+    this.#restoredGeneration = status.generation;
+    if (this.#offset === undefined) return;
+    this.#offset = undefined;
+    this.#screen.reset();
   }
 
   #begin(channel: Channel): void {

@@ -80,10 +80,14 @@ function connect(screen: Screen, { connection, terminalId, element }: ConnectTo)
     if (next) session.resize(next.cols, next.rows);
   });
   observer.observe(element);
-  const stopState = session.state.subscribe(() => {
-    const { exit } = session.state.get();
+  const show = () => {
+    const { exit, isAttached } = session.state.get();
     terminal.options.cursorBlink = exit === undefined;
-  });
+    // Keys that are typed while it is busy go nowhere.
+    element.ariaBusy = String(!isAttached);
+  };
+  show();
+  const stopState = session.state.subscribe(show);
   return () => {
     observer.disconnect();
     stopState();
