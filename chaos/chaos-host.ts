@@ -132,14 +132,15 @@ export class ChaosHost {
 
   /** Machines that any process's command line names, of this data directory's disks. */
   async liveMachines(): Promise<Set<string>> {
-    const directories = new Set(await this.runDirectories());
+    const directories = await this.runDirectories();
     const live = new Set<string>();
     for (const name of await readdir("/proc")) {
       if (!/^\d+$/.test(name)) continue;
       const command = await readFile(`/proc/${name}/cmdline`, "utf8").catch(() => "");
-      for (const machineId of command.match(/[0-9a-f]{8}-[0-9a-f]{12}(?![0-9a-f-])/g) ?? []) {
-        if (directories.has(machineId) || command.includes(this.stack.layout.data)) live.add(machineId);
-      }
+      for (const directory of directories) if (command.includes(`/${directory}`)) live.add(directory);
+      if (!command.includes(this.stack.layout.data)) continue;
+      for (const machineId of command.match(/[0-9a-f]{8}-[0-9a-f]{12}(?![0-9a-f-])/g) ?? [])
+        live.add(machineId);
     }
     return live;
   }

@@ -20,6 +20,8 @@ export interface Burst {
   crashAfter: number | undefined;
   /** The next life is killed as well, so many steps into its recovery. */
   crashAgainAfter: number | undefined;
+  /** Hostd stands still so many steps into it, another one takes over, and the first one goes on. */
+  freezeAfter: number | undefined;
   /** Without a crash: hostd ends in order and is started again. */
   drains: boolean;
 }
@@ -90,6 +92,7 @@ const burst: fc.Arbitrary<Burst> = fc.record({
   commands: fc.array(command, { minLength: 1, maxLength: 4 }),
   crashAfter: fc.option(steps, { nil: undefined, freq: 2 }),
   crashAgainAfter: fc.option(steps, { nil: undefined, freq: 4 }),
+  freezeAfter: fc.oneof({ weight: 7, arbitrary: fc.constant(undefined) }, steps),
   drains: fc.oneof({ weight: 6, arbitrary: fc.constant(false) }, fc.constant(true)),
 });
 
@@ -105,6 +108,7 @@ const calm = (commands: Command[]): Burst => ({
   commands,
   crashAfter: undefined,
   crashAgainAfter: undefined,
+  freezeAfter: undefined,
   drains: false,
 });
 const BEGINNING: readonly Burst[] = [

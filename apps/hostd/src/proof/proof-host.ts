@@ -1,5 +1,6 @@
 /** One life of hostd in a simulated world: the real registry, source, key store and journal over simulated machines. */
 
+import { type FileOps, withFileOps } from "@atoll/durable/file-ops";
 import { replaceFile } from "@atoll/durable/replace-file";
 import { LocalKeyStore } from "@atoll/keys/local-key-store";
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
@@ -8,11 +9,15 @@ import type { CreateWorkspace } from "@atoll/protocol/hostd-api";
 import { processRun } from "@atoll/protocol/messages/process";
 import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import { type Logger, pino } from "pino";
+import { HostLease } from "../lease/host-lease.ts";
+import { leasedFileOps } from "../lease/leased-file-ops.ts";
+import { LeasedHypervisor } from "../lease/leased-hypervisor.ts";
 import { prepareGuest } from "../link/prepare-guest.ts";
 import { rehearseGuest } from "../link/rehearse-guest.ts";
 import { LocalMachineSource } from "../machines/local-machine-source.ts";
 import { Admission, freeDiskBytesOf } from "../workspaces/admission.ts";
 import { WorkspaceJournal } from "../workspaces/journal/workspace-journal.ts";
+import type { Guard } from "../workspaces/operation-queue.ts";
 import { StageTimings } from "../workspaces/stage-timings.ts";
 import { WorkspaceRegistry } from "../workspaces/workspace-registry.ts";
 import type { SimHost } from "./world/sim-host.ts";
@@ -30,35 +35,61 @@ export interface ProofHostOptions {
   onStatus: (status: WorkspaceStatus) => void;
 }
 
+interface Held {
+  keys: LocalKeyStore;
+  journal: WorkspaceJournal;
+  lease: HostLease;
+  underLease: Guard;
+}
+
 export class ProofHost {
   readonly life: Life;
   readonly keys: LocalKeyStore;
+  readonly lease: HostLease;
   readonly source: LocalMachineSource;
   readonly registry: WorkspaceRegistry;
   readonly faults: unknown[] = [];
 
   /** Everything up to serving: opens what is there and recovers. Call it inside the life. */
   static async open(options: ProofHostOptions): Promise<ProofHost> {
+    const { life } = options;
+    const lease = await HostLease.acquire({
+      directory: options.directory,
+      clock: clockOf(life),
+      onLost: () => life.world.note(`${life.number} LOST its lease`),
+      // Of no kernel that is known here: only its silence tells that it ended.
+      holder: { pid: 1000 + life.number, startTicks: "1", place: "sim" },
+    });
+    const ops = leasedFileOps(lease);
+    return withFileOps(ops, () => ProofHost.#open(options, lease, ops));
+  }
+
+  static async #open(options: ProofHostOptions, lease: HostLease, ops: FileOps): Promise<ProofHost> {
+    const underLease: Guard = async (operation) => {
+      await lease.check();
+      return withFileOps(ops, operation);
+    };
     const keys = await LocalKeyStore.open({
       directory: `${options.directory}/keys`,
       clock: clockOf(options.life),
     });
     const journal = new WorkspaceJournal({
       directory: `${options.directory}/journal`,
-      writeDurably: replaceFile,
+      writeDurably: (path, bytes) => underLease(() => replaceFile(path, bytes)),
       onUnreadable: (path) => options.life.world.violation(`I4: unreadable record ${path}`),
     });
-    const host = new ProofHost(options, keys, journal);
+    const host = new ProofHost(options, { keys, journal, lease, underLease });
     await host.registry.recover(await journal.open());
     return host;
   }
 
-  private constructor(options: ProofHostOptions, keys: LocalKeyStore, journal: WorkspaceJournal) {
+  private constructor(options: ProofHostOptions, { keys, journal, lease, underLease }: Held) {
     const { directory, machines, life } = options;
     const clock = clockOf(life);
-    const hypervisor = new SimHypervisor(machines, life);
+    const hypervisor = new LeasedHypervisor(new SimHypervisor(machines, life), lease);
     this.life = life;
     this.keys = keys;
+    this.lease = lease;
     this.source = new LocalMachineSource({
       dataDirectory: directory,
       hypervisor,
@@ -76,6 +107,7 @@ export class ProofHost {
       rehearseGuest: (machine, given) => rehearseGuest(machine, { ...given, clock }),
       warm: { image: "base", size: SIZE },
       poolSize: 1,
+      checkLease: () => lease.check(),
       onFault: (error) => this.faults.push(error),
       clock,
     });
@@ -103,6 +135,7 @@ export class ProofHost {
         freeDiskBytes: freeDiskBytesOf(directory),
       }),
       timings: new StageTimings(),
+      underLease,
       pauseGraceMs: PAUSE_GRACE_MS,
       endCurrentViews: async () => {},
       clock,
@@ -151,7 +184,9 @@ export function createBody(overrides: Partial<CreateWorkspace> & { ownerId: stri
 
 function clockOf(life: Life) {
   return life.world.clock.for((run) => () => {
-    if (!life.isDead) life.run(run);
+    if (life.isDead) return;
+    if (life.isFrozen) life.lateTimers.push(run);
+    else life.run(run);
   });
 }
 

@@ -80,7 +80,7 @@ export class ProofRun {
   /** Starts lives until one comes up; the first may be killed on its way. */
   async #open(crashAfter: number | undefined): Promise<void> {
     for (let attempt = 0; ; attempt++) {
-      this.#life.die();
+      if (!this.#life.isFrozen) this.#life.die();
       const life = this.world.newLife();
       this.#life = life;
       this.#host = undefined;
@@ -115,27 +115,39 @@ export class ProofRun {
     }
   }
 
-  async #burst({ commands, crashAfter, crashAgainAfter, drains }: Burst): Promise<void> {
+  async #burst({ commands, crashAfter, crashAgainAfter, freezeAfter, drains }: Burst): Promise<void> {
     const life = this.#life;
     this.#wasFaulty = this.#hasFaults;
     this.world.note(
       `--- ${JSON.stringify(commands)}${crashAfter === undefined ? "" : ` crash ${crashAfter}`}`,
     );
     if (crashAfter !== undefined) this.world.crashAfter(life, crashAfter);
+    else if (freezeAfter !== undefined) this.world.freezeAfter(life, freezeAfter);
     const work = Promise.all(commands.map((command) => this.#do(life, command)));
     work.catch((error: unknown) => this.world.violation(`the proof itself failed: ${String(error)}`));
     const waits = commands.map((command) => (command.kind === "advance" ? command.seconds * 1000 : 0));
     const end = await this.world.until(life, work, PATIENCE_MS + Math.max(...waits));
     this.world.cancelCrash();
     if (end === "hung") this.world.violation(`hangs: ${JSON.stringify(commands)}`);
+    this.world.cancelFreeze();
     if (end === "crashed") {
-      this.#count("crash");
+      this.#count(life.isFrozen ? "freeze" : "crash");
       await this.#open(crashAgainAfter);
+      await this.#goOn(life);
     }
     for (const settle of this.#atBurstEnd.splice(0)) settle();
     if (end === "done" && drains && this.world.violations.length === 0) await this.#drain();
     this.machines.checkResumes();
     this.machines.checkIdentities();
+  }
+
+  /** The one that stood still wakes up, finds that it lost, and must change nothing. */
+  async #goOn(stale: Life): Promise<void> {
+    if (stale.isDead || this.world.violations.length > 0) return;
+    stale.thaw();
+    await this.world.advance(this.#life, 60_000);
+    // The process ends itself once it knows.
+    stale.die();
   }
 
   /** As at SIGTERM: memory goes to the disk, and another hostd is started. */
@@ -145,6 +157,7 @@ export class ProofRun {
       const result = await this.#running.registry.drain();
       this.#running.registry.close();
       await this.#running.source[Symbol.asyncDispose]();
+      await this.#running.lease[Symbol.asyncDispose]();
       return result;
     });
     if (drained !== undefined) await this.#open(undefined);
@@ -349,7 +362,7 @@ export class ProofRun {
     this.#lift();
     // What stood still goes on.
     for (const machine of this.machines.machines.values()) if (machine.isSuspended) machine.suspend(false);
-    await this.world.advance(this.#life, 300_000);
+    await this.world.advance(this.#life, 60_000);
     await this.#lookAtAll();
     // The machines outlive hostd, and nothing is lost by its end.
     await this.#open(undefined);
@@ -438,7 +451,7 @@ export class ProofRun {
   /** I5: whatever is on the host belongs to a record or to the pool. */
   async #checkLeftovers(): Promise<void> {
     const { registry, source } = this.#running;
-    await this.world.advance(this.#life, 60_000);
+    await this.world.advance(this.#life, 10_000);
     const records = registry.list().map(({ record }) => record);
     const disks = new Set(
       records.flatMap(({ disk, state }) => (disk === null || state === "erased" ? [] : [disk.diskId])),

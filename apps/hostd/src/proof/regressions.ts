@@ -4,6 +4,7 @@ const burst = (commands: Command[], crashAfter?: number, crashAgainAfter?: numbe
   commands,
   crashAfter,
   crashAgainAfter,
+  freezeAfter: undefined,
   drains: false,
 });
 

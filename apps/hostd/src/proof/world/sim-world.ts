@@ -16,6 +16,9 @@ export class Life {
   /** Connections and the like that the kernel takes away with the process. */
   readonly atDeath: (() => void)[] = [];
   isDead = false;
+  /** By SIGSTOP: nothing of it happens, and its timers are late. */
+  isFrozen = false;
+  readonly lateTimers: (() => void)[] = [];
   stepCount = 0;
 
   constructor(world: SimWorld, number: number) {
@@ -25,6 +28,13 @@ export class Life {
 
   run<T>(work: () => T): T {
     return current.run(this, work);
+  }
+
+  thaw(): void {
+    this.isFrozen = false;
+    this.run(() => {
+      for (const run of this.lateTimers.splice(0)) run();
+    });
   }
 
   die(): void {
@@ -59,7 +69,7 @@ interface Waiting {
 }
 
 /** Turns of the event loop without a step in sight after which nothing is under way any more. */
-const QUIET_TURNS = 12;
+const QUIET_TURNS = 4;
 /** Virtual time in which every operation must have an end: the longest deadline is two minutes. */
 export const PATIENCE_MS = 900_000;
 
@@ -73,6 +83,7 @@ export class SimWorld {
   #waiting: Waiting[] = [];
   #lives = 0;
   #crash: { life: Life; steps: number } | undefined;
+  #freeze: { life: Life; steps: number } | undefined;
 
   constructor(seed: number) {
     this.random = new SeededRandom(seed);
@@ -85,6 +96,15 @@ export class SimWorld {
   /** Ends `life` before the `steps`-th step from now. */
   crashAfter(life: Life, steps: number): void {
     this.#crash = { life, steps };
+  }
+
+  /** Stops `life` after `steps` steps from now, at the next moment when it is not between looking and leaping. */
+  freezeAfter(life: Life, steps: number): void {
+    this.#freeze = { life, steps };
+  }
+
+  cancelFreeze(): void {
+    this.#freeze = undefined;
   }
 
   cancelCrash(): void {
@@ -133,7 +153,7 @@ export class SimWorld {
     const endMs = this.clock.nowMs + patienceMs;
     for (;;) {
       await this.#settle();
-      if (life.isDead) return "crashed";
+      if (life.isDead || life.isFrozen) return "crashed";
       if (isDone) return "done";
       if (this.#takeStep()) continue;
       if (!(await this.#isQuiet())) continue;
@@ -164,16 +184,33 @@ export class SimWorld {
   async #isQuiet(): Promise<boolean> {
     for (let turn = 0; turn < QUIET_TURNS; turn++) {
       await this.#settle();
-      if (this.#waiting.length > 0) return false;
+      if (this.#waiting.some(({ life }) => !life.isFrozen && !life.isDead)) return false;
     }
     return true;
   }
 
+  /**
+   * The lease is looked at right before a name on the disk changes; standing still between the two is the window that a
+   * lease on a file system leaves, and it is left out here.
+   */
+  #freezeWhenSafe(): void {
+    if (this.#freeze === undefined || this.#freeze.steps > 0) return;
+    const { life } = this.#freeze;
+    const leaps = /^(?:rename|link|rm|rmdir|mkdir|open .* wx|launch|adopt|reap|stat lease)/;
+    if (this.#waiting.some((step) => step.life === life && leaps.test(step.name))) return;
+    this.#freeze = undefined;
+    life.isFrozen = true;
+    this.note(`${life.number} FROZEN`);
+  }
+
   #takeStep(): boolean {
     this.#waiting = this.#waiting.filter(({ life }) => !life.isDead);
-    if (this.#waiting.length === 0) return false;
-    const [step] = this.#waiting.splice(this.random.below(this.#waiting.length), 1);
+    this.#freezeWhenSafe();
+    const able = this.#waiting.filter(({ life }) => !life.isFrozen);
+    const step = able[this.random.below(able.length)];
     if (step === undefined) return false;
+    this.#waiting.splice(this.#waiting.indexOf(step), 1);
+    if (this.#freeze?.life === step.life && this.#freeze.steps > 0) this.#freeze.steps -= 1;
     step.life.stepCount += 1;
     if (this.#crash?.life === step.life) {
       if (this.#crash.steps === 0) {
