@@ -1,7 +1,7 @@
 /**
  * Machines, disks, snapshots and checkpoints in memory, with a hook in front of each operation to fail or hold it. Disks
- * and machines outlive a hostd; what a real host would answer with corruption is collected in `violations`. As long as the
- * port it stands in for.
+ * and machines outlive a hostd; what a real host would answer with corruption is collected in `violations`.
+ * Length: that of the port it stands in for.
  */
 import { randomUUID } from "node:crypto";
 import { AtollError } from "@atoll/protocol/atoll-error";

@@ -1,7 +1,7 @@
 /**
  * What the operations of one workspace share: its record, its machine and link while it has them, and its status.
- * Records are written before they are believed; every change is announced after it. In one piece because record, machine
- * and link change together: whoever split them would have to keep them in step.
+ * Records are written before they are believed; every change is announced after it.
+ * Length: record, machine and link change together; in pieces they would have to be kept in step.
  */
 import type { Clock } from "@atoll/base/clock";
 import { AtollError } from "@atoll/protocol/atoll-error";

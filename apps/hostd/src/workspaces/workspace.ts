@@ -1,7 +1,7 @@
 /**
  * One workspace as the rest of hostd sees it. Its operations run one after another, each may be repeated, and each sees
- * the state as it is at its turn: of two resumes the second finds the work done. Long because it is the list of those
- * operations; each is done in a file of its own.
+ * the state as it is at its turn: of two resumes the second finds the work done.
+ * Length: it is the list of those operations; each is done in a file of its own.
  */
 import { randomUUID } from "node:crypto";
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
