@@ -1,6 +1,7 @@
 /**
  * One end of a stream: a single reply, then bytes and events in order under credit flow control.
  * The peer may have STREAM_WINDOW_BYTES in flight; reading an item gives the credit back.
+ * Length: sending, receiving and ending share one state; apart they would be three classes that reach into each other.
  */
 import { deferred } from "@atoll/base/deferred";
 import { AtollError, toAtollError } from "./atoll-error.ts";
