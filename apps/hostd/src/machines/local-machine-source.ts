@@ -1,7 +1,7 @@
 /**
  * Machines of this host: templates, the pool, encrypted disks in layers, sealed snapshots and checkpoints in one data
- * directory. Longer than most files because it is the one place that orders them: each method is one operation of the
- * port, and what it does lies in the files beside.
+ * directory.
+ * Length: it is the one place that orders them; each method is one operation of the port, what it does lies beside.
  */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,14 +11,13 @@ import { AtollError } from "@atoll/protocol/atoll-error";
 import type { CheckpointInfo } from "@atoll/protocol/hostd-api";
 import { uuid } from "@atoll/protocol/ids";
 import { FIRST_LINK_TOKEN } from "@atoll/protocol/link-handshake";
-import type { MachineSize } from "@atoll/protocol/plans";
 import { MemoryLedger } from "../checkpoints/captured-memory.ts";
 import { LocalPoint } from "../checkpoints/local-point.ts";
 import type { DiskDirectory } from "../disks/disk-directory.ts";
 import { wipeLayers, wrapLayers } from "../disks/layer-keys.ts";
 import { removeUnfinished, wipeScratch } from "../disks/remove-unfinished.ts";
 import type { Machine, MachineStart } from "../hypervisor/hypervisor.ts";
-import { MachinePool, type PoolKind } from "../pool/machine-pool.ts";
+import { ReadyMachines } from "../pool/ready-machines.ts";
 import {
   findManifests,
   openSnapshot,
@@ -52,12 +51,6 @@ import type {
 import type { OpenDisk } from "./open-disk.ts";
 import { openView } from "./view-machine.ts";
 
-/** A refill right after a claim would take a core from the very start that claimed. */
-const REFILL_AFTER_MS = 1500;
-/** Forks and checkpoints come in bursts, and one of these is half a megabyte and 50 ms of a core. */
-const LAYERS_READY_PER_MACHINE = 16;
-/** Of sizes that were asked for but are not the warm one. */
-const OTHER_SIZES_READY = 1;
 const CAPTURED_MEMORY_MAX_BYTES = 4 * 1024 ** 3;
 /** A guest changes more until it stands still, and devices come along. */
 const SEAL_MARGIN = 1.25;
@@ -71,15 +64,11 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
   readonly #closing = new AbortController();
   readonly #templates: TemplateStore;
   readonly #disks: DiskLauncher;
-  readonly #pool: MachinePool;
+  readonly #ready: ReadyMachines;
   readonly #space: SpaceLedger;
   readonly #upkeep: DiskUpkeep;
   readonly #checkpoints: CheckpointKeeper;
   readonly #capturing: CaptureContext;
-  #templateState: MachineSource["templateState"] = "baking";
-  #warmTemplateId: string | undefined;
-  #cancelRefill = () => {};
-  #warming: Promise<void> | undefined;
 
   constructor(options: LocalMachineSourceOptions) {
     this.#options = options;
@@ -91,10 +80,14 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     const checkLease = options.checkLease ?? (async () => {});
     const onFault = (error: unknown) => this.#fault(error);
     this.#disks = new DiskLauncher({ ...options, templates: this.#templates, checkLease, onFault, signal });
-    this.#pool = new MachinePool({
+    this.#ready = new ReadyMachines({
+      ...options,
+      templates: this.#templates,
+      layers: this.#disks.layers,
       make: (kind, how) => this.#disks.make(kind, how),
       discard: (item) => this.#disks.discard(item),
-      onFault: (error) => this.#fault(error),
+      onFault,
+      clock: this.#clock,
     });
     this.#space = new SpaceLedger({ directory: dataDirectory, ...(freeBytes && { freeBytes }) });
     this.#upkeep = new DiskUpkeep({ disks: this.#disks, hypervisor });
@@ -110,16 +103,16 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
   }
 
   get readyCount(): number {
-    return this.#pool.readyCount;
+    return this.#ready.readyCount;
   }
 
   get templateState(): MachineSource["templateState"] {
-    return this.#templateState;
+    return this.#ready.templateState;
   }
 
   async create(request: MachineRequest): Promise<CreatedMachine> {
-    const kind = await this.#kindFor(request.image, request.size);
-    const item = await this.#pool.claim(kind);
+    const kind = await this.#ready.kindFor(request.image, request.size);
+    const item = await this.#ready.claim(kind);
     try {
       request.signal?.throwIfAborted();
       const { commitment } = await this.#options.keys.putWorkspaceKey(request, item.key);
@@ -136,8 +129,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
       throw error;
     } finally {
       item.key.fill(0);
-      if (kind.template.templateId !== this.#warmTemplateId) this.#pool.keep(kind, OTHER_SIZES_READY);
-      this.#scheduleRefill();
+      this.#ready.refillSoon(kind);
     }
   }
 
@@ -225,7 +217,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
           ? await captureStill(this.#capturing, request, open, options)
           : await captureRunning(this.#capturing, request, open, machine, options);
       const point = this.#pointOf(request.workspaceId, open, captured);
-      this.#scheduleRefill();
+      this.#ready.refillSoon();
       return { disk: { ...disk, epoch: Math.max(disk.epoch, open.record.epoch) }, point };
     });
   }
@@ -255,7 +247,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
       hypervisor,
       onFault: (error: unknown) => this.#fault(error),
     };
-    return beginFrom(context, request, requireLocal(point)).finally(() => this.#scheduleRefill());
+    return beginFrom(context, request, requireLocal(point)).finally(() => this.#ready.refillSoon());
   }
 
   listCheckpoints(owner: CheckpointOwner) {
@@ -330,7 +322,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     signal?: AbortSignal,
   ): Promise<{ machine: Machine; linkToken: string }> {
     const { warm } = this.#options;
-    const kind = await this.#kindFor(warm.image, warm.size);
+    const kind = await this.#ready.kindFor(warm.image, warm.size);
     await using point = requireLocal(
       checkpointId === null
         ? await this.#presentOf(owner)
@@ -370,23 +362,21 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     await makeDirectory(workspacesPath);
     await this.#options.hypervisor.reap();
     await this.#templates.sweep();
-    if (this.#warming === undefined) await this.#disks.layers.sweep();
-    const kept = new Set([...knownDiskIds, ...this.#pool.diskIds]);
+    if (!this.#ready.isWarming) await this.#disks.layers.sweep();
+    const kept = new Set([...knownDiskIds, ...this.#ready.diskIds]);
     for (const name of await readdir(workspacesPath)) {
       if (uuid.safeParse(name).success && !kept.has(name)) await this.#disks.directory(name).remove();
     }
     for (const diskId of knownDiskIds) await this.#upkeep.tidy(diskId).catch((error) => this.#fault(error));
     await removeUnfinished(this.#erasedPath);
     await wipeScratch(this.#options.scratchDirectory);
-    this.#warming ??= this.#warm();
+    this.#ready.warm();
   }
 
   /** Ends what nobody claimed. Machines of workspaces are their owners' to pause. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#cancelRefill();
     this.#closing.abort(new AtollError("host.draining"));
-    await this.#warming;
-    await this.#pool[Symbol.asyncDispose]();
+    await this.#ready[Symbol.asyncDispose]();
     await this.#disks.layers[Symbol.asyncDispose]();
   }
 
@@ -466,37 +456,6 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
 
   get #erasedPath(): string {
     return join(this.#options.dataDirectory, "erased");
-  }
-
-  async #warm(): Promise<void> {
-    const { warm, poolSize } = this.#options;
-    try {
-      const kind = await this.#kindFor(warm.image, warm.size);
-      this.#templateState = "ready";
-      this.#warmTemplateId = kind.template.templateId;
-      this.#pool.keep(kind, poolSize);
-      this.#disks.layers.keep(warm.size.diskMb, poolSize * LAYERS_READY_PER_MACHINE);
-      this.#refill();
-    } catch (error) {
-      this.#templateState = "failed";
-      this.#fault(error);
-    }
-  }
-
-  async #kindFor(imageName: string, size: MachineSize): Promise<PoolKind> {
-    const image = await this.#options.images.byName(imageName);
-    return { image, template: await this.#templates.provide(image, size) };
-  }
-
-  #scheduleRefill(): void {
-    this.#cancelRefill();
-    this.#cancelRefill = this.#clock.schedule(REFILL_AFTER_MS, () => this.#refill());
-  }
-
-  /** Machines first: a create waits for one of these, a fork can make its layer itself. */
-  #refill(): void {
-    this.#pool.refill();
-    void this.#pool.settled().then(() => this.#disks.layers.refill());
   }
 
   /** What closing cut off is no fault. */

@@ -1,0 +1,106 @@
+/** What is made before anyone asks: the first plan's template, machines of it, and empty layers for forks and checkpoints. */
+import type { Clock } from "@atoll/base/clock";
+import type { MachineSize } from "@atoll/protocol/plans";
+import type { ReadyLayers } from "../disks/ready-layers.ts";
+import type { ImageSource } from "../machines/image-source.ts";
+import type { TemplateStore } from "../templates/template-store.ts";
+import { MachinePool, type MachinePoolOptions, type PoolItem, type PoolKind } from "./machine-pool.ts";
+
+/** A refill right after a claim would take a core from the very start that claimed. */
+const REFILL_AFTER_MS = 1500;
+/** Forks and checkpoints come in bursts, and one of these is half a megabyte and 50 ms of a core. */
+const LAYERS_READY_PER_MACHINE = 16;
+/** Of sizes that were asked for but are not the warm one. */
+const OTHER_SIZES_READY = 1;
+
+export interface ReadyMachinesOptions extends MachinePoolOptions {
+  images: ImageSource;
+  templates: TemplateStore;
+  layers: ReadyLayers;
+  /** Baked at start, and `poolSize` machines of it kept ready. */
+  warm: { image: string; size: MachineSize };
+  poolSize: number;
+  clock: Clock;
+}
+
+export class ReadyMachines implements AsyncDisposable {
+  readonly #options: ReadyMachinesOptions;
+  readonly #pool: MachinePool;
+  #templateState: "baking" | "ready" | "failed" = "baking";
+  #warmTemplateId: string | undefined;
+  #cancelRefill = () => {};
+  #warming: Promise<void> | undefined;
+
+  constructor(options: ReadyMachinesOptions) {
+    this.#options = options;
+    this.#pool = new MachinePool(options);
+  }
+
+  get readyCount(): number {
+    return this.#pool.readyCount;
+  }
+
+  get diskIds(): string[] {
+    return this.#pool.diskIds;
+  }
+
+  get templateState(): "baking" | "ready" | "failed" {
+    return this.#templateState;
+  }
+
+  get isWarming(): boolean {
+    return this.#warming !== undefined;
+  }
+
+  /** Bakes the first template and begins to fill; once. */
+  warm(): void {
+    this.#warming ??= this.#warm();
+  }
+
+  async kindFor(imageName: string, size: MachineSize): Promise<PoolKind> {
+    const image = await this.#options.images.byName(imageName);
+    return { image, template: await this.#options.templates.provide(image, size) };
+  }
+
+  /** A ready machine of this kind, or one made now. Its caller says by `refillSoon` when the start is through. */
+  claim(kind: PoolKind): Promise<PoolItem> {
+    return this.#pool.claim(kind);
+  }
+
+  /** @param kind claimed just now: one of it is kept ready from here on. */
+  refillSoon(kind?: PoolKind): void {
+    if (kind !== undefined && kind.template.templateId !== this.#warmTemplateId) {
+      this.#pool.keep(kind, OTHER_SIZES_READY);
+    }
+    this.#cancelRefill();
+    this.#cancelRefill = this.#options.clock.schedule(REFILL_AFTER_MS, () => this.#refill());
+  }
+
+  /** After the signal that the makers got is aborted. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#cancelRefill();
+    await this.#warming;
+    await this.#pool[Symbol.asyncDispose]();
+  }
+
+  async #warm(): Promise<void> {
+    const { warm, poolSize, layers, onFault } = this.#options;
+    try {
+      const kind = await this.kindFor(warm.image, warm.size);
+      this.#templateState = "ready";
+      this.#warmTemplateId = kind.template.templateId;
+      this.#pool.keep(kind, poolSize);
+      layers.keep(warm.size.diskMb, poolSize * LAYERS_READY_PER_MACHINE);
+      this.#refill();
+    } catch (error) {
+      this.#templateState = "failed";
+      onFault(error);
+    }
+  }
+
+  /** Machines first: a create waits for one of these, a fork can make its layer itself. */
+  #refill(): void {
+    this.#pool.refill();
+    void this.#pool.settled().then(() => this.#options.layers.refill());
+  }
+}
