@@ -212,8 +212,9 @@ describe("the agent in its guest", () => {
       "ls -A ~/.ssh ~/.aws /tmp; cat ~/.npmrc /workspace/site/index.html /etc/machine-id",
     );
     expect(left.output).toBe("/tmp:\nfund=false\npage\n");
-    const onDisk = await guest.run("sh", "-c", "sync; sudo grep -c marker-7f3a /dev/vd? | grep -v ':0$'");
-    expect(onDisk.output).toBe("");
+    const disk = "/dev/$(basename $(dirname $(grep -lx disk /sys/block/vd*/serial)))";
+    const onDisk = await guest.run("sh", "-c", `sync; sudo grep -c marker-7f3a ${disk}`);
+    expect(onDisk).toMatchObject({ output: "0\n", errors: "" });
     expect((await call(guest.mux, coreScrub, {}, { timeoutMs: 120_000 })).count).toBe(0);
   });
 
