@@ -12,6 +12,8 @@ import { publishStack } from "./running-stack.ts";
 
 /** Longer than a journey waits for anything without touching the page. */
 const IDLE_PAUSE_SECONDS = 30;
+/** Long enough to come back within it, short enough that a journey sees what is sealed. */
+const PAUSE_GRACE_SECONDS = 2;
 
 /** Starts the stack on a data directory of its own and returns what ends it. */
 export default async function start(): Promise<() => Promise<void>> {
@@ -22,7 +24,9 @@ export default async function start(): Promise<() => Promise<void>> {
     const [web, gateway, preview] = [await freePort(), await freePort(), await freePort()];
     const webUrl = `http://localhost:${web}`;
     const oidc = await startOidcProvider(scope, webUrl);
-    Object.assign(process.env, oidc.webEnvironment);
+    Object.assign(process.env, oidc.webEnvironment, {
+      ATOLL_PAUSE_GRACE_SECONDS: String(PAUSE_GRACE_SECONDS),
+    });
     const env = readEnv({
       ATOLL_DATA: dataDirectory,
       ATOLL_CACHE: process.env.ATOLL_CACHE ?? resolve(import.meta.dirname, "../../.data/cache"),

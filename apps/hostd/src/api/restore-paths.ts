@@ -21,7 +21,6 @@ export const restorePathsRoute: Route = {
     }
     const safety = { name: SAFETY_NAME, kind: "safety", withMemory: false } as const;
     await workspace.checkpoint(safetyCheckpointId, safety);
-    workspace.meter.markApi("files restored");
     const { restoredBytes } = await restore(workspace, { checkpointId, paths });
     return { restoredBytes };
   },

@@ -35,7 +35,7 @@ async function start(guests: { pack: Serve; unpack: Serve }) {
     clock: host.clock,
     logger: pino({ level: "silent" }),
   });
-  const workspace = await host.create();
+  const workspace = await host.create({ idlePauseSeconds: 3600 });
   const checkpointId = randomUUID();
   await workspace.checkpoint(checkpointId, { name: "one", withMemory: false });
   return {

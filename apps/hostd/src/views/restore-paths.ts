@@ -31,7 +31,7 @@ export interface RestoredPaths {
  */
 export async function restorePaths(
   views: ViewRegistry,
-  workspace: ViewedWorkspace & Pick<Workspace, "guest">,
+  workspace: ViewedWorkspace & Pick<Workspace, "guest" | "meter">,
   options: RestorePathsOptions,
 ): Promise<RestoredPaths> {
   const { clock, signal } = options;
@@ -46,7 +46,8 @@ export async function restorePaths(
     try {
       const unpack = await openChannel(to, filesUnpack, { root: "/" }, limits);
       try {
-        return await copy(pack, unpack, limits);
+        const onProgress = () => workspace.meter.markApi("files restored");
+        return await copy(pack, unpack, { ...limits, onProgress });
       } finally {
         if (!unpack.stream.isOver) unpack.stream.reset(new AtollError("request.aborted"));
       }
@@ -67,7 +68,7 @@ interface Limits {
 async function copy(
   pack: OpenChannel<typeof filesPack>,
   unpack: OpenChannel<typeof filesUnpack>,
-  limits: Limits,
+  limits: Limits & { onProgress: () => void },
 ): Promise<RestoredPaths> {
   const step = <T>(promise: Promise<T>): Promise<T> =>
     withDeadline(promise, {
@@ -86,6 +87,7 @@ async function copy(
       else {
         await step(unpack.stream.write(next.value.bytes));
         restoredBytes += next.value.bytes.length;
+        limits.onProgress();
       }
     }
     if (skippedCount === undefined) throw new AtollError("stream.reset", "the archive has no end");
