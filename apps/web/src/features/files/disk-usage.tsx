@@ -18,6 +18,8 @@ export interface DiskUsageDialogProps {
   files: Pick<FileClient, "usage">;
   /** The highest folder that is looked at. */
   root: string;
+  /** Where to begin; counting everything takes a while on an emulated machine. */
+  start?: string;
   /** A path as its owner knows it. */
   shownPath: (path: string) => string;
 }
@@ -39,8 +41,8 @@ export function DiskUsageDialog({ open, onClose, ...rest }: DiskUsageDialogProps
   );
 }
 
-function DiskUsage({ files, root, shownPath }: Omit<DiskUsageDialogProps, "open" | "onClose">) {
-  const [path, setPath] = useState(root);
+function DiskUsage({ files, root, start, shownPath }: Omit<DiskUsageDialogProps, "open" | "onClose">) {
+  const [path, setPath] = useState(start ?? root);
   const { data, error, isFetching, refetch } = useQuery({
     queryKey: ["disk-usage", path],
     queryFn: () => files.usage(path, DEPTH),

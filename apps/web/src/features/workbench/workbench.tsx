@@ -8,6 +8,7 @@ import { toastFailure } from "#ui/toaster.tsx";
 import { DeleteWorkspaceDialog } from "../dashboard/delete-workspace-dialog.tsx";
 import type { CursorPosition } from "../editor/code-editor.tsx";
 import { DiskUsageDialog } from "../files/disk-usage.tsx";
+import { WORKSPACE_ROOT } from "../files/guest-path.ts";
 import { IdleWarning } from "../lifecycle/idle-warning.tsx";
 import { MemoryNotice } from "../lifecycle/memory-notice.tsx";
 import { ActivityBar } from "./activity-bar.tsx";
@@ -120,6 +121,7 @@ function OpenWorkbench({ workspace, previewHost, idlePauseSeconds, plan }: Workb
         onClose={() => setUsageOpen(false)}
         files={files}
         root="/"
+        start={WORKSPACE_ROOT}
         shownPath={(path) => path}
       />
       <DeleteWorkspaceDialog
