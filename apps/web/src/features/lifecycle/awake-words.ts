@@ -25,7 +25,7 @@ export function awakeWords({ kind, detail, untilMs }: AwakeReason, nowMs: number
     case "preview":
       return detail === "" ? "preview traffic" : `preview traffic (${detail})`;
     case "api":
-      return detail === "" ? "a request of yours" : detail;
+      return detail === "started" ? "its start" : detail === "" ? "a request of yours" : detail;
     case "lease": {
       const until = untilMs === undefined ? "" : ` until ${dateWords(untilMs, nowMs)}`;
       return `kept awake${until}${detail === "" || detail === OWN_LEASE ? "" : ` (${detail})`}`;

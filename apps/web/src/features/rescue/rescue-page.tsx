@@ -1,7 +1,7 @@
 "use client";
 import { lazy, Suspense, useSyncExternalStore } from "react";
-import { WorkbenchFrame } from "../workbench/workbench-frame.tsx";
 import type { RescueProps } from "./rescue.tsx";
+import { RescueFrame } from "./rescue-frame.tsx";
 
 const Rescue = lazy(() => import("./rescue.tsx").then((module) => ({ default: module.Rescue })));
 const noSubscription = () => () => {};
@@ -13,7 +13,7 @@ export function RescuePage(props: RescueProps) {
     () => true,
     () => false,
   );
-  const frame = <WorkbenchFrame name={props.workspace.name} />;
+  const frame = <RescueFrame name={props.workspace.name} />;
   if (!isBrowser) return frame;
   return (
     <Suspense fallback={frame}>

@@ -16,9 +16,9 @@ import { FileTreeView } from "../files/file-tree-view.tsx";
 import { baseName, parentPath } from "../files/guest-path.ts";
 import { TreeMenuItem } from "../files/tree-row-view.tsx";
 import { useModelState } from "../use-model-state.ts";
-import { WorkbenchFrame } from "../workbench/workbench-frame.tsx";
 import { FilePreview } from "./file-preview.tsx";
 import { GitPushDialog } from "./git-push-dialog.tsx";
+import { RescueFrame } from "./rescue-frame.tsx";
 import type { RescueModels } from "./rescue-models.ts";
 import { RestorePathDialog } from "./restore-path-dialog.tsx";
 import { StateChooser } from "./state-chooser.tsx";
@@ -34,7 +34,7 @@ export interface RescueProps extends Omit<RescueTarget, "workspaceId"> {
 export function Rescue(props: RescueProps) {
   const { workspace, gatewayUrl, checkpointId } = props;
   const models = useRescueModels({ workspaceId: workspace.id, gatewayUrl, checkpointId });
-  if (!models) return <WorkbenchFrame name={workspace.name} />;
+  if (!models) return <RescueFrame name={workspace.name} />;
   return <OpenRescue {...props} models={models} />;
 }
 
