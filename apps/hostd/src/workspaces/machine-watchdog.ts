@@ -53,9 +53,9 @@ export class MachineWatchdog {
     } catch (cause) {
       if (this.#machine !== machine) return;
       const error = toAtollError(cause);
-      // A process that is gone says so by itself.
-      if (error.code === "vm.gone" || failureCount + 1 < FAILURES_MAX)
-        this.#schedule(machine, failureCount + 1);
+      // A process that is gone says so by itself, and asking on until its owner has heard would be all this process does.
+      if (error.code === "vm.gone") return;
+      if (failureCount + 1 < FAILURES_MAX) this.#schedule(machine, failureCount + 1);
       else onStuck(machine, error);
     }
   }
