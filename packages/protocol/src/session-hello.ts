@@ -5,7 +5,6 @@
 import * as z from "zod";
 import { errorDetails } from "./atoll-error.ts";
 import { uuid } from "./ids.ts";
-import { LEASE_MAX_SECONDS } from "./limits.ts";
 import { workspaceStatus } from "./workspace-status.ts";
 
 export const connectionHello = z.discriminatedUnion("type", [
@@ -52,7 +51,5 @@ export const sessionCommand = z.discriminatedUnion("type", [
   z.object({ type: z.literal("wake") }),
   /** Somebody is at the tab: keys, pointer, scrolling. At most one in 30 s; typing into terminals and saving count by themselves. */
   z.object({ type: z.literal("active") }),
-  /** Keep it running that long, as by the API's keep-awake; 0 ends it. */
-  z.object({ type: z.literal("keep_awake"), seconds: z.number().int().min(0).max(LEASE_MAX_SECONDS) }),
 ]);
 export type SessionCommand = z.infer<typeof sessionCommand>;

@@ -115,9 +115,6 @@ export class LinkConnection {
   #obey(command: SessionCommand, workspace: Workspace): void {
     if (command.type === "wake") return this.#wake(workspace);
     workspace.meter.markInput("workbench");
-    if (command.type === "keep_awake") {
-      workspace.keepAwake(command.seconds).catch((cause: unknown) => this.#notice(cause));
-    }
   }
 
   async #accept(hello: ConnectionHello): Promise<void> {

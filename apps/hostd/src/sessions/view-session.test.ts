@@ -71,7 +71,7 @@ it("a view's session reaches the view's guest and leaves the workspace alone", a
   expect(client.events).toContainEqual({ type: "notice", code: "view.repaired" });
   expect(await call(client.mux, corePing, {})).toEqual({ uptimeMs: 1 });
   await expect(call(client.mux, coreQuiesce, {})).rejects.toMatchObject({ code: "auth.forbidden" });
-  for (const command of [{ type: "wake" }, { type: "active" }, { type: "keep_awake", seconds: 600 }]) {
+  for (const command of [{ type: "wake" }, { type: "active" }]) {
     client.mux.sendConnectionEvent(command);
   }
   await client.mux.ping();
