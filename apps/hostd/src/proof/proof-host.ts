@@ -56,7 +56,11 @@ export class ProofHost {
     const lease = await HostLease.acquire({
       directory: options.directory,
       clock: clockOf(life),
-      onLost: () => life.world.note(`${life.number} LOST its lease`),
+      // As hostd's own entry does: a process that lost ends, whatever it is at.
+      onLost: () => {
+        life.world.note(`${life.number} LOST its lease`);
+        life.die();
+      },
       // Of no kernel that is known here: only its silence tells that it ended.
       holder: { pid: 1000 + life.number, startTicks: "1", place: "sim" },
     });

@@ -89,7 +89,7 @@ export class SimHypervisor implements Hypervisor {
 
   #handle(machine: SimMachine, start: MachineStart | undefined): Machine {
     const handle = new SimHandle(this.#life, machine, start);
-    this.#life.atDeath.push(() => machine.dropLink());
+    this.#life.atDeath.push(() => machine.dropLink(this.#life));
     return handle;
   }
 }
@@ -135,7 +135,7 @@ class SimHandle implements Machine {
 
   openLink(): Promise<Duplex> {
     return this.#life.world.step(this.#life, `openLink ${this.record.machineId}`, () =>
-      this.#machine.openLink(),
+      this.#machine.openLink(this.#life),
     );
   }
 

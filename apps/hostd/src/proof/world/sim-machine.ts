@@ -17,6 +17,7 @@ import type {
 import { FakeGuest } from "../../testing/fake-guest.ts";
 import { appendWord, readLayer } from "./layer-file.ts";
 import type { SimHost } from "./sim-host.ts";
+import type { Life } from "./sim-world.ts";
 
 export const savedState = z.strictObject({
   saveId: z.number().int(),
@@ -46,6 +47,7 @@ export class SimMachine {
   readonly #host: SimHost;
   readonly #exited = deferred<MachineExit>();
   #link: Duplex | undefined;
+  #linkOwner: Life | undefined;
   #waitingLink: Duplex | undefined;
 
   constructor(
@@ -126,11 +128,12 @@ export class SimMachine {
   }
 
   /** Also while suspended: the kernel accepts the connection. */
-  openLink(): Duplex {
+  openLink(owner: Life): Duplex {
     if (this.isGone) throw new AtollError("vm.gone");
     const [host, guest] = duplexPair();
-    this.#link?.destroy();
+    this.#cutLink();
     this.#link = host;
+    this.#linkOwner = owner;
     host.on("error", () => {});
     this.#waitingLink = guest;
     this.#attach();
@@ -160,7 +163,7 @@ export class SimMachine {
     if (this.isGone) return;
     this.isGone = true;
     this.isRunning = false;
-    this.#link?.destroy();
+    this.#cutLink();
     this.#waitingLink?.destroy();
     this.#host.machines.delete(this.record.pid);
     this.#host.ended.push(this);
@@ -168,9 +171,15 @@ export class SimMachine {
   }
 
   /** The connection went with the hostd that had it. */
-  dropLink(): void {
-    this.#link?.destroy();
+  dropLink(owner: Life): void {
+    if (this.#linkOwner === owner) this.#cutLink();
+  }
+
+  /** Whoever has it hears of that as itself. */
+  #cutLink(): void {
+    const link = this.#link;
     this.#link = undefined;
+    if (link !== undefined) this.#linkOwner?.run(() => link.destroy());
   }
 
   requireAlive(): void {
