@@ -1,4 +1,7 @@
-/** Pausing, returning and forking, each beside its reference in the same run. */
+/**
+ * Pausing, returning and forking, each beside its reference in the same run.
+ * Length: one row after the other, each short.
+ */
 import { randomBytes, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { open, readdir, readFile, rm, stat } from "node:fs/promises";

@@ -3,6 +3,7 @@ export interface ChaosOptions {
   cycles: number;
   /** Start no further cycle after this long. */
   seconds: number;
+  cacheDirectory: string;
   /** Everything is built: start at once. */
   isPrepared: boolean;
   signal: AbortSignal;

@@ -1,6 +1,6 @@
 import "@atoll/hostd/proof/world/sim-files";
 import { schedule } from "@atoll/hostd/proof/commands";
-import { ProofRun } from "@atoll/hostd/proof/proof-run";
+import { ProofRun } from "@atoll/hostd/proof/testing/proof-run";
 import fc from "fast-check";
 import type { ChaosOptions } from "./chaos-options.ts";
 

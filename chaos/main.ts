@@ -6,6 +6,7 @@
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { listenForStop } from "../scripts/start/stop-signals.ts";
+import { chaosEnv } from "./env.ts";
 import { playFakeCycles } from "./fake-cycles.ts";
 import { playRealCycles } from "./real-cycles.ts";
 
@@ -32,6 +33,8 @@ const options = z
     }).values,
   );
 
+const { cacheDirectory } = chaosEnv();
+
 const seed = options.seed ?? Date.now() % 2 ** 31;
 const cycles = options.cycles ?? (options.driver === "fake" ? 1000 : 50);
 const { stop, forget } = listenForStop();
@@ -41,7 +44,7 @@ const startedMs = performance.now();
 try {
   const play = options.driver === "fake" ? playFakeCycles : playRealCycles;
   const seconds = options.seconds ?? Number.POSITIVE_INFINITY;
-  const done = await play({ seed, cycles, signal, seconds, isPrepared: options.prepared });
+  const done = await play({ seed, cycles, signal, seconds, isPrepared: options.prepared, cacheDirectory });
   const took = ((performance.now() - startedMs) / 1000).toFixed(1);
   console.log(`chaos: ${done} cycles in ${took} s held (--seed ${seed})`);
   console.log("1 passed, 0 failed");

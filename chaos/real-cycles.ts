@@ -1,11 +1,12 @@
 /**
  * One workspace on the whole stack, cycle after cycle. After each: saved files are all there with their bytes, memory goes
  * on or its loss was announced, one process at most has the disk, and nothing is left of machines that ended.
+ * Length: one cycle from leaving to looking, in the order it happens.
  */
 import { randomUUID } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Scope } from "@atoll/base/scope";
 import { SeededRandom } from "@atoll/hostd/proof/world/seeded-random";
@@ -21,9 +22,6 @@ import { type CyclePlan, planCycle, type Victim } from "./cycle-plan.ts";
 import { freePort } from "./free-port.ts";
 import { Workload } from "./workload.ts";
 
-/** Short, so that a sealed pause does not wait long for it; long enough to be met. */
-const GRACE_SECONDS = 3;
-const POOL_SIZE = 0;
 /** A cold boot on two busy cores, behind a hostd that is being restarted. */
 const BACK_TIMEOUT_MS = 150_000;
 const SEALED_TIMEOUT_MS = 60_000;
@@ -56,14 +54,15 @@ class RealRun {
   #saved = 0;
   #coldBoots = 0;
 
-  static async start(scope: Scope, { seed, signal, isPrepared }: ChaosOptions): Promise<RealRun> {
+  static async start(
+    scope: Scope,
+    { seed, signal, isPrepared, cacheDirectory }: ChaosOptions,
+  ): Promise<RealRun> {
     const dataDirectory = await mkdtemp(join(tmpdir(), "atoll-chaos-"));
     scope.defer(() => rm(dataDirectory, { recursive: true, force: true }));
-    process.env.ATOLL_PAUSE_GRACE_SECONDS = String(GRACE_SECONDS);
-    process.env.ATOLL_POOL_SIZE = String(POOL_SIZE);
     const env = readEnv({
       ATOLL_DATA: dataDirectory,
-      ATOLL_CACHE: process.env.ATOLL_CACHE ?? resolve(import.meta.dirname, "../.data/cache"),
+      ATOLL_CACHE: cacheDirectory,
       ATOLL_WEB_PORT: String(await freePort()),
       ATOLL_GATEWAY_PORT: String(await freePort()),
       ATOLL_PREVIEW_PORT: String(await freePort()),

@@ -20,8 +20,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { diskRecord } from "../disks/disk-record.ts";
 import { unwrapLayers } from "../disks/layer-keys.ts";
 import { readBuiltVmm } from "../images/built-images.ts";
-import { HostdProcess } from "./hostd-process.ts";
 import { openArtefacts, search, searchQcow2 } from "./open-artefacts.ts";
+import { HostdProcess } from "./testing/hostd-process.ts";
 
 const EVE = "33333333-3333-4333-8333-333333333333";
 const BOB = "44444444-4444-4444-8444-444444444444";

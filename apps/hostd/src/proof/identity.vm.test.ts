@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { HostdProcess } from "./hostd-process.ts";
+import { HostdProcess } from "./testing/hostd-process.ts";
 
 /** Each line must differ between any two machines. */
 const FACTS = [

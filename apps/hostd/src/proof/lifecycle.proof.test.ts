@@ -2,8 +2,8 @@ import "./world/sim-files.ts";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Burst, schedule } from "./commands.ts";
-import { ProofRun } from "./proof-run.ts";
 import { regressions } from "./regressions.ts";
+import { ProofRun } from "./testing/proof-run.ts";
 
 const RUNS = Number(process.env.PROOF_RUNS ?? 60);
 /** No further schedule is begun after this long: two busy cores play a third of what two idle ones do. */

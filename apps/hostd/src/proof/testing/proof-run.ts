@@ -3,13 +3,13 @@ import { closeSync, openSync, readdirSync, readSync, statSync, writeSync } from 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
-import type { Burst, Command } from "./commands.ts";
-import { type ModelCheckpoint, ModelWorkspace, short } from "./model.ts";
-import { codeOf, createBody, ProofHost } from "./proof-host.ts";
-import { hostFiles } from "./world/sim-files.ts";
-import { SimHost } from "./world/sim-host.ts";
-import type { SimMachine } from "./world/sim-machine.ts";
-import { type Life, PATIENCE_MS, SimWorld } from "./world/sim-world.ts";
+import type { Burst, Command } from "../commands.ts";
+import { type ModelCheckpoint, ModelWorkspace, short } from "../model.ts";
+import { codeOf, createBody, ProofHost } from "../proof-host.ts";
+import { hostFiles } from "../world/sim-files.ts";
+import { SimHost } from "../world/sim-host.ts";
+import type { SimMachine } from "../world/sim-machine.ts";
+import { type Life, PATIENCE_MS, SimWorld } from "../world/sim-world.ts";
 
 const OWNERS = 2;
 const DISPOSABLE_MS = 3_600_000;

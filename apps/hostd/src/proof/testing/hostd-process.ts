@@ -11,9 +11,9 @@ import { systemClock } from "@atoll/base/clock";
 import { openChannel } from "@atoll/protocol/call";
 import { processRun } from "@atoll/protocol/messages/process";
 import { type WorkspaceStatus, workspaceStatus } from "@atoll/protocol/workspace-status";
-import { createBody } from "../testing/fake-host.ts";
-import { LinkClient } from "../testing/link-client.ts";
-import { TicketMaker } from "../testing/ticket-maker.ts";
+import { createBody } from "../../testing/fake-host.ts";
+import { LinkClient } from "../../testing/link-client.ts";
+import { TicketMaker } from "../../testing/ticket-maker.ts";
 
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 60_000;
@@ -51,11 +51,11 @@ export class HostdProcess implements AsyncDisposable {
   }
 
   async launch(): Promise<void> {
-    const child = spawn(process.execPath, [join(import.meta.dirname, "../main.ts")], {
+    const child = spawn(process.execPath, [join(import.meta.dirname, "../../main.ts")], {
       env: {
         PATH: process.env.PATH ?? "",
         ATOLL_DATA: this.at("data"),
-        ATOLL_CACHE: process.env.ATOLL_CACHE ?? join(import.meta.dirname, "../../../../.data/cache"),
+        ATOLL_CACHE: process.env.ATOLL_CACHE ?? join(import.meta.dirname, "../../../../../.data/cache"),
         ATOLL_HOSTD_SOCKET: this.at("hostd.sock"),
         ATOLL_LINK_SOCKET: this.at("link.sock"),
         ATOLL_TICKET_PUBLIC_KEY_FILE: this.at("ticket.pem"),
