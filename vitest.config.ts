@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-/** Two projects: `unit` needs no virtual machine; `vm` boots real ones, one test file at a time. */
+/** Two projects: `unit` needs no virtual machine; `vm` boots real ones, two test files at a time. */
 const ignored = ["**/node_modules/**", "**/.next/**", "**/dist/**", "**/.data/**", "**/generated/**"];
 const sources = "{apps,packages,vm-images,scripts,bench}/**";
 
@@ -22,8 +22,8 @@ export default defineConfig({
           name: "vm",
           include: [`${sources}/*.vm.test.ts`],
           exclude: ignored,
-          // Emulated machines share two cores: in parallel they only starve each other.
-          fileParallelism: false,
+          // One emulated machine keeps one core busy; more than two at once only starve each other.
+          maxWorkers: 2,
           testTimeout: 180_000,
           hookTimeout: 300_000,
         },

@@ -7,6 +7,7 @@ import { buildMachineParts, buildWeb } from "../start/prepare.ts";
 import { listenForStop } from "../start/stop-signals.ts";
 import { CHECKS, runChaos, runCheck, runPlaywright, runVitest } from "./parts.ts";
 import { sum, type Tally } from "./tally.ts";
+import { temporaryDirectory } from "./temporary-directory.ts";
 
 /** `npm test` once everything is installed. Parts: `unit` (with the checks), `vm`, `chaos`, `e2e`; none named means all. */
 const PARTS = ["unit", "vm", "chaos", "e2e"];
@@ -45,7 +46,8 @@ try {
     throw new Error(`unknown part ${unknown.join(", ")}; there are ${PARTS.join(", ")}`);
   const { dataDirectory, cacheDirectory } = readEnv(process.env);
   const { logs } = makeLayout(dataDirectory);
-  const options = { cacheDirectory, signal };
+  using baked = temporaryDirectory("atoll-baked-");
+  const options = { cacheDirectory, sharedTemplates: baked.path, signal };
   await progress.step("Database client", () => generateClient(logs, signal));
 
   if (wanted("unit")) {

@@ -1,13 +1,15 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { repository } from "../start/layout.ts";
 import { quietEnv } from "../start/quiet-env.ts";
 import { type Tally, tallyPlaywright, tallyVitest } from "./tally.ts";
+import { temporaryDirectory } from "./temporary-directory.ts";
 
 export interface PartOptions {
   cacheDirectory: string;
+  /** Where the parts share baked templates. */
+  sharedTemplates: string;
   signal: AbortSignal;
 }
 
@@ -64,10 +66,15 @@ export function runChaos(
 /** Output goes straight through: a hanging test must be seen where it hangs. */
 function run(
   [program, ...argv]: readonly [string, ...string[]],
-  { cacheDirectory, signal }: PartOptions,
+  { cacheDirectory, sharedTemplates, signal }: PartOptions,
   extra: NodeJS.ProcessEnv = {},
 ): Promise<boolean> {
-  const env = { ...quietEnv(), ATOLL_CACHE: cacheDirectory, ...extra };
+  const env = {
+    ...quietEnv(),
+    ATOLL_CACHE: cacheDirectory,
+    ATOLL_SHARED_TEMPLATES: sharedTemplates,
+    ...extra,
+  };
   const child = spawn(program, argv, {
     cwd: repository,
     env,
@@ -86,12 +93,8 @@ function run(
 }
 
 async function withReport(work: (path: string) => Promise<Tally>): Promise<Tally> {
-  const directory = mkdtempSync(join(tmpdir(), "atoll-report-"));
-  try {
-    return await work(join(directory, "report.json"));
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
+  using directory = temporaryDirectory("atoll-report-");
+  return await work(join(directory.path, "report.json"));
 }
 
 function readReport(path: string): unknown {

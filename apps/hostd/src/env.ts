@@ -14,6 +14,8 @@ const fields = z.object({
   ATOLL_DATA: path,
   /** What `npm start` built: QEMU's root, images, templates. */
   ATOLL_CACHE: path,
+  /** Where data directories of this machine and file system share baked templates. */
+  ATOLL_SHARED_TEMPLATES: path.optional(),
   /** Control plane's HTTP socket. */
   ATOLL_HOSTD_SOCKET: path,
   /** Gateway's socket. */

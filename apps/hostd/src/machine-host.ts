@@ -81,6 +81,7 @@ export async function openMachineHost(
   const source = scope.own(
     new LocalMachineSource({
       dataDirectory: env.ATOLL_DATA,
+      sharedTemplatesDirectory: env.ATOLL_SHARED_TEMPLATES,
       hypervisor,
       keys: await openKeyStore(join(env.ATOLL_DATA, "keys"), keyStoreChoice(env)),
       images: images.filesFor(isolation),

@@ -21,6 +21,7 @@ beforeAll(async () => {
   keys = await LocalKeyStore.open({ directory: join(host.dataDirectory, "keys") });
   source = new LocalMachineSource({
     ...{ dataDirectory: host.dataDirectory, hypervisor: host.hypervisor(), keys, images: host.images },
+    sharedTemplatesDirectory: host.sharedTemplatesDirectory,
     ...{ qemuImgCommand: host.vmm.qemuImgCommand, scratchDirectory: host.scratchDirectory },
     ...{ prepareGuest, rehearseGuest, warm: { image: "base", size: TEST_SIZE }, poolSize: 0 },
     onFault: (error) => faults.push(error),

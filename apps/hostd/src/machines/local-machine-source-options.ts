@@ -8,6 +8,8 @@ import type { ImageSource } from "./image-source.ts";
 
 export interface LocalMachineSourceOptions {
   dataDirectory: string;
+  /** Baked templates of all data directories of this machine. */
+  sharedTemplatesDirectory?: string | undefined;
   hypervisor: Hypervisor;
   keys: KeyStore;
   images: ImageSource;

@@ -76,7 +76,8 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     const { dataDirectory, hypervisor, prepareGuest, freeBytes } = options;
     const { signal } = this.#closing;
     const directory = join(dataDirectory, "templates");
-    this.#templates = new TemplateStore({ directory, hypervisor, prepareGuest, signal });
+    const sharedDirectory = options.sharedTemplatesDirectory;
+    this.#templates = new TemplateStore({ directory, sharedDirectory, hypervisor, prepareGuest, signal });
     const checkLease = options.checkLease ?? (async () => {});
     const onFault = (error: unknown) => this.#fault(error);
     this.#disks = new DiskLauncher({ ...options, templates: this.#templates, checkLease, onFault, signal });

@@ -28,6 +28,7 @@ beforeAll(async () => {
   keys = await LocalKeyStore.open({ directory: join(host.dataDirectory, "keys") });
   source = new LocalMachineSource({
     dataDirectory: host.dataDirectory,
+    sharedTemplatesDirectory: host.sharedTemplatesDirectory,
     hypervisor: host.hypervisor(),
     keys,
     images: host.images,
@@ -127,6 +128,7 @@ test("what nobody claimed or named is gone after a restart, what the journal nam
   const nameless = await source.create(newRequest());
   const next = new LocalMachineSource({
     dataDirectory: host.dataDirectory,
+    sharedTemplatesDirectory: host.sharedTemplatesDirectory,
     hypervisor: host.hypervisor(),
     keys,
     images: host.images,

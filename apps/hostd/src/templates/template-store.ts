@@ -4,7 +4,7 @@
  * a folder beside it and is renamed when everything is durable. Nothing in a template is anyone's.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { chmod, chown, mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { chmod, chown, link, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { replaceFile } from "@atoll/durable/replace-file";
 import { syncDirectory } from "@atoll/durable/sync-directory";
@@ -39,6 +39,8 @@ export type PrepareGuest = (
 
 export interface TemplateStoreOptions {
   directory: string;
+  /** Of this machine's data directories together, on the same file system: what one of them baked, the others link. */
+  sharedDirectory?: string | undefined;
   hypervisor: Hypervisor;
   prepareGuest: PrepareGuest;
   /** Ends bakes that are under way. */
@@ -96,17 +98,15 @@ export class TemplateStore {
   async #provide(templateId: string, image: ImageFiles, size: MachineSize): Promise<Template> {
     const existing = await this.find(templateId);
     if (existing !== undefined) return existing;
-    const staging = join(
-      this.#options.directory,
-      `${STAGING}${templateId}-${randomBytes(4).toString("hex")}`,
-    );
-    await mkdir(staging, { recursive: true, mode: 0o700 });
+    const { directory, sharedDirectory } = this.#options;
     try {
-      await this.#bake(staging, templateId, image, size);
-      await rename(staging, join(this.#options.directory, templateId));
-      await syncDirectory(this.#options.directory);
+      const isShared =
+        sharedDirectory !== undefined && (await linkTemplate(sharedDirectory, directory, templateId));
+      if (!isShared) {
+        await inStaging(directory, templateId, (staging) => this.#bake(staging, templateId, image, size));
+        if (sharedDirectory !== undefined) await linkTemplate(directory, sharedDirectory, templateId);
+      }
     } catch (cause) {
-      await rm(staging, { recursive: true, force: true });
       throw new AtollError("template.unavailable", "the template could not be baked", { cause });
     }
     const template = await this.find(templateId);
@@ -147,4 +147,36 @@ export class TemplateStore {
     };
     await replaceFile(join(directory, "manifest.json"), JSON.stringify(templateManifest.parse(manifest)));
   }
+}
+
+/** Makes `<directory>/<templateId>` whole or not at all; one that another process made meanwhile stays. */
+async function inStaging(
+  directory: string,
+  templateId: string,
+  fill: (staging: string) => Promise<void>,
+): Promise<void> {
+  const staging = join(directory, `${STAGING}${templateId}-${randomBytes(4).toString("hex")}`);
+  await mkdir(staging, { recursive: true, mode: 0o700 });
+  try {
+    await fill(staging);
+    await rename(staging, join(directory, templateId)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
+    });
+    await syncDirectory(directory);
+  } finally {
+    await rm(staging, { recursive: true, force: true });
+  }
+}
+
+/** False when there is none to link. Its files are never written again, so they may have several names. */
+async function linkTemplate(from: string, to: string, templateId: string): Promise<boolean> {
+  const template = await readTemplate(from, templateId);
+  if (template === undefined) return false;
+  await inStaging(to, templateId, async (staging) => {
+    for (const name of await readdir(join(from, templateId))) {
+      await link(join(from, templateId, name), join(staging, name));
+    }
+    await syncDirectory(staging);
+  });
+  return true;
 }

@@ -15,6 +15,8 @@ export const TEST_SIZE: MachineSize = {
   diskMb: PLANS.free.diskMb,
 };
 
+const UIDS = 256;
+
 /** What was built, and empty directories, for tests on real machines. Disposing ends every machine started in it. */
 export class VmTestHost implements AsyncDisposable {
   readonly vmm: BuiltVmm;
@@ -42,6 +44,11 @@ export class VmTestHost implements AsyncDisposable {
     return new VmTestHost(vmm, images, await images.byName("base"), data, memory);
   }
 
+  /** Of a whole test run: a bake takes a core for a quarter of a minute. */
+  get sharedTemplatesDirectory(): string | undefined {
+    return process.env.ATOLL_SHARED_TEMPLATES;
+  }
+
   get scratchDirectory(): string {
     return join(this.memoryDirectory, "scratch");
   }
@@ -55,7 +62,8 @@ export class VmTestHost implements AsyncDisposable {
       accelerator: "tcg",
       runRoot: join(this.memoryDirectory, "run"),
       emptyRamDirectory: join(this.dataDirectory, "empty-ram"),
-      uids: { first: 230_000, count: 256 },
+      // Of its own for each test process, so that two that start a machine at once do not pick the same.
+      uids: { first: 230_000 + Number(process.env.VITEST_POOL_ID ?? 0) * UIDS, count: UIDS },
     });
   }
 

@@ -30,6 +30,7 @@ beforeAll(async () => {
   const env = readEnv({
     ATOLL_DATA: at("data"),
     ATOLL_CACHE: process.env.ATOLL_CACHE ?? join(import.meta.dirname, "../../../../.data/cache"),
+    ATOLL_SHARED_TEMPLATES: process.env.ATOLL_SHARED_TEMPLATES,
     ATOLL_HOSTD_SOCKET: at("hostd.sock"),
     ATOLL_LINK_SOCKET: at("link.sock"),
     ATOLL_TICKET_PUBLIC_KEY_FILE: at("ticket.pem"),

@@ -56,6 +56,7 @@ export class HostdProcess implements AsyncDisposable {
         PATH: process.env.PATH ?? "",
         ATOLL_DATA: this.at("data"),
         ATOLL_CACHE: process.env.ATOLL_CACHE ?? join(import.meta.dirname, "../../../../../.data/cache"),
+        ATOLL_SHARED_TEMPLATES: process.env.ATOLL_SHARED_TEMPLATES,
         ATOLL_HOSTD_SOCKET: this.at("hostd.sock"),
         ATOLL_LINK_SOCKET: this.at("link.sock"),
         ATOLL_TICKET_PUBLIC_KEY_FILE: this.at("ticket.pem"),
