@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { deriveKey } from "@atoll/keys/derive-key";
 import { LocalKeyStore } from "@atoll/keys/local-key-store";
+import { unwrapKey } from "@atoll/keys/wrap-key";
 import { z } from "zod";
 import type { RunningStack } from "./running-stack.ts";
 
@@ -19,6 +20,8 @@ const journalRecord = z.object({
   snapshot: z.object({ sizeBytes: z.number() }).nullable(),
   machine: z.object({ pid: z.number() }).nullable(),
 });
+const diskLayer = z.object({ layerId: z.string(), key: z.string() });
+const diskRecord = z.object({ layers: z.array(diskLayer) });
 export type StoredWorkspace = z.infer<typeof journalRecord>;
 
 /** hostd's journal entry. Undefined when there is none of that slug. */
@@ -35,8 +38,17 @@ export async function storedWorkspace(
   return undefined;
 }
 
-export function diskPath(stack: RunningStack, diskId: string): string {
-  return join(stack.dataDirectory, "workspaces", diskId, "disk.qcow2");
+/** Its record, layers, snapshots and checkpoints. */
+export function diskDirectory(stack: RunningStack, diskId: string): string {
+  return join(stack.dataDirectory, "workspaces", diskId);
+}
+
+/** The layer that holds what was written first, in a disk's directory or in a copy of one. */
+async function firstLayer(directory: string): Promise<z.infer<typeof diskLayer> & { path: string }> {
+  const record = diskRecord.parse(JSON.parse(await readFile(join(directory, "disk.json"), "utf8")));
+  const [layer] = record.layers;
+  if (layer === undefined) throw new Error("a disk without layers");
+  return { ...layer, path: join(directory, "layers", `${layer.layerId}.qcow2`) };
 }
 
 /** The code of the refusal, or undefined when the key store still gives the workspace's key. */
@@ -52,19 +64,23 @@ export async function keyRefusal(
   }
 }
 
-/** Opens a copy of the disk with what the key store of the machine gives. */
+/** Opens a copy of the disk's directory with what the key store of the machine gives. */
 export async function opensWithStoredKey(
   stack: RunningStack,
   workspace: StoredWorkspace,
-  imagePath: string,
+  directory: string,
 ): Promise<boolean> {
+  const { layerId, key: wrapped, path } = await firstLayer(directory);
   const key = await workspaceKey(stack, workspace).catch(() => undefined);
-  return key !== undefined && (await opens(stack, imagePath, deriveKey(key, "disk")));
+  if (key === undefined) return false;
+  const context = `atoll layer key 1 ${workspace.disk?.diskId} ${layerId}`;
+  return await opens(stack, path, unwrapKey(deriveKey(key, "layer-wrap"), wrapped, context));
 }
 
 /** Every file of the data directory that could be a key, tried as it is. */
-export async function opensWithAnyFile(stack: RunningStack, imagePath: string): Promise<string[]> {
+export async function opensWithAnyFile(stack: RunningStack, directory: string): Promise<string[]> {
   const opened: string[] = [];
+  const { path: imagePath } = await firstLayer(directory);
   for (const folder of ["keys", "secrets", "journal"]) {
     for (const entry of await readdir(join(stack.dataDirectory, folder), {
       recursive: true,

@@ -1,4 +1,4 @@
-import { copyFile, mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, rm } from "node:fs/promises";
 import { release, tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "@playwright/test";
@@ -8,7 +8,7 @@ import { Workbench } from "../pages/workbench.ts";
 import { findMarker } from "../stack/find-marker.ts";
 import { dataPaths, stackUnderTest } from "../stack/running-stack.ts";
 import {
-  diskPath,
+  diskDirectory,
   keyRefusal,
   opensWithAnyFile,
   opensWithStoredKey,
@@ -139,16 +139,16 @@ test("from a first account to a deleted one, with all that is between", async ({
     if (!stored?.disk) throw new Error("the workspace has no disk");
     const stolen = await mkdtemp(join(tmpdir(), "atoll-stolen-"));
     try {
-      const copy = join(stolen, "disk.qcow2");
-      const original = diskPath(stack, stored.disk.diskId);
-      await copyFile(original, copy);
+      const copy = join(stolen, stored.disk.diskId);
+      const original = diskDirectory(stack, stored.disk.diskId);
+      await cp(original, copy, { recursive: true });
       // The copy is openable as long as the key exists: otherwise what follows would prove nothing.
       expect(await opensWithStoredKey(stack, stored, copy)).toBe(true);
       await new AccountPages(page, webUrl).deleteAccount(ada);
       expect(await keyRefusal(stack, stored)).toBe("key.not_found");
       expect(await opensWithStoredKey(stack, stored, copy)).toBe(false);
       expect(await opensWithAnyFile(stack, copy)).toEqual([]);
-      await expect(copyFile(original, `${copy}-2`)).rejects.toMatchObject({ code: "ENOENT" });
+      await expect(cp(original, `${copy}-2`, { recursive: true })).rejects.toMatchObject({ code: "ENOENT" });
       expect((await findMarker(dataPaths(stack), marker)).hits).toEqual([]);
       await new AccountPages(page, webUrl).signIn(ada);
       await expect(page.getByText("That e-mail and password do not match.")).toBeVisible();
