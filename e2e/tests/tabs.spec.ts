@@ -62,6 +62,8 @@ test("typing goes on without a network, and is saved when it is back", async ({ 
   await new Dashboard(page, webUrl).createWorkspace("Train");
   const workbench = new Workbench(page);
   await workbench.expectReady();
+  // The tunnel is longer than this stack waits for work.
+  await workbench.terminal.run("atoll keep-awake 10m");
   await workbench.createFile("notes.txt");
   await workbench.openFile("notes.txt");
   await context.setOffline(true);
