@@ -50,16 +50,21 @@ try {
   const options = { cacheDirectory, sharedTemplates: baked.path, signal };
   await progress.step("Database client", () => generateClient(logs, signal));
 
+  const needsMachines = wanted("vm") || wanted("chaos") || wanted("e2e");
+  const build = async () => {
+    await buildMachineParts({ cacheDirectory, logs, progress, signal });
+    if (wanted("chaos") || wanted("e2e"))
+      await progress.step("Web app", (report) => buildWeb(logs, signal, report));
+  };
   if (wanted("unit")) {
     for (const [title, argv] of Object.entries(CHECKS)) await part(title, () => runCheck(argv, options));
+    // Building waits for downloads and keeps one core busy; unit tests have the other.
+    const built = needsMachines ? build() : Promise.resolve();
+    built.catch(() => {});
     await part("unit and contract tests", () => runVitest("unit", options));
-  }
-  if (wanted("vm") || wanted("chaos") || wanted("e2e"))
-    await buildMachineParts({ cacheDirectory, logs, progress, signal });
+    await built;
+  } else if (needsMachines) await build();
   if (wanted("vm")) await part("tests on real virtual machines", () => runVitest("vm", options));
-  if (wanted("chaos") || wanted("e2e")) {
-    await progress.step("Web app", (report) => buildWeb(logs, signal, report));
-  }
   if (wanted("chaos")) {
     await part("cycles in a simulated world", () => runChaos("fake", CHAOS.fake, options));
     await part("cycles on a real machine", () => runChaos("real", CHAOS.real, options));
