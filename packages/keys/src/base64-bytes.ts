@@ -1,3 +1,5 @@
+import { secretBytes } from "./secret-bytes.ts";
+
 /** Base64 between bytes: keys on their way never become strings, which nobody can wipe. */
 const ALPHABET = Buffer.from("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
 const PADDING = 0x3d;
@@ -22,7 +24,7 @@ export function decodeBase64(text: Uint8Array): Uint8Array | undefined {
   if (text.length % 4 !== 0) return undefined;
   let end = text.length;
   while (end > 0 && text.length - end < 2 && text[end - 1] === PADDING) end -= 1;
-  const bytes = new Uint8Array(Math.floor((end * 3) / 4));
+  const bytes = secretBytes(Math.floor((end * 3) / 4));
   for (let at = 0, to = 0, held = 0; at < end; at += 1) {
     const value = VALUES[text[at] ?? 0] ?? -1;
     if (value < 0) {

@@ -2,6 +2,7 @@ import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { z } from "zod";
 import { KEY_BYTES } from "./key-store.ts";
+import { secretBytes } from "./secret-bytes.ts";
 
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
@@ -25,7 +26,7 @@ export function unwrapKey(wrappingKey: Uint8Array, wrapped: string, context: str
   const decipher = createDecipheriv("aes-256-gcm", wrappingKey, bytes.subarray(0, NONCE_BYTES))
     .setAAD(Buffer.from(context))
     .setAuthTag(bytes.subarray(-TAG_BYTES));
-  const key = new Uint8Array(KEY_BYTES);
+  const key = secretBytes(KEY_BYTES);
   const part = decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES));
   try {
     decipher.final();

@@ -4,9 +4,11 @@
  * Only a header that a tool of QEMU laid out is rewritten: offsets, cipher and hash stay as it chose them, and QEMU checks
  * every field when it opens the disk. Format: the LUKS On-Disk Format Specification 1.2.3.
  */
-import { createCipheriv, hash, pbkdf2, randomBytes, randomUUID } from "node:crypto";
+
+import { createCipheriv, hash, pbkdf2, randomBytes, randomFillSync, randomUUID } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { promisify } from "node:util";
+import { secretBytes } from "@atoll/keys/secret-bytes";
 
 const MAGIC = Buffer.from("LUKS\xba\xbe", "latin1");
 const VERSION = 1;
@@ -50,7 +52,8 @@ export async function rekeyLuksHeader(header: Buffer, passphrase: Uint8Array): P
   const slot = header.subarray(AT.slots, AT.slots + SLOT_BYTES);
   const stripes = slot.readUInt32BE(SLOT_AT.stripes);
   const materialAt = slot.readUInt32BE(SLOT_AT.material) * SECTOR_BYTES;
-  const masterKey = randomBytes(keyBytes);
+  const masterKey = Buffer.from(secretBytes(keyBytes).buffer);
+  randomFillSync(masterKey);
   const digestSalt = randomBytes(SALT_BYTES);
   const salt = randomBytes(SALT_BYTES);
   const slotKey = await derive(passphrase, salt, ITERATIONS, keyBytes, "sha256");

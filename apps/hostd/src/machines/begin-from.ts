@@ -1,7 +1,9 @@
 /** New workspaces that begin at a point: layers shared as files, everything else their own. */
+
 import { randomUUID } from "node:crypto";
 import type { KeyStore } from "@atoll/keys/key-store";
 import { newKey } from "@atoll/keys/new-key";
+import { copySecret } from "@atoll/keys/secret-bytes";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { DISK_LAYERS_MAX } from "@atoll/protocol/limits";
 import { FIRST_LINK_TOKEN } from "@atoll/protocol/link-handshake";
@@ -80,7 +82,7 @@ async function newDisk(launcher: DiskLauncher, point: LocalPoint, template: Temp
   const { diskId } = directory;
   const layers: DiskLayer[] = origin.layers.map(({ layerId, key }) => ({
     layerId,
-    key: Uint8Array.from(key),
+    key: copySecret(key),
   }));
   const workspaceKey = newKey();
   try {

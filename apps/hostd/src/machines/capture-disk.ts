@@ -1,5 +1,7 @@
 /** Freezes what a disk holds by letting it go on in a new layer, with the memory over it where there is one. */
+
 import type { Clock } from "@atoll/base/clock";
+import { copySecret } from "@atoll/keys/secret-bytes";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { DISK_LAYERS_MAX } from "@atoll/protocol/limits";
 import { CapturedMemory, type MemoryLedger } from "../checkpoints/captured-memory.ts";
@@ -124,4 +126,4 @@ function withFacts(copied: CapturedMemory, facts: PointMemory["facts"]): PointMe
 }
 
 const sizeOf = ({ size: { cpus, memoryMb } }: MachineRequest) => ({ cpus, memoryMb });
-const copyOf = ({ layerId, key }: DiskLayer): DiskLayer => ({ layerId, key: Uint8Array.from(key) });
+const copyOf = ({ layerId, key }: DiskLayer): DiskLayer => ({ layerId, key: copySecret(key) });

@@ -1,11 +1,13 @@
 /** A byte stream sealed into one file under a key of its own, which is wrapped under the workspace's. */
-import { createHash, randomBytes } from "node:crypto";
+
+import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { createFile } from "@atoll/durable/create-file";
 import { fileOps } from "@atoll/durable/file-ops";
 import { syncDirectory } from "@atoll/durable/sync-directory";
 import { deriveKey } from "@atoll/keys/derive-key";
+import { newKey } from "@atoll/keys/new-key";
 import { unwrapKey, wrapKey, wrappedKey } from "@atoll/keys/wrap-key";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { z } from "zod";
@@ -38,7 +40,7 @@ export async function writeSealedFile(
   context: SealContext,
   plain: AsyncIterable<Uint8Array>,
 ): Promise<SealedFacts> {
-  const key = randomBytes(32);
+  const key = newKey();
   const hash = createHash("sha256");
   let plainBytes = 0;
   let sealedBytes = 0;
