@@ -245,10 +245,10 @@ class RealRun {
       "running again, its agent answering",
       BACK_TIMEOUT_MS,
       async () => {
+        // One try each: what was running at the last look may have been killed since.
         const { state } = await host.status();
         if (["paused", "stopped", "failed"].includes(state)) await host.post("resume");
-        using session = await this.#session();
-        await session.run("true");
+        using _session = await this.#openSession();
         const status = await host.status();
         return status.state === "running" ? status : undefined;
       },
@@ -284,25 +284,24 @@ class RealRun {
   }
 
   async #session(): Promise<ChaosSession> {
+    const open = () => this.#openSession();
+    return this.#host.until("a session through the gateway", BACK_TIMEOUT_MS, open, this.#signal);
+  }
+
+  /** Its agent has answered. */
+  async #openSession(): Promise<ChaosSession> {
     const { stack, ownerId, workspaceId, slug } = this.#host;
-    return this.#host.until(
-      "a session through the gateway",
-      BACK_TIMEOUT_MS,
-      async () => {
-        const session = await ChaosSession.open({
-          ...{ stack, ownerId, workspaceId, slug },
-          gatewayPort: this.#env.ports.gateway,
-        });
-        try {
-          await session.run("true");
-          return session;
-        } catch (error) {
-          session[Symbol.dispose]();
-          throw error;
-        }
-      },
-      this.#signal,
-    );
+    const session = await ChaosSession.open({
+      ...{ stack, ownerId, workspaceId, slug },
+      gatewayPort: this.#env.ports.gateway,
+    });
+    try {
+      await session.run("true");
+      return session;
+    } catch (error) {
+      session[Symbol.dispose]();
+      throw error;
+    }
   }
 
   async #webAnswers(): Promise<void> {
