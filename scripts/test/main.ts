@@ -14,7 +14,7 @@ const PARTS = ["unit", "vm", "chaos", "e2e"];
 /** A cycle on two emulating cores takes some six seconds. */
 const CHAOS = {
   fake: { cycles: 1000, seconds: 120 },
-  real: { cycles: 50, seconds: 420 },
+  real: { cycles: 50, seconds: 270 },
 } as const;
 const progress = new Progress();
 const { stop, forget } = listenForStop();
