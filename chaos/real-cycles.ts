@@ -245,10 +245,7 @@ class RealRun {
       "running again, its agent answering",
       BACK_TIMEOUT_MS,
       async () => {
-        // One try each: what was running at the last look may have been killed since.
-        const { state } = await host.status();
-        if (["paused", "stopped", "failed"].includes(state)) await host.post("resume");
-        using _session = await this.#openSession();
+        using _session = await this.#enter();
         const status = await host.status();
         return status.state === "running" ? status : undefined;
       },
@@ -284,13 +281,15 @@ class RealRun {
   }
 
   async #session(): Promise<ChaosSession> {
-    const open = () => this.#openSession();
-    return this.#host.until("a session through the gateway", BACK_TIMEOUT_MS, open, this.#signal);
+    const enter = () => this.#enter();
+    return this.#host.until("a session through the gateway", BACK_TIMEOUT_MS, enter, this.#signal);
   }
 
-  /** Its agent has answered. */
-  async #openSession(): Promise<ChaosSession> {
+  /** One try: what does not run is started, as by a user who looks; the agent has answered. */
+  async #enter(): Promise<ChaosSession> {
     const { stack, ownerId, workspaceId, slug } = this.#host;
+    const { state } = await this.#host.status();
+    if (["paused", "stopped", "failed"].includes(state)) await this.#host.post("resume");
     const session = await ChaosSession.open({
       ...{ stack, ownerId, workspaceId, slug },
       gatewayPort: this.#env.ports.gateway,
