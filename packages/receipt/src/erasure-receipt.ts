@@ -1,5 +1,15 @@
 import { uuid } from "@atoll/protocol/ids";
 import * as z from "zod";
+import { fromBase64, toBase64 } from "./base64.ts";
+
+/** The last character has unused bits: spelled otherwise, the same bytes would come out of another file. */
+function isCanonical(text: string): boolean {
+  try {
+    return toBase64(fromBase64(text)) === text;
+  } catch {
+    return false;
+  }
+}
 
 const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/);
 const timeMs = z.number().int().nonnegative();
@@ -74,8 +84,8 @@ export const receiptFile = z.strictObject({
   signature: z.strictObject({
     algorithm: z.literal("Ed25519"),
     /** Raw, base64. */
-    publicKey: z.base64().length(44),
-    value: z.base64().length(88),
+    publicKey: z.base64().length(44).refine(isCanonical),
+    value: z.base64().length(88).refine(isCanonical),
   }),
 });
 export type ReceiptFile = z.infer<typeof receiptFile>;

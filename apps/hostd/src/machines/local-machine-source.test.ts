@@ -128,7 +128,7 @@ test("disposing ends the pool's machines and removes their disks, not those of w
   await at.source[Symbol.asyncDispose]();
   expect(await at.workspaces).toEqual([disk.diskId]);
   expect([...at.host.machines.keys()]).toEqual([machine.record.pid]);
-  await rm(at.directory, { recursive: true });
+  await rm(at.directory, { recursive: true, maxRetries: 5 });
 });
 
 test("disposing cuts a bake off and leaves nothing of it", async () => {
@@ -147,7 +147,7 @@ test("disposing cuts a bake off and leaves nothing of it", async () => {
     [],
     [],
   ]);
-  await rm(at.directory, { recursive: true });
+  await rm(at.directory, { recursive: true, maxRetries: 5 });
 });
 
 test("after a kill -9 the next life keeps what the journal names and ends the rest", async () => {
