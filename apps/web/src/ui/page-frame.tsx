@@ -1,7 +1,6 @@
-import Link from "next/link";
 import type { ReactNode } from "react";
 import { classNames } from "./class-names.ts";
-import { Logo } from "./logo.tsx";
+import { HomeLogo } from "./home-logo.tsx";
 
 export interface PageFrameProps {
   /** Of the content: its width. */
@@ -14,9 +13,7 @@ export function PageFrame({ className, children }: PageFrameProps) {
   return (
     <div className="flex min-h-dvh flex-col">
       <header className="p-6">
-        <Link href="/" aria-label="Atoll, home" className="inline-flex rounded-md">
-          <Logo />
-        </Link>
+        <HomeLogo />
       </header>
       <main
         className={classNames("mx-auto flex w-full flex-1 flex-col justify-center px-6 pb-32", className)}

@@ -1,6 +1,5 @@
-import Link from "next/link";
 import type { ReactNode } from "react";
-import { Logo } from "#ui/logo.tsx";
+import { HomeLogo } from "#ui/home-logo.tsx";
 
 /** A page for anybody, signed in or not: logo, heading, text. */
 export function PlainPage({
@@ -15,9 +14,7 @@ export function PlainPage({
   return (
     <div className="min-h-dvh">
       <header className="mx-auto max-w-2xl px-6 py-6">
-        <Link href="/" aria-label="Atoll, home" className="inline-flex rounded-md">
-          <Logo />
-        </Link>
+        <HomeLogo />
       </header>
       <main className="mx-auto max-w-2xl px-6 pt-8 pb-20">
         <h1 className="font-semibold text-2xl tracking-tight">{title}</h1>

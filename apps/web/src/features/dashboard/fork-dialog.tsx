@@ -8,7 +8,7 @@ import { Button } from "#ui/button.tsx";
 import { Dialog, DialogActions } from "#ui/dialog.tsx";
 import { toFailure } from "#ui/failure.ts";
 import { FailureNote } from "#ui/failure-note.tsx";
-import { Field } from "#ui/field.tsx";
+import { NameField } from "#ui/name-field.tsx";
 import { Spinner } from "#ui/spinner.tsx";
 
 export interface ForkDialogProps {
@@ -57,15 +57,7 @@ function ForkForm({
   return (
     <form onSubmit={submit} className="grid gap-5">
       {fork.error ? <FailureNote failure={toFailure(fork.error)} /> : null}
-      <Field
-        label="Name"
-        value={name}
-        onChange={(event) => setName(event.target.value)}
-        required
-        maxLength={60}
-        autoComplete="off"
-        autoFocus
-      />
+      <NameField value={name} onChange={setName} />
       <p className="text-ink-soft text-sm">
         It counts against your plan, has its own identity and keys, and goes its own way from here.
       </p>

@@ -11,7 +11,7 @@ import { Button } from "#ui/button.tsx";
 import { Dialog, DialogActions } from "#ui/dialog.tsx";
 import { toFailure } from "#ui/failure.ts";
 import { FailureNote } from "#ui/failure-note.tsx";
-import { Field } from "#ui/field.tsx";
+import { NameField } from "#ui/name-field.tsx";
 import { SelectField } from "#ui/select-field.tsx";
 import { Spinner } from "#ui/spinner.tsx";
 import { useTemplates } from "../templates/use-templates.ts";
@@ -85,16 +85,7 @@ function NewWorkspaceForm({ plan, workspaces, onCancel }: NewWorkspaceFormProps)
   return (
     <form onSubmit={submit} className="grid gap-5">
       {request.error ? <FailureNote failure={toFailure(request.error)} /> : null}
-      <Field
-        label="Name"
-        value={name}
-        onChange={(event) => setName(event.target.value)}
-        placeholder="My project"
-        required
-        maxLength={60}
-        autoComplete="off"
-        autoFocus
-      />
+      <NameField value={name} onChange={setName} placeholder="My project" />
       {origins.length > 0 ? (
         <SelectField
           label="Begin with"

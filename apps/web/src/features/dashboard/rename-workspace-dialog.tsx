@@ -7,7 +7,7 @@ import { Button } from "#ui/button.tsx";
 import { Dialog, DialogActions } from "#ui/dialog.tsx";
 import { toFailure } from "#ui/failure.ts";
 import { FailureNote } from "#ui/failure-note.tsx";
-import { Field } from "#ui/field.tsx";
+import { NameField } from "#ui/name-field.tsx";
 
 export interface WorkspaceDialogProps {
   open: boolean;
@@ -42,15 +42,7 @@ function RenameForm({ onClose, workspace }: Omit<WorkspaceDialogProps, "open">) 
   return (
     <form onSubmit={submit} className="grid gap-5">
       {rename.error ? <FailureNote failure={toFailure(rename.error)} /> : null}
-      <Field
-        label="Name"
-        value={name}
-        onChange={(event) => setName(event.target.value)}
-        required
-        maxLength={60}
-        autoComplete="off"
-        autoFocus
-      />
+      <NameField value={name} onChange={setName} />
       <DialogActions>
         <Button onClick={onClose}>Cancel</Button>
         <Button type="submit" tone="primary" disabled={rename.isPending}>

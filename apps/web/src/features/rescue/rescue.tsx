@@ -1,12 +1,12 @@
 "use client";
-import { Archive, ChevronLeft, GitBranch, HardDrive } from "lucide-react";
+import { Archive, GitBranch, HardDrive } from "lucide-react";
 import Link from "next/link";
 import { useRouter } from "next/navigation";
 import { useState } from "react";
 import { Group, Panel, Separator } from "react-resizable-panels";
 import type { WorkspaceView } from "#server/domain/workspace/workspace-view.ts";
+import { BarHome } from "#ui/bar-home.tsx";
 import { Button } from "#ui/button.tsx";
-import { LogoMark } from "#ui/logo.tsx";
 import { ThemeMenu } from "#ui/theme-menu.tsx";
 import { useLiveWorkspace } from "../dashboard/use-workspaces.ts";
 import { DownloadBar } from "../downloads/download-bar.tsx";
@@ -87,12 +87,7 @@ function OpenRescue({ workspace: first, checkpointId, models }: RescueProps & { 
   return (
     <div className="flex h-dvh flex-col overflow-hidden">
       <header className="flex min-h-11 shrink-0 flex-wrap items-center gap-2 border-line border-b bg-canvas px-2 py-1">
-        <Button asChild tone="ghost" size="sm" className="gap-1 px-1.5">
-          <Link href="/" aria-label="Your workspaces">
-            <ChevronLeft aria-hidden className="size-3.5!" />
-            <LogoMark className="size-5! text-accent" />
-          </Link>
-        </Button>
+        <BarHome />
         <h1 className="truncate font-semibold text-sm">
           <span className="sr-only">Files of </span>
           {workspace.name}

@@ -7,7 +7,7 @@ import { Button } from "#ui/button.tsx";
 import { Dialog, DialogActions } from "#ui/dialog.tsx";
 import { toFailure } from "#ui/failure.ts";
 import { FailureNote } from "#ui/failure-note.tsx";
-import { Field } from "#ui/field.tsx";
+import { NameField } from "#ui/name-field.tsx";
 import { Spinner } from "#ui/spinner.tsx";
 
 export interface TemplateSource {
@@ -70,15 +70,7 @@ function MakeTemplateForm({ source, onClose }: { source: TemplateSource; onClose
   return (
     <form onSubmit={(event) => void submit(event)} className="grid gap-5">
       {error ? <FailureNote failure={toFailure(error)} /> : null}
-      <Field
-        label="Name"
-        value={name}
-        onChange={(event) => setName(event.target.value)}
-        required
-        maxLength={60}
-        autoComplete="off"
-        autoFocus
-      />
+      <NameField value={name} onChange={setName} />
       <p className="text-ink-soft text-sm">
         {source.checkpointId === undefined
           ? "It begins from the saved files as they are now; running programs do not come along."

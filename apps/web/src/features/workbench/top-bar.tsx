@@ -1,10 +1,9 @@
 "use client";
-import { ChevronLeft, Command, Ellipsis } from "lucide-react";
-import Link from "next/link";
+import { Command, Ellipsis } from "lucide-react";
+import { BarHome } from "#ui/bar-home.tsx";
 import { Button } from "#ui/button.tsx";
 import type { CommandItem } from "#ui/command-list.tsx";
 import { Kbd } from "#ui/kbd.tsx";
-import { LogoMark } from "#ui/logo.tsx";
 import { Menu, MenuItem, MenuSeparator } from "#ui/menu.tsx";
 import { ThemeMenu } from "#ui/theme-menu.tsx";
 
@@ -18,12 +17,7 @@ export interface TopBarProps {
 export function TopBar({ name, onPalette, commands }: TopBarProps) {
   return (
     <header className="flex h-11 shrink-0 items-center gap-2 border-line border-b bg-canvas px-2">
-      <Button asChild tone="ghost" size="sm" className="gap-1 px-1.5">
-        <Link href="/" aria-label="Your workspaces">
-          <ChevronLeft aria-hidden className="size-3.5!" />
-          <LogoMark className="size-5! text-accent" />
-        </Link>
-      </Button>
+      <BarHome />
       <h1 className="truncate font-semibold text-sm">{name}</h1>
       <div className="flex-1" />
       <Button size="sm" onClick={onPalette} aria-label="Command palette" className="text-ink-faint">
