@@ -13,13 +13,13 @@ import { SeededRandom } from "@atoll/hostd/proof/world/seeded-random";
 import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import { Progress } from "../scripts/bootstrap/progress.mjs";
 import { readEnv, type StartEnv } from "../scripts/start/env.ts";
+import { freePort } from "../scripts/start/free-port.ts";
 import { prepare } from "../scripts/start/prepare.ts";
 import { startStack } from "../scripts/start/stack.ts";
 import { ChaosHost } from "./chaos-host.ts";
 import type { ChaosOptions } from "./chaos-options.ts";
 import { ChaosSession } from "./chaos-session.ts";
 import { type CyclePlan, planCycle, type Victim } from "./cycle-plan.ts";
-import { freePort } from "./free-port.ts";
 import { Workload } from "./workload.ts";
 
 /** A cold boot on two busy cores, behind a hostd that is being restarted. */

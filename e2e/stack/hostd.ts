@@ -1,4 +1,3 @@
-import { readdir, readFile } from "node:fs/promises";
 import { request } from "node:http";
 import { type hostHealth, workspaceList } from "@atoll/protocol/hostd-api";
 import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
@@ -25,15 +24,4 @@ function get(stack: RunningStack, path: string): Promise<unknown> {
 /** What hostd, the owner of the truth, says of every workspace. */
 export async function hostdWorkspaces(stack: RunningStack): Promise<WorkspaceStatus[]> {
   return workspaceList.parse(await get(stack, "/v1/workspaces")).workspaces;
-}
-
-/** Pids of QEMU processes whose command line names one of these disks. */
-export async function machinePids(diskIds: readonly string[]): Promise<number[]> {
-  const found: number[] = [];
-  for (const name of await readdir("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    const command = await readFile(`/proc/${name}/cmdline`, "utf8").catch(() => "");
-    if (diskIds.some((id) => command.includes(id))) found.push(Number(name));
-  }
-  return found;
 }

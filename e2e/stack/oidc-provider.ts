@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { Scope } from "@atoll/base/scope";
 import Provider from "oidc-provider";
-import { freePort } from "./free-port.ts";
+import { freePort } from "../../scripts/start/free-port.ts";
 
 /** A real OpenID Connect provider on loopback, with its own sign-in pages: any name is an account. */
 export async function startOidcProvider(

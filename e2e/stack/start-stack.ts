@@ -4,9 +4,9 @@ import { join, resolve } from "node:path";
 import { Scope } from "@atoll/base/scope";
 import { Progress } from "../../scripts/bootstrap/progress.mjs";
 import { readEnv } from "../../scripts/start/env.ts";
+import { freePort } from "../../scripts/start/free-port.ts";
 import { prepare } from "../../scripts/start/prepare.ts";
 import { startStack } from "../../scripts/start/stack.ts";
-import { freePort } from "./free-port.ts";
 import { startOidcProvider } from "./oidc-provider.ts";
 import { publishStack } from "./running-stack.ts";
 

@@ -20,7 +20,6 @@ export const retention = z.strictObject({
   stopAfterPausedSeconds: z.number().int().min(1).max(31_536_000),
   archiveAfterStoppedSeconds: z.number().int().min(1).max(31_536_000),
 });
-export type Retention = z.infer<typeof retention>;
 
 /** PUT /v1/workspaces/:id — creates and starts. Repeating it with the same body answers the same workspace. */
 export const createWorkspace = z.strictObject({
