@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { chmod, mkdir, open, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileOps } from "@atoll/durable/file-ops";
+import { syncFile } from "@atoll/durable/sync-file";
 import { wipeFile } from "@atoll/durable/wipe-file";
 import { hexText } from "../hypervisor/qemu/hex-text.ts";
 import { jailPath } from "../hypervisor/qemu/jail.ts";
@@ -44,10 +46,9 @@ export async function createDisk(options: CreateDiskOptions): Promise<void> {
       options.signal,
     );
     await chmod(path, 0o600);
-    await using file = await open(path, "r");
-    await file.sync();
+    await syncFile(path);
   } catch (error) {
-    await rm(path, { force: true });
+    await fileOps().remove(path);
     throw error;
   } finally {
     text.fill(0);

@@ -9,6 +9,7 @@ import { fileOps } from "@atoll/durable/file-ops";
 import { makeDirectory } from "@atoll/durable/make-directory";
 import { newKey } from "@atoll/keys/new-key";
 import type { DiskLayer } from "../hypervisor/hypervisor.ts";
+import { Shelf } from "../pool/shelf.ts";
 import type { EmptyLayers } from "./empty-layers.ts";
 import { wipeLayers } from "./layer-keys.ts";
 
@@ -20,20 +21,24 @@ export interface ReadyLayersOptions {
   onFault: (error: unknown) => void;
 }
 
-interface Shelf {
-  sizeMb: number;
-  target: number;
-  ready: DiskLayer[];
-}
-
 export class ReadyLayers implements AsyncDisposable {
   readonly #options: ReadyLayersOptions;
-  readonly #shelves = new Map<number, Shelf>();
-  #refilling: Promise<void> | undefined;
-  #isClosed = false;
+  readonly #shelf: Shelf<{ sizeMb: number }, DiskLayer>;
 
   constructor(options: ReadyLayersOptions) {
     this.#options = options;
+    const { directory, onFault } = options;
+    this.#shelf = new Shelf({
+      make: async ({ sizeMb }) => {
+        await makeDirectory(directory);
+        return this.#make(directory, sizeMb);
+      },
+      discard: async (layer) => {
+        wipeLayers([layer]);
+        await fileOps().remove(this.#path(directory, layer));
+      },
+      onFault,
+    });
   }
 
   /**
@@ -42,7 +47,7 @@ export class ReadyLayers implements AsyncDisposable {
    * @throws AtollError host.disk_full, host.disk_failed, vm.start_failed
    */
   async take(directory: string, sizeMb: number): Promise<DiskLayer> {
-    const ready = this.#shelves.get(sizeMb)?.ready.shift();
+    const ready = this.#shelf.take(sizeMb);
     if (ready === undefined) return this.#make(directory, sizeMb);
     try {
       await fileOps().rename(this.#path(this.#options.directory, ready), this.#path(directory, ready));
@@ -55,22 +60,17 @@ export class ReadyLayers implements AsyncDisposable {
 
   /** From now on keeps `target` of this size, beginning with the next refill. */
   keep(sizeMb: number, target: number): void {
-    const shelf = this.#shelves.get(sizeMb);
-    if (shelf === undefined) this.#shelves.set(sizeMb, { sizeMb, target, ready: [] });
-    else shelf.target = Math.max(shelf.target, target);
+    this.#shelf.keep(sizeMb, { sizeMb }, target);
   }
 
   /** Makes up for what was taken. The caller says when: it takes a core for 50 ms each. */
   refill(): void {
-    if (this.#isClosed || this.#refilling !== undefined) return;
-    this.#refilling = this.#fill().finally(() => {
-      this.#refilling = undefined;
-    });
+    this.#shelf.refill();
   }
 
-  /** Resolves when every shelf is full or refilling has failed. */
-  async settled(): Promise<void> {
-    await this.#refilling;
+  /** Resolves when every size is there or refilling has failed. */
+  settled(): Promise<void> {
+    return this.#shelf.settled();
   }
 
   /** Before anything is kept. */
@@ -80,28 +80,8 @@ export class ReadyLayers implements AsyncDisposable {
       await fileOps().remove(join(directory, name));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#isClosed = true;
-    await this.#refilling;
-    for (const { ready } of this.#shelves.values()) {
-      wipeLayers(ready);
-      for (const layer of ready) await fileOps().remove(this.#path(this.#options.directory, layer));
-    }
-    this.#shelves.clear();
-  }
-
-  async #fill(): Promise<void> {
-    const { directory, onFault } = this.#options;
-    try {
-      await makeDirectory(directory);
-      for (;;) {
-        const shelf = [...this.#shelves.values()].find(({ target, ready }) => ready.length < target);
-        if (shelf === undefined || this.#isClosed) return;
-        shelf.ready.push(await this.#make(directory, shelf.sizeMb));
-      }
-    } catch (error) {
-      onFault(error);
-    }
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#shelf[Symbol.asyncDispose]();
   }
 
   async #make(directory: string, sizeMb: number): Promise<DiskLayer> {

@@ -111,6 +111,11 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     return this.#ready.templateState;
   }
 
+  /** Resolves when all that is made ahead for now is there, or making it has failed. */
+  settled(): Promise<void> {
+    return this.#ready.settled();
+  }
+
   async create(request: MachineRequest): Promise<CreatedMachine> {
     const kind = await this.#ready.kindFor(request.image, request.size);
     const item = await this.#ready.claim(kind);

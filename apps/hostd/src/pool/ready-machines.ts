@@ -30,6 +30,7 @@ export class ReadyMachines implements AsyncDisposable {
   #warmTemplateId: string | undefined;
   #cancelRefill = () => {};
   #warming: Promise<void> | undefined;
+  #filling: Promise<void> | undefined;
 
   constructor(options: ReadyMachinesOptions) {
     this.#options = options;
@@ -55,6 +56,12 @@ export class ReadyMachines implements AsyncDisposable {
   /** Bakes the first template and begins to fill; once. */
   warm(): void {
     this.#warming ??= this.#warm();
+  }
+
+  /** Resolves when all that is made ahead for now is there, or making it has failed. */
+  async settled(): Promise<void> {
+    await this.#warming;
+    await this.#filling;
   }
 
   async kindFor(imageName: string, size: MachineSize): Promise<PoolKind> {
@@ -100,7 +107,11 @@ export class ReadyMachines implements AsyncDisposable {
 
   /** Machines first: a create waits for one of these, a fork can make its layer itself. */
   #refill(): void {
+    const { layers } = this.#options;
     this.#pool.refill();
-    void this.#pool.settled().then(() => this.#options.layers.refill());
+    this.#filling = this.#pool.settled().then(() => {
+      layers.refill();
+      return layers.settled();
+    });
   }
 }

@@ -1,0 +1,93 @@
+/**
+ * Things of several kinds that are made one at a time in the background, before anyone asks. Whoever takes one owns it.
+ */
+export interface ShelfOptions<Kind, Item> {
+  make: (kind: Kind) => Promise<Item>;
+  /** Of what nobody took. */
+  discard: (item: Item) => Promise<void>;
+  /** Resolves when an item is of no use any more: while nobody has taken it, it is discarded then. */
+  spoilt?: (item: Item) => Promise<unknown>;
+  /** Making one failed; it is tried again at the next refill. */
+  onFault: (error: unknown) => void;
+}
+
+interface Row<Kind, Item> {
+  kind: Kind;
+  target: number;
+  ready: Item[];
+}
+
+export class Shelf<Kind, Item> implements AsyncDisposable {
+  readonly #options: ShelfOptions<Kind, Item>;
+  readonly #rows = new Map<string | number, Row<Kind, Item>>();
+  #refilling: Promise<void> | undefined;
+  #isClosed = false;
+
+  constructor(options: ShelfOptions<Kind, Item>) {
+    this.#options = options;
+  }
+
+  get items(): Item[] {
+    return [...this.#rows.values()].flatMap(({ ready }) => ready);
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** From now on keeps at least `target` of this kind, beginning with the next refill. */
+  keep(id: string | number, kind: Kind, target: number): void {
+    const row = this.#rows.get(id);
+    if (row === undefined) this.#rows.set(id, { kind, target, ready: [] });
+    else row.target = Math.max(row.target, target);
+  }
+
+  /** The oldest of this kind, to exactly one caller. */
+  take(id: string | number): Item | undefined {
+    return this.#rows.get(id)?.ready.shift();
+  }
+
+  /** Makes up for what was taken. The caller says when: it takes a core from whatever runs then. */
+  refill(): void {
+    if (this.#isClosed || this.#refilling !== undefined) return;
+    this.#refilling = this.#fill().finally(() => {
+      this.#refilling = undefined;
+    });
+  }
+
+  /** Resolves when everything is there or a refill has failed. */
+  async settled(): Promise<void> {
+    await this.#refilling;
+  }
+
+  /** When it resolves nothing is being made and nothing is kept. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    await this.#refilling;
+    const { items } = this;
+    this.#rows.clear();
+    await Promise.all(items.map((item) => this.#options.discard(item)));
+  }
+
+  async #fill(): Promise<void> {
+    const { make, spoilt, onFault } = this.#options;
+    for (;;) {
+      const row = [...this.#rows.values()].find(({ target, ready }) => ready.length < target);
+      if (row === undefined || this.#isClosed) return;
+      try {
+        const item = await make(row.kind);
+        row.ready.push(item);
+        void spoilt?.(item).then(() => this.#drop(row, item));
+      } catch (error) {
+        return onFault(error);
+      }
+    }
+  }
+
+  async #drop({ ready }: Row<Kind, Item>, item: Item): Promise<void> {
+    const at = ready.indexOf(item);
+    if (at === -1 || this.#isClosed) return;
+    ready.splice(at, 1);
+    await this.#options.discard(item).catch(this.#options.onFault);
+  }
+}
