@@ -4,10 +4,13 @@
  * time, which fails once it is gone. Older files are removed oldest first: for a holder that lost, its own file is gone
  * or the next one is there, at any time, and that is what `check` looks at.
  */
-import { link, mkdir, open, readdir, readFile, rm, stat, utimes } from "node:fs/promises";
+import { readdir, readFile, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "@atoll/base/clock";
-import { syncDirectory } from "@atoll/durable/sync-directory";
+import { createFile } from "@atoll/durable/create-file";
+import { fileOps } from "@atoll/durable/file-ops";
+import { linkFile } from "@atoll/durable/link-file";
+import { makeDirectory } from "@atoll/durable/make-directory";
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import { z } from "zod";
 import { isKnownDead, type LeaseHolder, leaseHolder, thisProcess } from "./lease-holder.ts";
@@ -26,6 +29,8 @@ export interface HostLeaseOptions {
 
 const TTL_MS = 15_000;
 const RENEWALS_PER_TTL = 3;
+/** How files begin that are not yet anyone's lease. */
+const CLAIM = "claim.";
 
 const leaseFile = z.object({ format: z.literal(1), generation: z.number().int(), holder: leaseHolder });
 
@@ -48,8 +53,9 @@ export class HostLease implements AsyncDisposable {
   static async acquire(options: HostLeaseOptions): Promise<HostLease> {
     const place = join(options.directory, "lease");
     // Parents of jailed machines are passed through by their uids.
-    await mkdir(options.directory, { recursive: true, mode: 0o711 });
-    await mkdir(place, { recursive: true, mode: 0o700 });
+    await makeDirectory(options.directory, 0o711);
+    // Durable before anything in it counts: generations would begin anew.
+    await makeDirectory(place);
     for (;;) {
       const newest = await readNewest(place);
       if (newest !== undefined) await waitUntilFree(place, newest, options);
@@ -57,7 +63,7 @@ export class HostLease implements AsyncDisposable {
       const holder = options.holder ?? thisProcess();
       if (await claim(place, generation, holder)) {
         const lease = new HostLease(options, place, generation);
-        await lease.#removeOlder();
+        await lease.#removeOthers();
         lease.#scheduleRenewal();
         return lease;
       }
@@ -117,10 +123,14 @@ export class HostLease implements AsyncDisposable {
     if (!this.#isReleased) this.#options.onLost(toAtollError(this.#lost));
   }
 
-  async #removeOlder(): Promise<void> {
+  async #removeOthers(): Promise<void> {
+    const ops = fileOps();
     for (const generation of await generationsIn(this.#place)) {
-      if (generation < this.generation) await rm(pathOf(this.#place, generation), { force: true });
+      if (generation < this.generation) await ops.remove(pathOf(this.#place, generation));
     }
+    // Of lives that ended while they claimed; one that claims just now is too late and finds that out.
+    const claims = (await readdir(this.#place)).filter((name) => name.startsWith(CLAIM));
+    for (const name of claims) await ops.remove(join(this.#place, name));
   }
 }
 
@@ -145,20 +155,22 @@ async function waitUntilFree(
 
 /** False when somebody was faster. */
 async function claim(place: string, generation: number, holder: LeaseHolder): Promise<boolean> {
-  const temporary = join(place, `claim.${holder.pid}.${process.hrtime.bigint()}`);
+  const temporary = join(place, `${CLAIM}${holder.pid}.${process.hrtime.bigint()}`);
   try {
-    await using file = await open(temporary, "wx", 0o600);
-    await file.writeFile(JSON.stringify({ format: 1, generation, holder }));
-    await file.sync();
-    await link(temporary, pathOf(place, generation));
+    {
+      await using file = await createFile(temporary);
+      await file.write(Buffer.from(JSON.stringify({ format: 1, generation, holder })));
+      await file.sync();
+    }
+    await linkFile(temporary, pathOf(place, generation));
+    return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    // The name is taken, or whoever took one has tidied up.
+    if (["EEXIST", "ENOENT"].includes((error as NodeJS.ErrnoException).code ?? "")) return false;
     throw error;
   } finally {
-    await rm(temporary, { force: true });
+    await fileOps().remove(temporary);
   }
-  await syncDirectory(place);
-  return true;
 }
 
 async function readNewest(place: string): Promise<Found | undefined> {

@@ -4,10 +4,13 @@
  * a folder beside it and is renamed when everything is durable. Nothing in a template is anyone's.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { chmod, chown, link, mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { chmod, chown, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { fileOps } from "@atoll/durable/file-ops";
+import { makeDirectory } from "@atoll/durable/make-directory";
 import { replaceFile } from "@atoll/durable/replace-file";
 import { syncDirectory } from "@atoll/durable/sync-directory";
+import { syncFile } from "@atoll/durable/sync-file";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { MachineSize } from "@atoll/protocol/plans";
 import type { z } from "zod";
@@ -88,10 +91,10 @@ export class TemplateStore {
 
   /** Removes what interrupted bakes of an earlier life left. Call it before the first bake. */
   async sweep(): Promise<void> {
-    await mkdir(this.#options.directory, { recursive: true, mode: 0o700 });
-    for (const name of await readdir(this.#options.directory)) {
-      if (name.startsWith(STAGING))
-        await rm(join(this.#options.directory, name), { recursive: true, force: true });
+    const { directory } = this.#options;
+    await makeDirectory(directory);
+    for (const name of await readdir(directory)) {
+      if (name.startsWith(STAGING)) await fileOps().remove(join(directory, name));
     }
   }
 
@@ -134,8 +137,7 @@ export class TemplateStore {
       await chown(path, process.getuid?.() ?? 0, process.getgid?.() ?? 0);
       // Every machine's own uid reads them through a bind mount; the directory above keeps everyone else out.
       await chmod(path, 0o444);
-      await using file = await open(path, "r");
-      await file.sync();
+      await syncFile(path);
     }
     const manifest: z.infer<typeof templateManifest> = {
       format: 1,
@@ -156,15 +158,16 @@ async function inStaging(
   fill: (staging: string) => Promise<void>,
 ): Promise<void> {
   const staging = join(directory, `${STAGING}${templateId}-${randomBytes(4).toString("hex")}`);
-  await mkdir(staging, { recursive: true, mode: 0o700 });
+  const ops = fileOps();
+  await makeDirectory(staging);
   try {
     await fill(staging);
-    await rename(staging, join(directory, templateId)).catch((error: NodeJS.ErrnoException) => {
+    await ops.rename(staging, join(directory, templateId)).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
     });
     await syncDirectory(directory);
   } finally {
-    await rm(staging, { recursive: true, force: true });
+    await ops.remove(staging);
   }
 }
 
@@ -174,7 +177,7 @@ async function linkTemplate(from: string, to: string, templateId: string): Promi
   if (template === undefined) return false;
   await inStaging(to, templateId, async (staging) => {
     for (const name of await readdir(join(from, templateId))) {
-      await link(join(from, templateId, name), join(staging, name));
+      await fileOps().link(join(from, templateId, name), join(staging, name));
     }
     await syncDirectory(staging);
   });

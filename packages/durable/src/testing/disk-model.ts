@@ -107,10 +107,13 @@ export class DiskModel {
         this.#parentOf(operation.path).change({ names: [[posix.basename(operation.path), file]] });
         return;
       }
-      case "open": {
-        const entry = this.#find(operation.path);
-        if (!(entry instanceof ModelFile)) throw new Error(`${operation.path} is no file of the record`);
-        this.#opened.set(operation.fileId, entry);
+      case "open":
+        this.#opened.set(operation.fileId, this.#fileAt(operation.path));
+        return;
+      case "wrote": {
+        const file = this.#fileAt(operation.path);
+        file.pending.length = 0;
+        file.synced = operation.bytes;
         return;
       }
       case "write":
@@ -183,6 +186,16 @@ export class DiskModel {
       for (const name of [...entry.present.keys()]) this.#remove(posix.join(path, name));
     }
     this.#parentOf(path).change({ names: [[posix.basename(path), undefined]] });
+  }
+
+  /** One that is not there yet was made by another program: the first that is known of it is that somebody opens it. */
+  #fileAt(path: string): ModelFile {
+    const entry = this.#lookUp(path);
+    if (entry instanceof ModelFile) return entry;
+    if (entry !== undefined) throw new Error(`${path} is no file of the record`);
+    const file = new ModelFile(0o600, Buffer.alloc(0));
+    this.#parentOf(path).change({ names: [[posix.basename(path), file]] });
+    return file;
   }
 
   #file(fileId: number): ModelFile {

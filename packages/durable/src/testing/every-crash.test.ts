@@ -8,6 +8,7 @@ import { makeDirectory } from "../make-directory.ts";
 import { moveFile } from "../move-file.ts";
 import { removeDurably } from "../remove-durably.ts";
 import { replaceFile } from "../replace-file.ts";
+import { syncDirectory } from "../sync-directory.ts";
 import { syncFile } from "../sync-file.ts";
 import { wipeFile } from "../wipe-file.ts";
 import { everyCrash } from "./every-crash.ts";
@@ -163,6 +164,45 @@ test("the bytes that another program wrote are durable once they were synced", a
   await run(true);
   await writeFile(file, "");
   await expect(run(false)).rejects.toThrow();
+});
+
+test("a file that another program made is there once it and its directory were synced", async () => {
+  await using directory = await place();
+  const run = (name: string, steps: { isSynced: boolean; isNamed: boolean }) =>
+    everyCrash({
+      directory: directory.path,
+      run: async (recorder) => {
+        await writeFile(join(directory.path, name), NEW);
+        if (steps.isSynced) await syncFile(join(directory.path, name));
+        if (steps.isNamed) await syncDirectory(directory.path);
+        recorder.acknowledge("made");
+      },
+      check: async (crashed, { acknowledged }) => {
+        if (acknowledged.length > 0) expect(await text(join(crashed, name))).toBe(NEW);
+      },
+    });
+  await run("one", { isSynced: true, isNamed: true });
+  await expect(run("two", { isSynced: true, isNamed: false })).rejects.toThrow("crash");
+  await expect(run("three", { isSynced: false, isNamed: true })).rejects.toThrow();
+});
+
+test("what a program with a crash safety of its own wrote is old or new", async () => {
+  await using directory = await place();
+  const file = join(directory.path, "database");
+  await writeFile(file, OLD);
+  const { stateCount } = await everyCrash({
+    directory: directory.path,
+    run: async (recorder) => {
+      await writeFile(file, NEW);
+      await recorder.wrote(file);
+      recorder.acknowledge("wrote");
+    },
+    check: async (crashed, { acknowledged }) => {
+      const found = await text(join(crashed, "database"));
+      expect(acknowledged.length > 0 ? [NEW] : [OLD, NEW]).toContain(found);
+    },
+  });
+  expect(stateCount).toBe(3);
 });
 
 test("a directory is gone for good, and another one untouched", async () => {

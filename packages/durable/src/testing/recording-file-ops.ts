@@ -8,6 +8,7 @@ export type Operation =
   | { kind: "open"; path: string; fileId: number }
   | { kind: "write"; fileId: number; offset: number; bytes: Buffer }
   | { kind: "syncFile"; fileId: number }
+  | { kind: "wrote"; path: string; bytes: Buffer }
   | { kind: "rename"; from: string; to: string }
   | { kind: "link"; existing: string; path: string }
   | { kind: "remove"; path: string }
@@ -35,6 +36,12 @@ export class RecordingFileOps implements FileOps {
   /** Marks that whatever was done up to here has been promised to somebody. */
   acknowledge(label: string): void {
     this.#record({ kind: "acknowledge", label });
+  }
+
+  /** Another program, which sees to its own crash safety, wrote this file: from here on its bytes are whole and certain. */
+  async wrote(path: string): Promise<void> {
+    const inside = this.#inside(path);
+    if (inside !== undefined) this.#record({ kind: "wrote", path: inside, bytes: await readFile(path) });
   }
 
   async create(path: string, mode: number): Promise<DurableFile> {

@@ -3,10 +3,11 @@
  * hosts where it opens, the firmware runs, and Linux hangs.
  */
 import { spawn } from "node:child_process";
-import { access, constants, mkdir, readFile } from "node:fs/promises";
+import { access, constants, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Readable } from "node:stream";
 import { type Clock, systemClock } from "@atoll/base/clock";
+import { makeDirectory } from "@atoll/durable/make-directory";
 import { replaceFile } from "@atoll/durable/replace-file";
 import { z } from "zod";
 import { hostBootId } from "./process-identity.ts";
@@ -43,7 +44,7 @@ export async function chooseAccelerator(options: ProbeOptions): Promise<Accelera
     return cached.data.accelerator;
   }
   const accelerator = (await isKvmUsable(options)) ? "kvm" : "tcg";
-  await mkdir(dirname(cachePath), { recursive: true, mode: 0o700 });
+  await makeDirectory(dirname(cachePath));
   await replaceFile(
     cachePath,
     JSON.stringify({ ...identity, accelerator } satisfies z.infer<typeof probeResult>),
