@@ -318,7 +318,7 @@ export const ERRORS = {
     http: 500,
     retry: "later",
     what: "The virtual machine did not start.",
-    why: "The machine monitor ended early.",
+    why: "Its process ended early.",
     now: "Try again; the code and the log tell more.",
   },
   "vm.gone": {
@@ -332,7 +332,7 @@ export const ERRORS = {
     http: 500,
     retry: "later",
     what: "The virtual machine did not obey.",
-    why: "Its monitor refused or did not answer a command.",
+    why: "It refused or did not answer a command.",
     now: "Try again.",
   },
   "template.unavailable": {
@@ -361,7 +361,7 @@ export const ERRORS = {
     http: 409,
     retry: "never",
     what: "The saved memory is from another version.",
-    why: "The machine monitor or the template changed.",
+    why: "The software of the host changed since it was saved.",
     now: "The workspace starts from its disk; saved files are intact.",
   },
   "key.not_found": {
@@ -390,14 +390,14 @@ export const ERRORS = {
     http: 502,
     retry: "after_reconnect",
     what: "The connection to the machine was lost.",
-    why: "The machine or its host restarted.",
+    why: "The network, the machine or its host went away.",
     now: "Reconnecting happens by itself.",
   },
   "link.protocol": {
     http: 502,
     retry: "after_reconnect",
     what: "The machine sent something unreadable.",
-    why: "A frame broke the protocol.",
+    why: "It does not fit what this page understands.",
     now: "Reconnecting happens by itself.",
   },
   "link.too_old": {
@@ -417,9 +417,9 @@ export const ERRORS = {
   "stream.reset": {
     http: 502,
     retry: "after_reconnect",
-    what: "That stream was closed.",
-    why: "The other side ended it.",
-    now: "Open it again.",
+    what: "That was cut off.",
+    why: "The machine ended it before it was complete.",
+    now: "Try it again.",
   },
   // Terminals
   "terminal.not_found": {
@@ -498,7 +498,7 @@ export const ERRORS = {
     retry: "never",
     what: "That file is too large to edit here.",
     why: "The editor has a limit.",
-    now: "Use a terminal for it.",
+    now: "Download it, or use a program in the terminal.",
   },
   "file.no_space": {
     http: 507,
@@ -520,6 +520,28 @@ export const ERRORS = {
     what: "Too many folders are watched.",
     why: "A session has a limit.",
     now: "Collapse some folders.",
+  },
+  // git
+  "git.auth_failed": {
+    http: 403,
+    retry: "after_change",
+    what: "The git server did not let you in.",
+    why: "It did not accept the name and token, or they have no right to this repository.",
+    now: "Check both, and that the token may write; then push again.",
+  },
+  "git.push_refused": {
+    http: 409,
+    retry: "after_change",
+    what: "The git server did not take the push.",
+    why: "The branch there has moved on, or a rule of the server forbids it; its words are above.",
+    now: "Push to a branch that is new there, or merge first.",
+  },
+  "git.unreachable": {
+    http: 502,
+    retry: "later",
+    what: "There was no git server to push to.",
+    why: "The address did not answer, or there is no repository at it.",
+    now: "Check the address, then push again.",
   },
   // Processes and ports
   "process.not_started": {

@@ -1,8 +1,16 @@
 /** Arguments of git in a view: a read-only repository of another user, a token that is in no argument. */
+import type { ErrorCode } from "@atoll/protocol/errors";
 
-/** Reads what the environment holds; a constant, so nothing of the user's is ever part of a command line. */
-const TOKEN_HELPER =
-  '!f() { test "$1" = get && printf "username=%s\\npassword=%s\\n" "$ATOLL_GIT_USER" "$ATOLL_GIT_TOKEN"; }; f';
+/** Before a line of our helper. What a server says comes behind git's `remote: `, so it cannot begin a line with this. */
+const HELPER_MARK = "\x1eatoll-credential ";
+/**
+ * Reads what the environment holds; a constant, so nothing of the user's is ever part of a command line. git asks it to
+ * `get` when the server wants a name, and then to `store` what was taken or to `erase` what was not: each is told on stderr.
+ */
+const TOKEN_HELPER = [
+  '!f() { printf "\\036atoll-credential %s\\n" "$1" >&2;',
+  'test "$1" = get && printf "username=%s\\npassword=%s\\n" "$ATOLL_GIT_USER" "$ATOLL_GIT_TOKEN"; }; f',
+].join(" ");
 
 export function gitArgv(folder: string, ...rest: string[]): string[] {
   return ["git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C", folder, ...rest];
@@ -65,4 +73,29 @@ export function parsePushed(stdout: string): PushedRef[] {
     if (flag?.length !== 1 || refs === undefined || summary === undefined) return [];
     return [{ flag, ref: refs.slice(refs.indexOf(":") + 1), summary }];
   });
+}
+
+/** What git said itself, without the lines of our helper. */
+export function gitWords(output: string): string {
+  return output
+    .split("\n")
+    .filter((line) => !line.startsWith(HELPER_MARK))
+    .join("\n");
+}
+
+export interface PushResult {
+  exitCode: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Why git gave up, by its marks and by what it asked of our helper; its words are for people. Undefined: it did not. */
+export function pushFault({ exitCode, stdout, stderr }: PushResult): ErrorCode | undefined {
+  const isRefused = parsePushed(stdout).some(({ flag }) => flag === "!");
+  if (exitCode === 0 && !isRefused) return undefined;
+  const asked = stderr
+    .split("\n")
+    .flatMap((line) => (line.startsWith(HELPER_MARK) ? [line.slice(HELPER_MARK.length)] : []));
+  if (isRefused || asked.includes("store")) return "git.push_refused";
+  return asked.includes("get") ? "git.auth_failed" : "git.unreachable";
 }

@@ -85,7 +85,7 @@ function PushForm({
   onClose,
   repository,
 }: GitPushDialogProps & { state: GitPushState; repository: Repository }) {
-  const { phase, output, exitCode, error } = state;
+  const { phase, output, error } = state;
   const { branches, current, remoteUrls, uncommittedCount, folder } = repository;
   const [url, setUrl] = useState(remoteUrls.find((known) => urlFault(known) === undefined) ?? "");
   const [branch, setBranch] = useState(current ?? branches[0] ?? "");
@@ -156,12 +156,15 @@ function PushForm({
       )}
       <p role="status" className="text-sm">
         {phase === "pushed" ? `Pushed ${branch}. It is safe on the server.` : ""}
-        {phase === "refused"
-          ? `git gave up${exitCode === null ? "" : ` with exit code ${exitCode}`}; its own words are above. Nothing was changed here.`
-          : ""}
       </p>
-      {phase === "refused" && egress !== "open" ? <FailureNote failure={failureOf("egress.denied")} /> : null}
-      {error ? <FailureNote failure={failureOf(error.code)} /> : null}
+      {error ? (
+        // The workspace's own network setting comes before the server's faults.
+        <FailureNote
+          failure={failureOf(
+            error.code === "git.unreachable" && egress !== "open" ? "egress.denied" : error.code,
+          )}
+        />
+      ) : null}
       <DialogActions>
         {isPushing ? (
           <Button onClick={() => model.cancel()}>Stop</Button>

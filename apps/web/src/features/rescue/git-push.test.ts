@@ -71,7 +71,7 @@ describe("git push", () => {
     const accepted = "To x\n*\trefs/heads/wip:refs/heads/wip\t[new branch]\nDone\n";
     const { push, runs, connection } = await machine({ push: { stdout: accepted, exitCode: 0 } });
     await push.push(target);
-    expect(push.state.get()).toMatchObject({ phase: "pushed", refs: [{ flag: "*" }] });
+    expect(push.state.get()).toMatchObject({ phase: "pushed", error: undefined });
     expect(runs[0]?.env?.ATOLL_GIT_TOKEN).toBe("s3cret");
     expect(JSON.stringify([runs[0]?.argv, push.state.get().output])).not.toContain("s3cret");
     connection.close();
@@ -80,8 +80,8 @@ describe("git push", () => {
     const other = await machine({ push: { stdout: refused, stderr: "hint\n", exitCode: 1 } });
     await other.push.push(target);
     expect(other.push.state.get()).toMatchObject({
-      phase: "refused",
-      exitCode: 1,
+      phase: "failed",
+      error: { code: "git.push_refused" },
       output: `${refused}hint\n`,
     });
     other.connection.close();

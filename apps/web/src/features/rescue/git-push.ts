@@ -3,7 +3,7 @@ import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import type { Connection } from "../connection/connection.ts";
 import { ModelState } from "../model-state.ts";
 import { runProcess } from "../processes/run-process.ts";
-import { gitArgv, type PushedRef, type PushTarget, parsePushed, pushArgv, pushEnv } from "./git-command.ts";
+import { gitArgv, gitWords, type PushTarget, pushArgv, pushEnv, pushFault } from "./git-command.ts";
 
 export interface Repository {
   folder: string;
@@ -16,12 +16,10 @@ export interface Repository {
 }
 
 export interface GitPushState {
-  phase: "looking" | "none" | "ready" | "pushing" | "pushed" | "refused" | "failed";
+  phase: "looking" | "none" | "ready" | "pushing" | "pushed" | "failed";
   repository: Repository | undefined;
+  /** git's own words. */
   output: string;
-  refs: PushedRef[];
-  /** Of a push that git gave up. */
-  exitCode: number | null | undefined;
   error: AtollError | undefined;
 }
 
@@ -34,8 +32,6 @@ export class GitPush {
     phase: "looking",
     repository: undefined,
     output: "",
-    refs: [],
-    exitCode: undefined,
     error: undefined,
   });
   readonly #connection: Pick<Connection, "link">;
@@ -48,7 +44,7 @@ export class GitPush {
   async look(folder: string): Promise<void> {
     this.#stop.abort(new AtollError("request.aborted"));
     this.#stop = new AbortController();
-    this.state.update({ phase: "looking", repository: undefined, output: "", refs: [], error: undefined });
+    this.state.update({ phase: "looking", repository: undefined, output: "", error: undefined });
     try {
       const top = await this.#git(folder, "rev-parse", "--show-toplevel");
       if (top.exitCode !== 0) return this.state.update({ phase: "none" });
@@ -76,20 +72,23 @@ export class GitPush {
 
   async push(target: PushTarget): Promise<void> {
     this.#stop = new AbortController();
-    this.state.update({ phase: "pushing", output: "", refs: [], exitCode: undefined, error: undefined });
+    this.state.update({ phase: "pushing", output: "", error: undefined });
+    let output = "";
     try {
       const result = await runProcess(this.#connection, {
         argv: pushArgv(target),
         env: pushEnv(target),
         timeoutMs: PUSH_TIMEOUT_MS,
         signal: this.#stop.signal,
-        onOutput: (text) =>
-          this.state.update({ output: (this.state.get().output + text).slice(-OUTPUT_MAX_CHARS) }),
+        onOutput: (text) => {
+          output = (output + text).slice(-OUTPUT_MAX_CHARS);
+          this.state.update({ output: gitWords(output) });
+        },
       });
       if (result.isTimedOut) throw new AtollError("request.timeout", "git push took too long");
-      const refs = parsePushed(result.stdout);
-      const isWhole = result.exitCode === 0 && refs.every(({ flag }) => flag !== "!");
-      this.state.update({ phase: isWhole ? "pushed" : "refused", refs, exitCode: result.exitCode });
+      const fault = pushFault(result);
+      if (fault) throw new AtollError(fault, `git push ended with ${result.exitCode}`);
+      this.state.update({ phase: "pushed" });
     } catch (cause) {
       this.#fail(cause);
     }
