@@ -157,6 +157,55 @@ describe("connection", () => {
     connection.close();
   });
 
+  it("wakes it for what was typed while it could not be reached, once", async () => {
+    const host = new FakeHost();
+    const { connection, clock } = connect(host);
+    await host.accepts();
+    host.cut(new AtollError("link.lost"));
+    connection.typedWithoutLink();
+    clock.advance(400);
+    await host.accepts({ ...runningStatus, state: "paused", reason: "idle" });
+    await host.settled();
+    expect(host.commands).toEqual([{ type: "wake" }]);
+    await host.reports({ ...runningStatus, generation: 2 });
+    await host.reports({ ...runningStatus, generation: 3, state: "paused", reason: "idle" });
+    host.cut(new AtollError("link.lost"));
+    clock.advance(400);
+    await host.accepts({ ...runningStatus, generation: 3, state: "paused", reason: "idle" });
+    expect(host.commands).toHaveLength(1);
+    connection.close();
+  });
+
+  it("forgets what was typed away from it when it turns out to run", async () => {
+    const host = new FakeHost();
+    const { connection, clock } = connect(host);
+    await host.accepts();
+    host.cut(new AtollError("link.lost"));
+    connection.typedWithoutLink();
+    clock.advance(400);
+    await host.accepts();
+    await host.reports({ ...runningStatus, state: "paused", reason: "idle" });
+    host.cut(new AtollError("link.lost"));
+    clock.advance(400);
+    await host.accepts({ ...runningStatus, state: "paused", reason: "idle" });
+    expect(host.commands).toEqual([]);
+    connection.close();
+  });
+
+  it("wakes a machine that sleeps when somebody types, and asks once", async () => {
+    const host = new FakeHost();
+    const { connection } = connect(host);
+    await host.accepts();
+    connection.typedWithoutLink();
+    await host.reports({ ...runningStatus, state: "paused", reason: "idle" });
+    expect(host.commands).toEqual([]);
+    connection.typedWithoutLink();
+    connection.typedWithoutLink();
+    await host.settled();
+    expect(host.commands).toEqual([{ type: "wake" }]);
+    connection.close();
+  });
+
   it("has a link to a view whatever the workspace does, and never wakes it", async () => {
     const host = new FakeHost();
     const { connection } = connect(host, undefined, "view");

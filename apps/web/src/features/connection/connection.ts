@@ -126,6 +126,14 @@ export class Connection {
     if (!this.#tell({ type: "wake" })) this.#shouldWake = true;
   }
 
+  /** Somebody types here while there is no link: a machine that sleeps, or is found asleep once it is reached, comes back. */
+  typedWithoutLink(): void {
+    const { phase, status, isWaking } = this.state.get();
+    if (this.#link || isWaking) return;
+    if (phase.name !== "connected") this.#shouldWake = true;
+    else if (status && ASLEEP.has(status.state)) this.wake();
+  }
+
   /** Somebody is at this tab. */
   tellActive(): void {
     this.#tell({ type: "active" });

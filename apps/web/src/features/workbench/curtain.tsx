@@ -1,7 +1,7 @@
 "use client";
 import { Pause, Power } from "lucide-react";
 import Link from "next/link";
-import type { ReactNode } from "react";
+import { type ReactNode, useState } from "react";
 import type { WorkspaceView } from "#server/domain/workspace/workspace-view.ts";
 import { Button } from "#ui/button.tsx";
 import { dateWords } from "#ui/date-words.ts";
@@ -11,6 +11,7 @@ import { Spinner } from "#ui/spinner.tsx";
 import { useNow } from "#ui/use-now.ts";
 import { OPERATION_WORDS } from "../lifecycle/operation-words.ts";
 import { type StoryFacts, stateStory } from "../lifecycle/state-story.ts";
+import { INTO_WORKSPACE } from "../lifecycle/typing-signal.ts";
 import { useModelState } from "../use-model-state.ts";
 import { useModels } from "./models-context.tsx";
 import { RefusalCard } from "./refusal-card.tsx";
@@ -104,6 +105,8 @@ interface AsleepProps {
 /** Why it sleeps and what comes next. It stays so until somebody asks: an open tab alone wakes nothing. */
 function Asleep({ facts, failure, filesHref, onWake }: AsleepProps) {
   const now = useNow(10_000);
+  // Somebody may be in the middle of a word: their keys are kept, and wake it.
+  const [isTyping] = useState(() => document.activeElement?.closest(INTO_WORKSPACE) != null);
   const isPaused = facts.state === "paused";
   const Icon = isPaused ? Pause : Power;
   const nowMs = now ?? facts.sinceMs;
@@ -111,7 +114,7 @@ function Asleep({ facts, failure, filesHref, onWake }: AsleepProps) {
   const fault = failure ?? (facts.errorCode ? failureOf(facts.errorCode) : undefined);
   const word = isPaused ? "Paused" : facts.state === "archived" ? "Archived" : "Stopped";
   return (
-    <div className="grid justify-items-start gap-1">
+    <div role="status" className="grid justify-items-start gap-1">
       <span className="mb-3 grid size-9 place-items-center rounded-lg bg-warn-soft text-warn">
         <Icon aria-hidden className="size-4.5" />
       </span>
@@ -129,6 +132,9 @@ function Asleep({ facts, failure, filesHref, onWake }: AsleepProps) {
             : "Its memory is sealed on disk; programs go on where they were."}
         </p>
       ) : null}
+      {isTyping ? (
+        <p className="text-ink-soft text-sm">Go on typing to wake it; the editor keeps what you write.</p>
+      ) : null}
       {story.next.map((line) => (
         <p key={line.split(" ")[0]} className="text-ink-faint text-xs">
           {line}
@@ -136,7 +142,7 @@ function Asleep({ facts, failure, filesHref, onWake }: AsleepProps) {
       ))}
       {fault ? <FailureNote failure={fault} className="mt-3 w-full" /> : null}
       <div className="mt-5 flex flex-wrap gap-2">
-        <Button tone="primary" onClick={onWake} autoFocus>
+        <Button tone="primary" onClick={onWake} autoFocus={!isTyping}>
           {isPaused ? "Resume" : "Start"}
         </Button>
         <Button asChild>

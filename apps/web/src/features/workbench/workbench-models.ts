@@ -12,6 +12,7 @@ import { FileTreeModel } from "../files/file-tree-model.ts";
 import { FolderWatch } from "../files/folder-watch.ts";
 import { WORKSPACE_ROOT } from "../files/guest-path.ts";
 import { ActivitySignal } from "../lifecycle/activity-signal.ts";
+import { TypingSignal } from "../lifecycle/typing-signal.ts";
 import { PortsModel } from "../preview/ports-model.ts";
 import { TerminalList } from "../terminal/terminal-list.ts";
 
@@ -52,6 +53,7 @@ export function createWorkbenchModels(options: WorkbenchModelsOptions): Workbenc
     idlePauseSeconds,
     onActive: () => connection.tellActive(),
   });
+  const typing = new TypingSignal({ target: window, onTyped: () => connection.typedWithoutLink() });
   const latency = new LatencyProbe({ connection, clock, isVisible: () => !document.hidden });
   const files = new FileClient(connection);
   const watch = new FolderWatch(connection);
@@ -80,6 +82,7 @@ export function createWorkbenchModels(options: WorkbenchModelsOptions): Workbenc
     close() {
       removeEventListener("online", onOnline);
       activity.close();
+      typing.close();
       downloads.close();
       ports.close();
       terminals.close();
