@@ -1,11 +1,15 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { forgetErasedRows } from "@atoll/db/forget-erased-rows";
 import { env } from "#env.ts";
 import { applyTombstones } from "./domain/account/apply-tombstones.ts";
 import { resumeErasures } from "./domain/account/resume-erasures.ts";
 import { log } from "./log.ts";
 import { webProcess } from "./web-process.ts";
 
-/** How often unfinished erasures are looked for: hostd may have been away when they were asked for. */
+/**
+ * How often unfinished erasures are looked for: hostd may have been away when they were asked for. And the longest that
+ * deleted rows stay in the files of the database.
+ */
 const ERASURE_SWEEP_MS = 60_000;
 const RETRY_MS = 1_000;
 
@@ -26,10 +30,14 @@ export async function startWebProcess(): Promise<void> {
       await delay(RETRY_MS);
     }
   }
-  const sweep = () =>
-    resumeErasures({ db, hostd, receipts }).catch((error: unknown) =>
+  const sweep = async () => {
+    await resumeErasures({ db, hostd, receipts }).catch((error: unknown) =>
       log().warn({ err: error }, "erasures wait"),
     );
+    await forgetErasedRows(db).catch((error: unknown) =>
+      log().warn({ err: error }, "deleted rows are still in the database's files"),
+    );
+  };
   void sweep();
   setInterval(sweep, ERASURE_SWEEP_MS).unref();
 }

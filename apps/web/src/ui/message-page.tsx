@@ -7,11 +7,7 @@ import { PageFrame } from "./page-frame.tsx";
 /** A whole page for one failure. */
 export function MessagePage({ failure, actions }: { failure: Failure; actions?: ReactNode }) {
   return (
-    <PageFrame className="max-w-md">
-      <h1 className="font-semibold text-2xl tracking-tight">{failure.what}</h1>
-      <p className="mt-2 text-ink-soft">
-        {failure.why} {failure.now}
-      </p>
+    <PageFrame kind="message" title={failure.what} lead={`${failure.why} ${failure.now}`}>
       <p className="mt-3 font-mono text-ink-faint text-xs">{failure.code}</p>
       <div className="mt-7 flex flex-wrap gap-2">
         {actions}

@@ -1,6 +1,5 @@
 import { isErrorCode } from "@atoll/protocol/errors";
 import type { Metadata } from "next";
-import Link from "next/link";
 import { redirect } from "next/navigation";
 import { env } from "#env.ts";
 import { AuthPage } from "#features/auth/auth-page.tsx";
@@ -23,17 +22,7 @@ export default async function Page({ searchParams }: PageProps<"/signin">) {
     <AuthPage
       title="Welcome back"
       lead="Your machines are where you left them."
-      footer={
-        <>
-          New here?{" "}
-          <Link
-            href={`/signup${suffix}`}
-            className="font-medium text-accent-ink underline-offset-4 hover:underline"
-          >
-            Create an account
-          </Link>
-        </>
-      }
+      other={{ question: "New here?", label: "Create an account", href: `/signup${suffix}` }}
     >
       {query.error ? (
         <FailureNote

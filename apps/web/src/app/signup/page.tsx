@@ -1,5 +1,4 @@
 import type { Metadata } from "next";
-import Link from "next/link";
 import { redirect } from "next/navigation";
 import { env } from "#env.ts";
 import { AuthPage } from "#features/auth/auth-page.tsx";
@@ -19,17 +18,7 @@ export default async function Page({ searchParams }: PageProps<"/signup">) {
     <AuthPage
       title="Create an account"
       lead="A machine of your own, ready in about a second."
-      footer={
-        <>
-          Have an account?{" "}
-          <Link
-            href={`/signin${suffix}`}
-            className="font-medium text-accent-ink underline-offset-4 hover:underline"
-          >
-            Sign in
-          </Link>
-        </>
-      }
+      other={{ question: "Have an account?", label: "Sign in", href: `/signin${suffix}` }}
     >
       {oidc ? <ProviderButton name={oidc.name} callbackUrl={callbackUrl} /> : null}
       <SignUpForm callbackUrl={callbackUrl} />

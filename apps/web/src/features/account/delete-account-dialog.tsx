@@ -2,12 +2,11 @@
 import { useMutation } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { useTRPC } from "#trpc/client.tsx";
-import { Button } from "#ui/button.tsx";
-import { Dialog, DialogActions } from "#ui/dialog.tsx";
+import { Dialog } from "#ui/dialog.tsx";
 import { toFailure } from "#ui/failure.ts";
 import { FailureNote } from "#ui/failure-note.tsx";
 import { Field } from "#ui/field.tsx";
-import { Spinner } from "#ui/spinner.tsx";
+import { FormActions } from "#ui/form-actions.tsx";
 import type { AccountSummary } from "./settings-page.tsx";
 
 export interface DeleteAccountDialogProps {
@@ -83,15 +82,14 @@ function DeleteAccountForm({ onClose, account, workspaces }: Omit<DeleteAccountD
       ) : (
         <p className="text-ink-soft text-sm">Your sign-in must be at most ten minutes old.</p>
       )}
-      <DialogActions>
-        <Button onClick={onClose} disabled={isBusy}>
-          Keep my account
-        </Button>
-        <Button type="submit" tone="dangerSolid" disabled={!isReady || isBusy}>
-          {isBusy ? <Spinner /> : null}
-          Delete account for good
-        </Button>
-      </DialogActions>
+      <FormActions
+        submit="Delete account for good"
+        tone="dangerSolid"
+        cancel="Keep my account"
+        onCancel={onClose}
+        isBusy={isBusy}
+        disabled={!isReady}
+      />
     </form>
   );
 }

@@ -2,8 +2,8 @@
 import { utc } from "@atoll/receipt/describe-receipt";
 import { useRouter } from "next/navigation";
 import { useEffect } from "react";
+import { PageFrame } from "#ui/page-frame.tsx";
 import { Spinner } from "#ui/spinner.tsx";
-import { PlainPage } from "./plain-page.tsx";
 
 const LOOK_AGAIN_MS = 3_000;
 
@@ -21,13 +21,14 @@ export function PendingErasurePage({
     return () => clearInterval(timer);
   }, [router]);
   return (
-    <PlainPage
+    <PageFrame
+      kind="text"
       title={scope === "account" ? "Your account is closed" : "This workspace is closed"}
       lead="Nobody can open it any more. Its keys are not destroyed yet: their host is away or busy. The receipt appears here once they are; keep this address."
     >
       <p role="status" className="mt-6 flex items-center gap-2 text-ink-soft text-sm">
         <Spinner /> Requested {utc(requestedAtMs)}, pending
       </p>
-    </PlainPage>
+    </PageFrame>
   );
 }

@@ -1,14 +1,15 @@
 import type { ErasureReceipt } from "@atoll/receipt/erasure-receipt";
 import Link from "next/link";
 import { Button } from "#ui/button.tsx";
+import { PageFrame } from "#ui/page-frame.tsx";
 import { DownloadReceipt } from "./download-receipt.tsx";
-import { PlainPage } from "./plain-page.tsx";
 import { ReceiptFacts } from "./receipt-facts.tsx";
 
 /** What was destroyed and when, and plainly what this page cannot prove. */
 export function ReceiptPage({ receipt, text }: { receipt: ErasureReceipt; text: string }) {
   return (
-    <PlainPage
+    <PageFrame
+      kind="text"
       title={receipt.scope === "account" ? "Your account is erased" : "This workspace is erased"}
       lead={`${
         receipt.keys.length > 0
@@ -31,6 +32,6 @@ export function ReceiptPage({ receipt, text }: { receipt: ErasureReceipt; text: 
           <Link href="/">Back to the start</Link>
         </Button>
       </div>
-    </PlainPage>
+    </PageFrame>
   );
 }

@@ -9,7 +9,7 @@ import { type DragEvent, useId, useState } from "react";
 import { classNames } from "#ui/class-names.ts";
 import { type Failure, failureOf } from "#ui/failure.ts";
 import { FailureNote } from "#ui/failure-note.tsx";
-import { PlainPage } from "./plain-page.tsx";
+import { PageFrame } from "#ui/page-frame.tsx";
 import { ReceiptFacts } from "./receipt-facts.tsx";
 
 type Result = { kind: "holds"; verified: VerifiedReceipt } | { kind: "fails"; failure: Failure };
@@ -28,7 +28,8 @@ export function VerifyReceiptPage({ publicPem }: { publicPem: string }) {
     void check(event.dataTransfer.files[0]);
   };
   return (
-    <PlainPage
+    <PageFrame
+      kind="text"
       title="Verify a receipt"
       lead="Drop the file you kept. It is checked in this browser against this service's key; nothing leaves it."
     >
@@ -58,7 +59,7 @@ export function VerifyReceiptPage({ publicPem }: { publicPem: string }) {
         />
       </label>
       <div aria-live="polite">{result ? <Outcome result={result} /> : null}</div>
-    </PlainPage>
+    </PageFrame>
   );
 }
 

@@ -3,12 +3,11 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { toast } from "sonner";
 import { useTRPC } from "#trpc/client.tsx";
-import { Button } from "#ui/button.tsx";
-import { Dialog, DialogActions } from "#ui/dialog.tsx";
+import { Dialog } from "#ui/dialog.tsx";
 import { toFailure } from "#ui/failure.ts";
 import { FailureNote } from "#ui/failure-note.tsx";
 import { Field } from "#ui/field.tsx";
-import { Spinner } from "#ui/spinner.tsx";
+import { FormActions } from "#ui/form-actions.tsx";
 import type { WorkspaceDialogProps } from "./rename-workspace-dialog.tsx";
 
 export interface DeleteWorkspaceDialogProps extends WorkspaceDialogProps {
@@ -62,13 +61,13 @@ function DeleteForm({ onClose, workspace, onDeleted }: Omit<DeleteWorkspaceDialo
         autoComplete="off"
         autoFocus
       />
-      <DialogActions>
-        <Button onClick={onClose}>Cancel</Button>
-        <Button type="submit" tone="dangerSolid" disabled={typed !== workspace.name || remove.isPending}>
-          {remove.isPending ? <Spinner /> : null}
-          Delete for good
-        </Button>
-      </DialogActions>
+      <FormActions
+        submit="Delete for good"
+        tone="dangerSolid"
+        onCancel={onClose}
+        isBusy={remove.isPending}
+        disabled={typed !== workspace.name}
+      />
     </form>
   );
 }

@@ -4,12 +4,11 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useRouter } from "next/navigation";
 import { type FormEvent, useState } from "react";
 import { useTRPC } from "#trpc/client.tsx";
-import { Button } from "#ui/button.tsx";
-import { Dialog, DialogActions } from "#ui/dialog.tsx";
+import { Dialog } from "#ui/dialog.tsx";
 import { toFailure } from "#ui/failure.ts";
 import { FailureNote } from "#ui/failure-note.tsx";
+import { FormActions } from "#ui/form-actions.tsx";
 import { NameField } from "#ui/name-field.tsx";
-import { Spinner } from "#ui/spinner.tsx";
 
 export interface ForkDialogProps {
   /** Undefined: closed. */
@@ -53,7 +52,6 @@ function ForkForm({
     event.preventDefault();
     fork.mutate({ id, name, origin });
   };
-  const isBusy = fork.isPending || fork.isSuccess;
   return (
     <form onSubmit={submit} className="grid gap-5">
       {fork.error ? <FailureNote failure={toFailure(fork.error)} /> : null}
@@ -61,13 +59,7 @@ function ForkForm({
       <p className="text-ink-soft text-sm">
         It counts against your plan, has its own identity and keys, and goes its own way from here.
       </p>
-      <DialogActions>
-        <Button onClick={onClose}>Cancel</Button>
-        <Button type="submit" tone="primary" disabled={isBusy}>
-          {isBusy ? <Spinner /> : null}
-          Create workspace
-        </Button>
-      </DialogActions>
+      <FormActions submit="Create workspace" onCancel={onClose} isBusy={fork.isPending || fork.isSuccess} />
     </form>
   );
 }

@@ -7,13 +7,12 @@ import { useRouter } from "next/navigation";
 import { type FormEvent, useState } from "react";
 import type { WorkspaceView } from "#server/domain/workspace/workspace-view.ts";
 import { useTRPC } from "#trpc/client.tsx";
-import { Button } from "#ui/button.tsx";
-import { Dialog, DialogActions } from "#ui/dialog.tsx";
+import { Dialog } from "#ui/dialog.tsx";
 import { toFailure } from "#ui/failure.ts";
 import { FailureNote } from "#ui/failure-note.tsx";
+import { FormActions } from "#ui/form-actions.tsx";
 import { NameField } from "#ui/name-field.tsx";
 import { SelectField } from "#ui/select-field.tsx";
-import { Spinner } from "#ui/spinner.tsx";
 import { useTemplates } from "../templates/use-templates.ts";
 import { EGRESS_PRESETS, EGRESS_WORDS } from "./egress-words.ts";
 import { RadioCards } from "./radio-cards.tsx";
@@ -81,7 +80,6 @@ function NewWorkspaceForm({ plan, workspaces, onCancel }: NewWorkspaceFormProps)
     else if (chosen) create.mutate({ id, name, egress, ...chosen, ...lifetime });
   };
   const request = origin ? fork : create;
-  const isBusy = request.isPending || request.isSuccess;
   return (
     <form onSubmit={submit} className="grid gap-5">
       {request.error ? <FailureNote failure={toFailure(request.error)} /> : null}
@@ -119,13 +117,11 @@ function NewWorkspaceForm({ plan, workspaces, onCancel }: NewWorkspaceFormProps)
           </option>
         ))}
       </SelectField>
-      <DialogActions>
-        <Button onClick={onCancel}>Cancel</Button>
-        <Button type="submit" tone="primary" disabled={isBusy}>
-          {isBusy ? <Spinner /> : null}
-          Create workspace
-        </Button>
-      </DialogActions>
+      <FormActions
+        submit="Create workspace"
+        onCancel={onCancel}
+        isBusy={request.isPending || request.isSuccess}
+      />
     </form>
   );
 }

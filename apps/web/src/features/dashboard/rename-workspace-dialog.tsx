@@ -3,10 +3,10 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import type { WorkspaceView } from "#server/domain/workspace/workspace-view.ts";
 import { useTRPC } from "#trpc/client.tsx";
-import { Button } from "#ui/button.tsx";
-import { Dialog, DialogActions } from "#ui/dialog.tsx";
+import { Dialog } from "#ui/dialog.tsx";
 import { toFailure } from "#ui/failure.ts";
 import { FailureNote } from "#ui/failure-note.tsx";
+import { FormActions } from "#ui/form-actions.tsx";
 import { NameField } from "#ui/name-field.tsx";
 
 export interface WorkspaceDialogProps {
@@ -43,12 +43,7 @@ function RenameForm({ onClose, workspace }: Omit<WorkspaceDialogProps, "open">) 
     <form onSubmit={submit} className="grid gap-5">
       {rename.error ? <FailureNote failure={toFailure(rename.error)} /> : null}
       <NameField value={name} onChange={setName} />
-      <DialogActions>
-        <Button onClick={onClose}>Cancel</Button>
-        <Button type="submit" tone="primary" disabled={rename.isPending}>
-          Rename
-        </Button>
-      </DialogActions>
+      <FormActions submit="Rename" onCancel={onClose} isBusy={rename.isPending} />
     </form>
   );
 }

@@ -1,6 +1,7 @@
 "use client";
 import { useState } from "react";
 import { Button } from "#ui/button.tsx";
+import { failureOf } from "#ui/failure.ts";
 import { toastFailure } from "#ui/toaster.tsx";
 import { baseName } from "../files/guest-path.ts";
 import { useModelState } from "../use-model-state.ts";
@@ -35,12 +36,16 @@ export function ConflictBar({ document }: { document: DocumentModel }) {
     );
   }
   if (saveError && saveError.code !== "link.lost" && saveError.code !== "workspace.not_running") {
+    const { what, now, code } = failureOf(saveError.code);
     return (
       <div
         role="alert"
-        className="flex items-center gap-2 border-line border-b bg-danger-soft px-4 py-2 text-sm"
+        className="flex flex-wrap items-center gap-2 border-line border-b bg-danger-soft px-4 py-2 text-sm"
       >
-        <p className="flex-1">Not saved ({saveError.code}). Your text is kept in this browser.</p>
+        <p className="min-w-60 flex-1">
+          <span className="font-medium">Not saved: {what}</span> {now} Your text is kept in this browser.{" "}
+          <span className="font-mono text-2xs text-ink-soft">{code}</span>
+        </p>
         <Button size="sm" onClick={() => document.save().catch(toastFailure)}>
           Save again
         </Button>

@@ -23,16 +23,17 @@ const CodeEditor = dynamic(() => import("./code-editor.tsx").then((module) => mo
 export interface EditorAreaProps {
   onCursor: (position: CursorPosition) => void;
   onPalette: () => void;
+  onDownload: (path: string) => void;
 }
 
-export function EditorArea({ onCursor, onPalette }: EditorAreaProps) {
+export function EditorArea({ onCursor, onPalette, onDownload }: EditorAreaProps) {
   const { editor } = useModels();
   const { documents, active, closing } = useModelState(editor.state);
   return (
     <section aria-label="Editor area" className="flex h-full flex-col bg-surface">
       {documents.length > 0 ? <EditorTabs /> : null}
       {active ? (
-        <OpenDocument document={active}>
+        <OpenDocument document={active} onDownload={() => onDownload(active.path)}>
           <CodeEditor document={active} onCursor={onCursor} onPalette={onPalette} />
         </OpenDocument>
       ) : (
@@ -57,8 +58,15 @@ export function EditorArea({ onCursor, onPalette }: EditorAreaProps) {
   );
 }
 
-function OpenDocument({ document, children }: { document: DocumentModel; children: ReactNode }) {
+interface OpenDocumentProps {
+  document: DocumentModel;
+  onDownload: () => void;
+  children: ReactNode;
+}
+
+function OpenDocument({ document, onDownload, children }: OpenDocumentProps) {
   const { phase, error } = useModelState(document.state);
+  const isTooLarge = error?.code === "file.too_large";
   return (
     <>
       <ConflictBar document={document} />
@@ -72,8 +80,12 @@ function OpenDocument({ document, children }: { document: DocumentModel; childre
         {phase === "failed" && error ? (
           <div className="mx-auto max-w-md p-6">
             <FailureNote failure={failureOf(error.code)}>
-              <Button size="sm" className="mt-2 justify-self-start" onClick={() => void document.load()}>
-                Try again
+              <Button
+                size="sm"
+                className="mt-2 justify-self-start"
+                onClick={() => (isTooLarge ? onDownload() : void document.load())}
+              >
+                {isTooLarge ? "Download" : "Try again"}
               </Button>
             </FailureNote>
           </div>
@@ -83,8 +95,11 @@ function OpenDocument({ document, children }: { document: DocumentModel; childre
             <FileX aria-hidden className="size-7 text-ink-faint" />
             <p className="font-medium">{baseName(document.path)} is not text</p>
             <p className="text-ink-soft text-sm">
-              Opening it here would damage it. Use a program in the terminal.
+              Opening it here would damage it. Use a program in the terminal, or download it.
             </p>
+            <Button className="mt-2" onClick={onDownload}>
+              Download
+            </Button>
           </div>
         ) : null}
       </div>

@@ -1,8 +1,10 @@
 "use client";
 import { X } from "lucide-react";
+import { useEffect, useRef } from "react";
 import { classNames } from "#ui/class-names.ts";
+import { onTabKey } from "#ui/tab-keys.ts";
 import { FileIcon } from "../files/file-icon.tsx";
-import { baseName, shownPath } from "../files/guest-path.ts";
+import { baseName, parentPath, shownPath } from "../files/guest-path.ts";
 import { useModelState } from "../use-model-state.ts";
 import { useModels } from "../workbench/models-context.tsx";
 import type { DocumentModel } from "./document-model.ts";
@@ -18,14 +20,38 @@ export function EditorTabs() {
       style={{ scrollbarWidth: "none" }}
     >
       {documents.map((document) => (
-        <EditorTab key={document.path} document={document} isActive={document === active} />
+        <EditorTab
+          key={document.path}
+          document={document}
+          isActive={document === active}
+          folder={documents.some((other) => isNamesake(other, document)) ? folderOf(document) : undefined}
+        />
       ))}
     </div>
   );
 }
 
-function EditorTab({ document, isActive }: { document: DocumentModel; isActive: boolean }) {
+function isNamesake(other: DocumentModel, document: DocumentModel): boolean {
+  return other !== document && baseName(other.path) === baseName(document.path);
+}
+
+function folderOf({ path }: DocumentModel): string {
+  return shownPath(parentPath(path)) || "/";
+}
+
+interface EditorTabProps {
+  document: DocumentModel;
+  isActive: boolean;
+  /** Shown where two open files have the same name. */
+  folder: string | undefined;
+}
+
+function EditorTab({ document, isActive, folder }: EditorTabProps) {
   const { editor } = useModels();
+  const tab = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (isActive) tab.current?.parentElement?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [isActive]);
   const { isDirty, conflict, isDeleted } = useModelState(document.state);
   const name = baseName(document.path);
   const close = () => void editor.close(document);
@@ -38,9 +64,12 @@ function EditorTab({ document, isActive }: { document: DocumentModel; isActive: 
     >
       {isActive ? <span aria-hidden className="absolute inset-x-0 top-0 h-0.5 bg-accent" /> : null}
       <button
+        ref={tab}
         type="button"
         role="tab"
         aria-selected={isActive}
+        tabIndex={isActive ? 0 : -1}
+        onKeyDown={(event) => onTabKey(event, close)}
         aria-label={isDirty ? `${name}, unsaved` : isDeleted ? `${name}, deleted` : name}
         title={shownPath(document.path)}
         onClick={() => editor.activate(document)}
@@ -53,10 +82,14 @@ function EditorTab({ document, isActive }: { document: DocumentModel; isActive: 
         >
           {name}
         </span>
+        {folder === undefined ? null : (
+          <span className="max-w-32 truncate text-ink-faint text-xs">{folder}</span>
+        )}
       </button>
       <button
         type="button"
         aria-label={`Close ${name}`}
+        tabIndex={isActive ? 0 : -1}
         onClick={close}
         className="mr-1.5 grid size-5 place-items-center rounded-sm hover:bg-active"
       >

@@ -3,7 +3,7 @@ import { ChevronsDownUp, FilePlus, FolderPlus, RefreshCw } from "lucide-react";
 import { useState } from "react";
 import { toast } from "sonner";
 import { Button } from "#ui/button.tsx";
-import { Dialog, DialogActions } from "#ui/dialog.tsx";
+import { DeleteDialog } from "#ui/delete-dialog.tsx";
 import { toastFailure } from "#ui/toaster.tsx";
 import { Tooltip } from "#ui/tooltip.tsx";
 import { DownloadBar } from "../downloads/download-bar.tsx";
@@ -33,9 +33,10 @@ export function Explorer() {
     { label: "Refresh files", Icon: RefreshCw, run: () => tree.refresh() },
     { label: "Collapse all folders", Icon: ChevronsDownUp, run: () => tree.collapseAll() },
   ];
-  const remove = (row: TreeRow) => {
-    setDoomed(undefined);
-    tree.delete(row.path).then(() => editor.forget(row.path), toastFailure);
+  const remove = async () => {
+    if (!doomed) return;
+    await tree.delete(doomed.path);
+    editor.forget(doomed.path);
   };
   const finishEdit = async (name: string) => {
     const { edit } = tree.state.get();
@@ -92,23 +93,16 @@ export function Explorer() {
         emptyText="This folder is empty. Make a file, or clone a repository in the terminal."
       />
       <DownloadBar list={downloads} />
-      <Dialog
-        open={doomed !== undefined}
-        onOpenChange={(open) => !open && setDoomed(undefined)}
-        title={`Delete ${doomed?.name ?? ""}?`}
-        description={
+      <DeleteDialog
+        title={doomed && `Delete ${doomed.name}?`}
+        text={
           doomed?.isFolder
             ? "The folder goes with everything in it. There is no bin in the machine."
             : "There is no bin in the machine; this cannot be undone."
         }
-      >
-        <DialogActions>
-          <Button onClick={() => setDoomed(undefined)}>Cancel</Button>
-          <Button tone="dangerSolid" onClick={() => doomed && remove(doomed)}>
-            Delete
-          </Button>
-        </DialogActions>
-      </Dialog>
+        onDelete={remove}
+        onClose={() => setDoomed(undefined)}
+      />
     </SidePane>
   );
 }

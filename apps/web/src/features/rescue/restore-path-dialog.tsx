@@ -1,14 +1,13 @@
 "use client";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { type FormEvent, useState } from "react";
 import { toast } from "sonner";
 import { useTRPC } from "#trpc/client.tsx";
-import { Button } from "#ui/button.tsx";
 import { byteWords } from "#ui/byte-words.ts";
-import { Dialog, DialogActions } from "#ui/dialog.tsx";
+import { Dialog } from "#ui/dialog.tsx";
 import { failureOf, toFailure } from "#ui/failure.ts";
 import { FailureNote } from "#ui/failure-note.tsx";
-import { Spinner } from "#ui/spinner.tsx";
+import { FormActions } from "#ui/form-actions.tsx";
 import { workspacePath } from "./view-path.ts";
 
 export interface RestorePathDialogProps {
@@ -56,8 +55,13 @@ function RestorePath({
       onSettled: () => queryClient.invalidateQueries(trpc.checkpoint.list.queryFilter({ workspaceId })),
     }),
   );
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (checkpointId !== null)
+      restore.mutate({ workspaceId, checkpointId, safetyCheckpointId, paths: [own] });
+  };
   return (
-    <div className="grid gap-5">
+    <form onSubmit={submit} className="grid gap-5">
       {restore.error ? <FailureNote failure={toFailure(restore.error)} /> : null}
       {isRunning ? (
         <p className="text-ink-soft text-sm">
@@ -66,20 +70,12 @@ function RestorePath({
       ) : (
         <FailureNote failure={failureOf("workspace.not_running")} />
       )}
-      <DialogActions>
-        <Button onClick={onClose}>Cancel</Button>
-        <Button
-          tone="primary"
-          disabled={!isRunning || checkpointId === null || restore.isPending}
-          onClick={() =>
-            checkpointId !== null &&
-            restore.mutate({ workspaceId, checkpointId, safetyCheckpointId, paths: [own] })
-          }
-        >
-          {restore.isPending ? <Spinner /> : null}
-          Restore
-        </Button>
-      </DialogActions>
-    </div>
+      <FormActions
+        submit="Restore"
+        onCancel={onClose}
+        isBusy={restore.isPending}
+        disabled={!isRunning || checkpointId === null}
+      />
+    </form>
   );
 }

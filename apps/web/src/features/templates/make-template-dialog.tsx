@@ -3,12 +3,11 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { toast } from "sonner";
 import { useTRPC } from "#trpc/client.tsx";
-import { Button } from "#ui/button.tsx";
-import { Dialog, DialogActions } from "#ui/dialog.tsx";
+import { Dialog } from "#ui/dialog.tsx";
 import { toFailure } from "#ui/failure.ts";
 import { FailureNote } from "#ui/failure-note.tsx";
+import { FormActions } from "#ui/form-actions.tsx";
 import { NameField } from "#ui/name-field.tsx";
-import { Spinner } from "#ui/spinner.tsx";
 
 export interface TemplateSource {
   workspaceId: string;
@@ -44,7 +43,6 @@ function MakeTemplateForm({ source, onClose }: { source: TemplateSource; onClose
   const checkpoint = useMutation(trpc.checkpoint.create.mutationOptions());
   const create = useMutation(trpc.template.create.mutationOptions());
   const error = checkpoint.error ?? create.error;
-  const isBusy = checkpoint.isPending || create.isPending;
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     const { workspaceId } = source;
@@ -76,13 +74,11 @@ function MakeTemplateForm({ source, onClose }: { source: TemplateSource; onClose
           ? "It begins from the saved files as they are now; running programs do not come along."
           : "It begins from the files of this checkpoint; running programs do not come along."}
       </p>
-      <DialogActions>
-        <Button onClick={onClose}>Cancel</Button>
-        <Button type="submit" tone="primary" disabled={isBusy}>
-          {isBusy ? <Spinner /> : null}
-          Make template
-        </Button>
-      </DialogActions>
+      <FormActions
+        submit="Make template"
+        onCancel={onClose}
+        isBusy={checkpoint.isPending || create.isPending}
+      />
     </form>
   );
 }

@@ -1,14 +1,14 @@
 "use client";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
+import type { FormEvent } from "react";
 import { toast } from "sonner";
 import type { TemplateView } from "#server/domain/template/template-view.ts";
 import { useTRPC } from "#trpc/client.tsx";
-import { Button } from "#ui/button.tsx";
 import { byteWords } from "#ui/byte-words.ts";
-import { Dialog, DialogActions } from "#ui/dialog.tsx";
+import { Dialog } from "#ui/dialog.tsx";
 import { toFailure } from "#ui/failure.ts";
 import { FailureNote } from "#ui/failure-note.tsx";
-import { Spinner } from "#ui/spinner.tsx";
+import { FormActions } from "#ui/form-actions.tsx";
 
 export interface ReviewTemplateDialogProps {
   template: TemplateView | undefined;
@@ -43,8 +43,12 @@ function Review({ template, onClose }: { template: TemplateView; onClose: () => 
     }),
   );
   const { scrubbed, sizeBytes } = template;
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    publish.mutate({ id: template.id });
+  };
   return (
-    <div className="grid gap-5">
+    <form onSubmit={submit} className="grid gap-5">
       {publish.error ? <FailureNote failure={toFailure(publish.error)} /> : null}
       <section className="grid gap-2">
         <h3 className="font-medium text-sm">
@@ -74,17 +78,13 @@ function Review({ template, onClose }: { template: TemplateView; onClose: () => 
           </ul>
         )}
       </section>
-      <DialogActions>
-        <Button onClick={onClose}>Not now</Button>
-        <Button
-          tone="primary"
-          disabled={publish.isPending || template.state !== "draft"}
-          onClick={() => publish.mutate({ id: template.id })}
-        >
-          {publish.isPending ? <Spinner /> : null}
-          Publish
-        </Button>
-      </DialogActions>
-    </div>
+      <FormActions
+        submit="Publish"
+        cancel="Not now"
+        onCancel={onClose}
+        isBusy={publish.isPending}
+        disabled={template.state !== "draft"}
+      />
+    </form>
   );
 }

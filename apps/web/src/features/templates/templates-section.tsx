@@ -1,17 +1,13 @@
 "use client";
-import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { LayoutTemplate } from "lucide-react";
 import { useState } from "react";
-import { toast } from "sonner";
 import type { TemplateView } from "#server/domain/template/template-view.ts";
-import { useTRPC } from "#trpc/client.tsx";
 import { Button } from "#ui/button.tsx";
-import { Dialog, DialogActions } from "#ui/dialog.tsx";
-import { failureOf, toFailure } from "#ui/failure.ts";
-import { FailureNote } from "#ui/failure-note.tsx";
+import { failureOf } from "#ui/failure.ts";
 import { machineSize } from "#ui/machine-size.ts";
 import { Spinner } from "#ui/spinner.tsx";
 import { ForkDialog } from "../dashboard/fork-dialog.tsx";
+import { DeleteTemplateDialog } from "./delete-template-dialog.tsx";
 import { ReviewTemplateDialog } from "./review-template-dialog.tsx";
 import { useTemplates } from "./use-templates.ts";
 
@@ -98,44 +94,4 @@ function stateWords({ state, isOwn, errorCode }: TemplateView): string {
   if (state === undefined) return "The machine host does not answer";
   if (state === "failed" && errorCode) return `${STATE_WORDS.failed}: ${failureOf(errorCode).what}`;
   return state === "published" && isOwn ? "Published by you" : STATE_WORDS[state];
-}
-
-function DeleteTemplateDialog({
-  template,
-  onClose,
-}: {
-  template: TemplateView | undefined;
-  onClose: () => void;
-}) {
-  const trpc = useTRPC();
-  const queryClient = useQueryClient();
-  const remove = useMutation(
-    trpc.template.delete.mutationOptions({
-      onSuccess: () => {
-        toast(`${template?.name} is deleted`);
-        onClose();
-      },
-      onSettled: () => queryClient.invalidateQueries(trpc.template.list.queryFilter()),
-    }),
-  );
-  return (
-    <Dialog
-      open={template !== undefined}
-      onOpenChange={(open) => !open && onClose()}
-      title={`Delete template ${template?.name ?? ""}?`}
-      description="Its key is destroyed. Workspaces that began from it keep everything they have."
-    >
-      {remove.error ? <FailureNote failure={toFailure(remove.error)} /> : null}
-      <DialogActions>
-        <Button onClick={onClose}>Cancel</Button>
-        <Button
-          tone="dangerSolid"
-          disabled={remove.isPending}
-          onClick={() => template && remove.mutate({ id: template.id })}
-        >
-          Delete
-        </Button>
-      </DialogActions>
-    </Dialog>
-  );
 }

@@ -2,6 +2,7 @@
 import { Plus, SquareTerminal, X } from "lucide-react";
 import { Button } from "#ui/button.tsx";
 import { classNames } from "#ui/class-names.ts";
+import { onTabKey } from "#ui/tab-keys.ts";
 import { toastFailure } from "#ui/toaster.tsx";
 import { Tooltip } from "#ui/tooltip.tsx";
 import { useModelState } from "../use-model-state.ts";
@@ -23,12 +24,15 @@ export function TerminalPanel({ onHide }: { onHide: () => void }) {
           {terminals.map((terminal, index) => {
             const isActive = terminal.terminalId === activeId;
             const title = terminal.title || `bash ${index + 1}`;
+            const close = () => void list.kill(terminal.terminalId).catch(toastFailure);
             return (
               <div key={terminal.terminalId} className="group flex shrink-0 items-center">
                 <button
                   type="button"
                   role="tab"
                   aria-selected={isActive}
+                  tabIndex={isActive ? 0 : -1}
+                  onKeyDown={(event) => onTabKey(event, close)}
                   onClick={() => list.activate(terminal.terminalId)}
                   className={classNames(
                     "flex h-7 max-w-48 items-center gap-1.5 rounded-md pr-1.5 pl-2 text-ink-soft text-xs outline-offset-[-2px] hover:bg-hover",
@@ -47,7 +51,8 @@ export function TerminalPanel({ onHide }: { onHide: () => void }) {
                     "size-5",
                     !isActive && "opacity-0 focus-visible:opacity-100 group-hover:opacity-100",
                   )}
-                  onClick={() => list.kill(terminal.terminalId).catch(toastFailure)}
+                  tabIndex={isActive ? 0 : -1}
+                  onClick={close}
                 >
                   <X aria-hidden className="size-3!" />
                 </Button>

@@ -1,7 +1,8 @@
 "use client";
 import type { CheckpointInfo } from "@atoll/protocol/hostd-api";
-import { Button } from "#ui/button.tsx";
-import { Dialog, DialogActions } from "#ui/dialog.tsx";
+import type { FormEvent } from "react";
+import { Dialog } from "#ui/dialog.tsx";
+import { FormActions } from "#ui/form-actions.tsx";
 
 export interface RestoreDialogProps {
   checkpoint: CheckpointInfo | undefined;
@@ -10,6 +11,11 @@ export interface RestoreDialogProps {
 }
 
 export function RestoreDialog({ checkpoint, onClose, onRestore }: RestoreDialogProps) {
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (checkpoint) void onRestore(checkpoint);
+    onClose();
+  };
   return (
     <Dialog
       open={checkpoint !== undefined}
@@ -21,23 +27,13 @@ export function RestoreDialog({ checkpoint, onClose, onRestore }: RestoreDialogP
           : "Files go back to how they were; programs are restarted."
       }
     >
-      <p className="text-ink-soft text-sm">
-        First a safety checkpoint of the present state is made. It stays in the timeline, and “Undo restore”
-        brings it back whole.
-      </p>
-      <DialogActions>
-        <Button onClick={onClose}>Cancel</Button>
-        <Button
-          tone="primary"
-          autoFocus
-          onClick={() => {
-            if (checkpoint) void onRestore(checkpoint);
-            onClose();
-          }}
-        >
-          Restore
-        </Button>
-      </DialogActions>
+      <form onSubmit={submit} className="grid gap-5">
+        <p className="text-ink-soft text-sm">
+          First a safety checkpoint of the present state is made. It stays in the timeline, and “Undo restore”
+          brings it back whole.
+        </p>
+        <FormActions submit="Restore" onCancel={onClose} />
+      </form>
     </Dialog>
   );
 }

@@ -4,8 +4,15 @@ import { Button } from "#ui/button.tsx";
 import { failureOf } from "#ui/failure.ts";
 import { Spinner } from "#ui/spinner.tsx";
 import { useNow } from "#ui/use-now.ts";
+import type { ConnectionPhase } from "../connection/connection.ts";
 import { useModelState } from "../use-model-state.ts";
 import { useModels } from "./models-context.tsx";
+
+function lossWords(phase: ConnectionPhase): string {
+  // The browser knows only when there is no network at all, but then it is right.
+  if (!navigator.onLine) return "You are offline.";
+  return phase.name === "waiting" ? failureOf(phase.error.code).what : "The connection was lost.";
+}
 
 /** A thin line while a workbench that was there has lost its connection. Nothing is blocked by it. */
 export function ConnectionBanner() {
@@ -23,8 +30,7 @@ export function ConnectionBanner() {
     >
       <CloudOff aria-hidden className="size-4 text-warn" />
       <p className="flex-1">
-        {phase.name === "waiting" ? failureOf(phase.error.code).what : "The connection was lost."} You can go
-        on editing; changes are kept here until they can be saved.
+        {lossWords(phase)} You can go on editing; changes are kept here until they can be saved.
       </p>
       {phase.name === "waiting" ? (
         <>

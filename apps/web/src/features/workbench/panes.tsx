@@ -10,6 +10,7 @@ import { PortsView } from "../preview/ports-view.tsx";
 import { PreviewPane } from "../preview/preview-pane.tsx";
 import { usePreviewUrl } from "../preview/use-preview-url.ts";
 import { TimelineView } from "../timeline/timeline-view.tsx";
+import { useModels } from "./models-context.tsx";
 import type { WorkbenchState } from "./workbench-state.ts";
 
 const TerminalPanel = dynamic(
@@ -82,7 +83,13 @@ interface CentreProps extends Pick<PanesProps, "state" | "onCursor" | "onPalette
 /** The terminal panel is folded, not removed: its screens keep what they show. */
 function Centre({ state, workspaceId, onCursor, onPalette }: CentreProps) {
   const panel = usePanelRef();
+  const { downloads } = useModels();
   const { isPanelOpen } = state;
+  const download = (path: string) => {
+    // Its progress is shown there.
+    state.set({ side: "explorer" });
+    void downloads.file(path);
+  };
   const layout = useDefaultLayout({
     id: `atoll.rows.${workspaceId}`,
     panelIds: ["editor", "terminal"],
@@ -101,7 +108,7 @@ function Centre({ state, workspaceId, onCursor, onPalette }: CentreProps) {
       onLayoutChanged={layout.onLayoutChanged}
     >
       <Panel id="editor" minSize={80}>
-        <EditorArea onCursor={onCursor} onPalette={onPalette} />
+        <EditorArea onCursor={onCursor} onPalette={onPalette} onDownload={download} />
       </Panel>
       <Bar label="Resize terminal panel" />
       <Panel id="terminal" panelRef={panel} defaultSize="38%" minSize={90} collapsible collapsedSize={0}>

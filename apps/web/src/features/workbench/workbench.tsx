@@ -20,6 +20,7 @@ import { StatusBar } from "./status-bar.tsx";
 import { TopBar } from "./top-bar.tsx";
 import { useCommands } from "./use-commands.tsx";
 import { useKeys } from "./use-keys.ts";
+import { usePageTitle } from "./use-page-title.ts";
 import { useWorkbenchModels } from "./use-workbench-models.ts";
 import { WorkbenchFrame } from "./workbench-frame.tsx";
 import { workbenchStore } from "./workbench-state.ts";
@@ -63,6 +64,7 @@ function OpenWorkbench({ workspace, previewHost, idlePauseSeconds, plan }: Workb
     onDelete: () => setDeleting(true),
     onDiskUsage: () => setUsageOpen(true),
   });
+  usePageTitle(workspace.name);
   const idle = { workspaceId: workspace.id, plan, idlePauseSeconds };
   const togglePanel = () => state.set({ isPanelOpen: !state.isPanelOpen });
   useKeys({

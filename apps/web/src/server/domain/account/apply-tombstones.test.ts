@@ -1,4 +1,8 @@
+import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import { findUserByEmail } from "@atoll/db/auth-queries";
 import { checkAuthSession, createAuthSession } from "@atoll/db/auth-sessions";
 import { createDb, type Db } from "@atoll/db/create-db";
@@ -18,6 +22,8 @@ import { applyTombstones } from "./apply-tombstones.ts";
 import { deleteAccount } from "./delete-account.ts";
 import { resumeErasures } from "./resume-erasures.ts";
 
+const execute = promisify(execFile);
+
 let database: TemporaryDatabase;
 let owner: Db;
 let hostd: FakeHostd;
@@ -35,26 +41,18 @@ afterAll(async () => {
   await issuer[Symbol.asyncDispose]();
 });
 
-const TABLES = ["users", "auth_sessions", "workspaces", "tombstones", "erasure_receipts"];
-
-/** Every row of these tables as it is now; the function it answers puts exactly these back, as a restored backup does. */
+/** The server's files as they are now; the function it answers puts exactly these back, as an operator does. */
 async function backUp(): Promise<() => Promise<void>> {
-  const rows = new Map<string, unknown[]>();
-  for (const table of TABLES) {
-    const found = await owner.$queryRawUnsafe<Array<{ row: unknown }>>(
-      `SELECT row_to_json(t) AS row FROM ${table} t`,
-    );
-    rows.set(
-      table,
-      found.map(({ row }) => row),
-    );
-  }
+  const data = join(database.directory, "data");
+  const copy = join(database.directory, "backup");
+  await owner.$disconnect();
+  await database.whileStopped(async () => void (await execute("cp", ["-a", data, copy])));
   return async () => {
-    for (const table of TABLES.toReversed()) await owner.$executeRawUnsafe(`DELETE FROM ${table}`);
-    for (const [table, all] of rows) {
-      const insert = `INSERT INTO ${table} SELECT * FROM json_populate_recordset(NULL::${table}, $1::json)`;
-      await owner.$executeRawUnsafe(insert, JSON.stringify(all));
-    }
+    await owner.$disconnect();
+    await database.whileStopped(async () => {
+      await rm(data, { recursive: true });
+      await rename(copy, data);
+    });
   };
 }
 
