@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import { uuid } from "@atoll/protocol/ids";
 import type { Logger } from "pino";
+import { diskError } from "../disks/disk-error.ts";
 import { listenOnUnixSocket } from "./listen-on-unix-socket.ts";
 import type { ApiContext, Route } from "./route.ts";
 import { ROUTES } from "./routes.ts";
@@ -43,7 +44,7 @@ export class ApiServer implements AsyncDisposable {
       const result = await route.handle({ ...ids, body }, this.#context);
       this.#answer(response, 200, result);
     } catch (cause) {
-      const error = toAtollError(cause);
+      const error = toAtollError(diskError(cause));
       if (error.code === "internal")
         this.#logger.error({ method: message.method, err: error }, "request failed");
       this.#answer(response, error.http, error.toWire());

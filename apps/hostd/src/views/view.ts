@@ -5,6 +5,7 @@
 import type { Clock } from "@atoll/base/clock";
 import { deferred } from "@atoll/base/deferred";
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
+import { diskError } from "../disks/disk-error.ts";
 import type { GuestLink } from "../link/guest-link.ts";
 import { ViewMachine, type ViewMachineOptions } from "./view-machine.ts";
 
@@ -104,7 +105,7 @@ export class View {
       return await this.#machine.start();
     } catch (cause) {
       // Closed from outside it failed because of that.
-      const error = this.isClosing ? await this.#ended.promise : toAtollError(cause);
+      const error = this.isClosing ? await this.#ended.promise : toAtollError(diskError(cause));
       void this.close(error);
       throw error;
     }

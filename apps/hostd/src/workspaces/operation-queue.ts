@@ -1,4 +1,5 @@
 import { AtollError } from "@atoll/protocol/atoll-error";
+import { diskError } from "../disks/disk-error.ts";
 
 /** Operations waiting for their turn. A caller that repeats itself faster than this is refused. */
 const QUEUE_MAX = 32;
@@ -11,7 +12,7 @@ export type Guard = <T>(operation: () => Promise<T>) => Promise<T>;
 /** What makes a background operation give way: any operation that waits, or only one that needs the machine at once. */
 type GivesWayTo = "any" | "urgent";
 
-/** Runs the operations of one workspace one after another. */
+/** Runs the operations of one workspace one after another. What the host's disk refused them has its name. */
 export class OperationQueue {
   readonly #guard: Guard;
   #tail: Promise<unknown> = Promise.resolve();
@@ -63,7 +64,13 @@ export class OperationQueue {
     if (this.#queuedCount >= QUEUE_MAX) return Promise.reject(new AtollError("workspace.busy"));
     this.#queuedCount += 1;
     const guard = this.#guard;
-    const result = this.#tail.then(() => guard(operation));
+    const result = this.#tail.then(async () => {
+      try {
+        return await guard(operation);
+      } catch (error) {
+        throw diskError(error);
+      }
+    });
     const over = () => {
       this.#queuedCount -= 1;
     };

@@ -6,6 +6,7 @@ import type { createTemplate, Erasure, TemplateInfo } from "@atoll/protocol/host
 import { LINK_TOKEN_BYTES } from "@atoll/protocol/limits";
 import type { Logger } from "pino";
 import type { z } from "zod";
+import { diskError } from "../disks/disk-error.ts";
 import type { Hypervisor } from "../hypervisor/hypervisor.ts";
 import type { CheckpointOwner, MachineSource, Point } from "../machines/machine-source.ts";
 import type { Admission } from "./admission.ts";
@@ -180,7 +181,7 @@ export class TemplateRegistry {
       });
       logger.info({ templateId }, "template made");
     } catch (cause) {
-      const error = toAtollError(cause);
+      const error = toAtollError(diskError(cause));
       logger.error({ templateId, code: error.code, err: error }, "template not made");
       // Its erasure destroys what it left by itself.
       if (this.#records.get(templateId)?.tombstone == null) {

@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import type { CreateWorkspace, Erasure, tombstoneList } from "@atoll/protocol/hostd-api";
 import type { z } from "zod";
+import { diskError } from "../disks/disk-error.ts";
 import type { Point } from "../machines/machine-source.ts";
 import type { JournalContent } from "./journal/workspace-journal.ts";
 import type { TombstoneRecord, WorkspaceRecord } from "./journal/workspace-record.ts";
@@ -147,7 +148,11 @@ export class WorkspaceRegistry {
       const { ownerKeyCommitment, ownerKeyDestroyedAtMs } = done;
       return { erasures, ownerKeyCommitment, ownerKeyDestroyedAtMs };
     }
-    const { commitment, destroyedAtMs } = await this.#options.source.destroyOwnerKey(ownerId);
+    const { commitment, destroyedAtMs } = await this.#options.source
+      .destroyOwnerKey(ownerId)
+      .catch((error: unknown) => {
+        throw diskError(error);
+      });
     const key = { ownerKeyCommitment: commitment, ownerKeyDestroyedAtMs: destroyedAtMs };
     await this.#entomb("owner", ownerId, key);
     return { erasures, ...key };

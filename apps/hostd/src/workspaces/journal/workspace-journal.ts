@@ -7,7 +7,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { makeDirectory } from "@atoll/durable/make-directory";
 import { removeDurably } from "@atoll/durable/remove-durably";
-import { AtollError } from "@atoll/protocol/atoll-error";
+import { diskError } from "../../disks/disk-error.ts";
 import { readWorkspaceRecord } from "./read-workspace-record.ts";
 import { type TemplateRecord, templateRecord } from "./template-record.ts";
 import {
@@ -78,13 +78,8 @@ export class WorkspaceJournal {
   async #write(path: string, record: unknown): Promise<void> {
     try {
       await this.#options.writeDurably(path, Buffer.from(`${JSON.stringify(record)}\n`));
-    } catch (cause) {
-      const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? "";
-      const isFull = code === "ENOSPC" || code === "EDQUOT";
-      if (!isFull && code !== "EIO" && code !== "EROFS") throw cause;
-      throw new AtollError(isFull ? "host.disk_full" : "host.disk_failed", "the journal cannot be written", {
-        cause,
-      });
+    } catch (error) {
+      throw diskError(error);
     }
   }
 
