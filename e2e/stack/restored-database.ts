@@ -1,34 +1,26 @@
-/** A backup of the database taken in the middle of a run, and put back over what happened since. */
-import { readFile } from "node:fs/promises";
+/** A backup of the database's files taken in the middle of a run, and put back over what happened since. */
+import { execFile } from "node:child_process";
+import { readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { createDb, type Db } from "@atoll/db/create-db";
+import { startEmbeddedPostgres } from "@atoll/db/embedded-postgres";
 import { z } from "zod";
 import type { RunningStack } from "./running-stack.ts";
 
-/** In the order in which rows can be inserted. */
-const TABLES = ["users", "auth_sessions", "workspaces", "tombstones", "erasure_receipts"];
 const services = z.object({ web: z.object({ pid: z.number() }) });
 
-/** Answers what puts exactly these rows back, tombstones of later erasures left out as in any older backup. */
+/** Answers what puts exactly these files back. The server is down while they are copied, as it has to be. */
 export async function backUpDatabase(stack: RunningStack): Promise<() => Promise<void>> {
-  const rows = new Map<string, unknown[]>();
-  await withOwner(stack, async (db) => {
-    for (const table of TABLES) {
-      const query = `SELECT row_to_json(t) AS row FROM ${table} t`;
-      const found = await db.$queryRawUnsafe<Array<{ row: unknown }>>(query);
-      rows.set(
-        table,
-        found.map(({ row }) => row),
-      );
-    }
+  const data = join(stack.dataDirectory, "postgres", "data");
+  const copy = join(stack.dataDirectory, "postgres", "backup");
+  await whileStopped(stack, async () => {
+    await promisify(execFile)("cp", ["-a", data, copy]);
   });
   return () =>
-    withOwner(stack, async (db) => {
-      for (const table of TABLES.toReversed()) await db.$executeRawUnsafe(`DELETE FROM ${table}`);
-      for (const [table, all] of rows) {
-        const insert = `INSERT INTO ${table} SELECT * FROM json_populate_recordset(NULL::${table}, $1::json)`;
-        await db.$executeRawUnsafe(insert, JSON.stringify(all));
-      }
+    whileStopped(stack, async () => {
+      await rm(data, { recursive: true });
+      await rename(copy, data);
     });
 }
 
@@ -40,6 +32,18 @@ export async function countUsers(stack: RunningStack, email: string): Promise<nu
 export async function killWeb(stack: RunningStack): Promise<void> {
   const text = await readFile(join(stack.dataDirectory, "run", "services.json"), "utf8");
   process.kill(services.parse(JSON.parse(text)).web.pid, "SIGKILL");
+}
+
+async function whileStopped(stack: RunningStack, work: () => Promise<void>): Promise<void> {
+  const server = () =>
+    startEmbeddedPostgres({
+      directory: join(stack.dataDirectory, "postgres"),
+      ownerPassword: decodeURIComponent(new URL(stack.databaseOwnerUrl).password),
+      durable: false,
+    });
+  await (await server()).stop();
+  await work();
+  await server();
 }
 
 async function withOwner<T>(stack: RunningStack, work: (db: Db) => Promise<T>): Promise<T> {

@@ -144,6 +144,8 @@ async function start(layout: Layout, durable: boolean): Promise<void> {
     "log_truncate_on_rotation=on",
     "log_rotation_age=1d",
     "log_rotation_size=0",
+    // A recycled segment keeps its old content until it is written over.
+    "wal_recycle=off",
     ...(durable ? [] : FAST_SETTINGS),
   ];
   const serverOptions = settings.map((setting) => `-c ${setting}`).join(" ");

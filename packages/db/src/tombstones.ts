@@ -44,9 +44,14 @@ export function getTombstone(
   return tx.tombstone.findUnique({ where: { kind_subjectId: { kind, subjectId } } });
 }
 
+export type ListedTombstone = Omit<Tombstone, "forgottenAt">;
+
 /** Of all tenants, oldest first: what a control plane re-applies when it starts. Ids and times only. */
-export function listTombstones(db: Db, { onlyPending }: { onlyPending: boolean }): Promise<Tombstone[]> {
-  return db.$queryRaw<Tombstone[]>`
+export function listTombstones(
+  db: Db,
+  { onlyPending }: { onlyPending: boolean },
+): Promise<ListedTombstone[]> {
+  return db.$queryRaw<ListedTombstone[]>`
     SELECT kind, subject_id::text AS "subjectId", tenant_id::text AS "tenantId",
       requested_at AS "requestedAt", completed_at AS "completedAt", receipt_id::text AS "receiptId"
     FROM list_tombstones(${onlyPending})`;

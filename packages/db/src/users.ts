@@ -51,14 +51,6 @@ export async function getPasswordHash({ tx, userId }: Tenant): Promise<string | 
   return row?.passwordHash ?? null;
 }
 
-export async function setPasswordHash({ tx, userId }: Tenant, passwordHash: string): Promise<void> {
-  await tx.user.update({ where: { id: userId }, data: { passwordHash }, select: { id: true } });
-}
-
-export async function renameUser({ tx, userId }: Tenant, name: string): Promise<void> {
-  await tx.user.update({ where: { id: userId }, data: { name: name.trim() }, select: { id: true } });
-}
-
 /** Last step of erasing an account: sign-ins, provider links and workspace rows go with it. Idempotent. */
 export async function deleteUser({ tx, userId }: Tenant): Promise<void> {
   await tx.user.deleteMany({ where: { id: userId } });

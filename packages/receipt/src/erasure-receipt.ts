@@ -20,7 +20,8 @@ export const RECEIPT_LIMITS = [
   "It cannot show that nobody copied a key, or data that was open, before the key was destroyed.",
   "It says nothing about what was taken out before: downloads, pushes, templates that were published, forks of others.",
   "A commitment tells which key is meant to whoever noted it when the key was made. It does not show that the key is gone.",
-  "Backups of the database may hold names and addresses until the horizon named here. They hold no keys.",
+  "Deleted rows leave the files of a database that Atoll brought along within minutes while it runs. Backups, and the files of a database kept elsewhere, may hold names and addresses until the horizon named here. They hold no keys.",
+  "What stays: this receipt, the mark that it was asked for, and a log of what was done and when, by random ids without names.",
 ] as const;
 
 export const destroyedKey = z.strictObject({

@@ -16,15 +16,26 @@ export interface TemporaryDatabase extends AsyncDisposable {
   appUrl: string;
   /** Superuser: for planting rows and looking past row-level security. */
   ownerUrl: string;
+  /** Everything the server writes: `data` with its tables and log of changes, `log`. */
+  directory: string;
+  /** As an operator takes a backup of the files, or puts one back: the server is down meanwhile. */
+  whileStopped(work: () => Promise<void>): Promise<void>;
+}
+
+export interface TemporaryDatabaseOptions {
+  /** True: every setting as in production. Slower. */
+  isDurable?: boolean;
 }
 
 /** A real server in a temporary directory with the migrations applied; gone when disposed. About 1.5 s. */
-export async function temporaryDatabase(): Promise<TemporaryDatabase> {
+export async function temporaryDatabase(options: TemporaryDatabaseOptions = {}): Promise<TemporaryDatabase> {
   const directory = mkdtempSync(join(tmpdir(), "atoll-db-"));
   chmodSync(directory, 0o711);
   const ownerPassword = randomBytes(24).toString("base64url");
   const appPassword = randomBytes(24).toString("base64url");
-  const server = await startEmbeddedPostgres({ directory, ownerPassword, durable: false });
+  const start = () =>
+    startEmbeddedPostgres({ directory, ownerPassword, durable: options.isDurable ?? false });
+  const server = await start();
   const ownerUrl = server.url({ user: "postgres", password: ownerPassword, database: DATABASE });
   const appUrl = server.url({ user: "atoll_app", password: appPassword, database: DATABASE });
   await query(server.url({ user: "postgres", password: ownerPassword, database: "postgres" }), [
@@ -37,6 +48,13 @@ export async function temporaryDatabase(): Promise<TemporaryDatabase> {
     db,
     appUrl,
     ownerUrl,
+    directory,
+    async whileStopped(work) {
+      await db.$disconnect();
+      await server.stop();
+      await work();
+      await start();
+    },
     async [Symbol.asyncDispose]() {
       await db.$disconnect();
       await server.stop();
