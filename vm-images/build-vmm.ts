@@ -5,10 +5,10 @@ import { z } from "zod";
 import { provideArtifact } from "./build/artifact-store.ts";
 import type { BuildOptions } from "./build/base-image.ts";
 import { contentKey } from "./build/content-key.ts";
-import { debianSources } from "./build/guest-configuration.ts";
 import { readMachineSources } from "./build/machine-sources.ts";
 import { linkMergedUsr } from "./build/merged-usr.ts";
 import { runCommand } from "./build/run-command.ts";
+import { unpackDebian } from "./build/unpack-debian.ts";
 import { writePointer } from "./build/write-pointer.ts";
 
 const vmmDeclaration = z.strictObject({
@@ -53,19 +53,8 @@ export async function buildVmm(options: BuildOptions): Promise<Vmm> {
     onMissing: () => options.onProgress?.(`vmm: unpacking QEMU from Debian ${declaration.suite}`),
     build: async ({ result }) => {
       const root = join(result, "root");
-      await runCommand(
-        [
-          "mmdebstrap",
-          "--mode=root",
-          "--variant=extract",
-          `--include=${declaration.packages.join(",")}`,
-          ...apt.options.map((option) => `--aptopt=${option}`),
-          declaration.suite,
-          root,
-          ...debianSources(declaration.suite, declaration.components, apt),
-        ],
-        { signal },
-      );
+      const { suite, components, packages } = declaration;
+      await unpackDebian({ root, suite, components, packages, apt, variant: "extract", signal });
       await linkMergedUsr(root);
       await writeFile(
         join(result, "version"),

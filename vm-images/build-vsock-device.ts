@@ -3,10 +3,9 @@ import { parseArgs } from "node:util";
 import { provideArtifact } from "./build/artifact-store.ts";
 import type { BuildOptions } from "./build/base-image.ts";
 import { contentKey } from "./build/content-key.ts";
-import { debianSources } from "./build/guest-configuration.ts";
 import { readMachineSources } from "./build/machine-sources.ts";
 import { linkMergedUsr } from "./build/merged-usr.ts";
-import { runCommand } from "./build/run-command.ts";
+import { unpackDebian } from "./build/unpack-debian.ts";
 
 const PACKAGE = "vhost-device-vsock";
 
@@ -27,20 +26,15 @@ export async function buildVsockDevice(options: BuildOptions): Promise<readonly 
     onMissing: () => options.onProgress?.(`vsock device: unpacking ${PACKAGE} from Debian ${SUITE}`),
     build: async ({ result }) => {
       const root = join(result, "root");
-      const sources = { ...apt, hasUpdatesSuite: false, securityUri: undefined };
-      await runCommand(
-        [
-          "mmdebstrap",
-          "--mode=root",
-          "--variant=extract",
-          `--include=${PACKAGE}`,
-          ...apt.options.map((option) => `--aptopt=${option}`),
-          SUITE,
-          root,
-          ...debianSources(SUITE, ["main"], sources),
-        ],
-        { signal },
-      );
+      await unpackDebian({
+        root,
+        suite: SUITE,
+        components: ["main"],
+        packages: [PACKAGE],
+        apt: { ...apt, hasUpdatesSuite: false, securityUri: undefined },
+        variant: "extract",
+        signal,
+      });
       await linkMergedUsr(root);
     },
   });

@@ -5,13 +5,14 @@ import { contentKey } from "./content-key.ts";
 import { certificateFiles } from "./env.ts";
 import { type ExtraCertificate, readExtraCertificates } from "./extra-certificates.ts";
 import { fileFacts } from "./file-facts.ts";
-import { debianSources, packageSourceHosts, writeGuestConfiguration } from "./guest-configuration.ts";
+import { packageSourceHosts, writeGuestConfiguration } from "./guest-configuration.ts";
 import { type ImageDeclaration, imageDeclaration } from "./image-declaration.ts";
 import { type BaseManifest, baseManifest } from "./image-manifest.ts";
 import { makeInitramfs } from "./initramfs.ts";
 import { type MachineSources, readMachineSources } from "./machine-sources.ts";
 import { unpackNpmPackage } from "./npm-package.ts";
 import { runCommand } from "./run-command.ts";
+import { unpackDebian } from "./unpack-debian.ts";
 
 export interface BuildOptions {
   cacheDir: string;
@@ -88,35 +89,31 @@ async function makeBase(
 
   report(`unpacking Debian ${declaration.suite}`);
   const root = join(scratch, "root");
-  await runCommand(
-    [
-      "mmdebstrap",
-      "--mode=root",
-      "--variant=minbase",
+  await unpackDebian({
+    root,
+    suite: declaration.suite,
+    components: declaration.components,
+    packages: declaration.packages,
+    apt: sources.apt,
+    variant: "minbase",
+    options: [
       "--skip=cleanup/apt",
-      `--include=${declaration.packages.join(",")}`,
       ...["Acquire::Languages none", "APT::Install-Recommends false"].map((option) => `--aptopt=${option}`),
-      ...sources.apt.options.map((option) => `--aptopt=${option}`),
       ...["man", "locale", "info", "doc"].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`),
       "--dpkgopt=path-include=/usr/share/doc/*/copyright",
       `--customize-hook=${join(folder, "customize.sh")}`,
-      declaration.suite,
-      root,
-      ...debianSources(declaration.suite, declaration.components, sources.apt),
     ],
-    {
-      signal,
-      env: {
-        SOURCE_DATE_EPOCH,
-        DEBIAN_FRONTEND: "noninteractive",
-        ATOLL_STAGE: scratch,
-        ATOLL_KERNEL_PACKAGE: declaration.kernelPackage,
-      },
-      onLine: (line) => {
-        if (line.startsWith("I: ")) report(line.slice(3));
-      },
+    signal,
+    env: {
+      SOURCE_DATE_EPOCH,
+      DEBIAN_FRONTEND: "noninteractive",
+      ATOLL_STAGE: scratch,
+      ATOLL_KERNEL_PACKAGE: declaration.kernelPackage,
     },
-  );
+    onLine: (line) => {
+      if (line.startsWith("I: ")) report(line.slice(3));
+    },
+  });
 
   report("packing kernel, initramfs and root file system");
   const kernelRelease = (await readFile(join(scratch, "kernel-release"), "utf8")).trim();

@@ -5,11 +5,11 @@ export interface CommandOptions {
   signal?: AbortSignal | undefined;
   cwd?: string;
   /** Added to our own environment: package tools find the machine's proxies and mirrors there. */
-  env?: Record<string, string>;
+  env?: Record<string, string> | undefined;
   /** Exit codes besides 0 that are no failure. */
   acceptedCodes?: readonly number[];
   /** Called with each line of stdout and stderr as it arrives. */
-  onLine?: (line: string) => void;
+  onLine?: ((line: string) => void) | undefined;
 }
 
 /** A program of the machine ended badly. `outputTail` is what it said last; it is for people. */
