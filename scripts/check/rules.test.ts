@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { findCycles } from "./cycles.ts";
 import { documentFaults } from "./document-rules.ts";
+import { durableFaults } from "./durable-rules.ts";
 import { importFaults } from "./import-rules.ts";
 import { shapeFaults } from "./shape-rules.ts";
 import { parseSource } from "./sources.ts";
@@ -93,6 +94,35 @@ describe("shape", () => {
     ]) {
       expect(shape(path, text)).toEqual([]);
     }
+  });
+});
+
+describe("changes of files", () => {
+  const durable = (path: string, text: string) => durableFaults(parseSource(path, text));
+
+  it.each([
+    'import { readFile, rename as move } from "node:fs/promises";',
+    'import { writeFileSync } from "node:fs";',
+    'import * as fs from "node:fs";',
+    'import fs, { readFile } from "node:fs/promises";',
+    'import {\n  mkdir,\n  stat,\n} from "node:fs/promises";',
+    'import { open } from "node:fs/promises";\nconst file = await open(path, "wx", 0o600);',
+  ])("past the recorded operations are refused: %s", (text) => {
+    expect(durable("apps/hostd/src/x.ts", text)).toEqual([expect.stringContaining("@atoll/durable")]);
+    expect(durable("packages/keys/src/x.ts", text)).toHaveLength(1);
+  });
+
+  it("may be in tests, in programs of the guest and where a reason is given", () => {
+    const text = 'import { writeFile } from "node:fs/promises";';
+    for (const path of [
+      "apps/hostd/src/x.test.ts",
+      "packages/agent/src/x.ts",
+      "apps/hostd/src/disks/format-disk.ts",
+    ]) {
+      expect(durable(path, text)).toEqual([]);
+    }
+    expect(durable("apps/hostd/src/x.ts", 'import { open, readFile } from "node:fs/promises";')).toEqual([]);
+    expect(durable("apps/hostd/src/disks/format-disk.ts", "")).toEqual([expect.stringContaining("any more")]);
   });
 });
 

@@ -57,7 +57,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const { env, progress, signal } = options;
   const onNote = options.onNote ?? ((text: string) => progress.note(text));
   const layout = makeLayout(env.dataDirectory);
-  const secrets = provideSecrets(layout.secrets);
+  const secrets = await provideSecrets(layout.secrets);
   const records = new ServiceRecords(join(layout.run, "services.json"));
   const scope = new Scope();
   const hurried = new AbortController();

@@ -39,9 +39,9 @@ describe("the data directory", () => {
 });
 
 describe("secrets", () => {
-  it("are made once, belong together, and are readable by the owner alone", () => {
-    const first = provideSecrets(join(data, "secrets"));
-    expect(provideSecrets(join(data, "secrets"))).toEqual(first);
+  it("are made once, belong together, and are readable by the owner alone", async () => {
+    const first = await provideSecrets(join(data, "secrets"));
+    expect(await provideSecrets(join(data, "secrets"))).toEqual(first);
     const pairs = [
       [first.ticketPrivateKeyFile, first.ticketPublicKeyFile],
       [first.receiptPrivateKeyFile, first.receiptPublicKeyFile],

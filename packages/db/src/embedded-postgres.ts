@@ -6,7 +6,6 @@ import {
   existsSync,
   mkdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -15,6 +14,8 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { makeDirectory } from "@atoll/durable/make-directory";
+import { moveFile } from "@atoll/durable/move-file";
 import pg from "pg";
 
 /**
@@ -75,7 +76,7 @@ async function prepare(directory: string): Promise<Layout> {
   const isRoot = process.getuid?.() === 0;
   const identity = isRoot ? { uid: UNPRIVILEGED_ID, gid: UNPRIVILEGED_ID } : {};
   // 0711: the server's own user has to pass through on its way to the three directories below.
-  mkdirSync(directory, { recursive: true, mode: 0o711 });
+  await makeDirectory(directory, 0o711);
   const layout = {
     identity,
     data: join(directory, "data"),
@@ -127,7 +128,8 @@ async function initialise(layout: Layout, ownerPassword: string): Promise<void> 
       ["--encoding", "UTF8"],
       ["--locale", "C.UTF-8"],
     ]);
-    renameSync(fresh, layout.data);
+    // What initdb made is synced; without its name the next start would begin a new one.
+    await moveFile(fresh, layout.data);
   } finally {
     rmSync(passwordFile, { force: true });
   }

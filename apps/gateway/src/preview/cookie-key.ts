@@ -1,6 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { link, mkdir, open, readFile, unlink } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { createFile } from "@atoll/durable/create-file";
+import { fileOps } from "@atoll/durable/file-ops";
+import { linkFile } from "@atoll/durable/link-file";
+import { makeDirectory } from "@atoll/durable/make-directory";
 
 const KEY_BYTES = 32;
 
@@ -24,22 +28,20 @@ async function readKey(path: string): Promise<Buffer | undefined> {
 }
 
 async function makeKey(path: string): Promise<Buffer> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const temporary = `${path}.${randomBytes(8).toString("hex")}`;
-  const file = await open(temporary, "wx", 0o600);
+  await makeDirectory(dirname(path));
+  const temporary = `${path}.${randomBytes(8).toString("hex")}.tmp`;
   try {
-    await file.writeFile(randomBytes(KEY_BYTES));
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  try {
+    {
+      await using file = await createFile(temporary);
+      await file.write(randomBytes(KEY_BYTES));
+      await file.sync();
+    }
     // Unlike rename, link never replaces the key another process made meanwhile.
-    await link(temporary, path);
+    await linkFile(temporary, path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   } finally {
-    await unlink(temporary);
+    await fileOps().remove(temporary);
   }
   const key = await readKey(path);
   if (key === undefined) throw new Error(`${path}: vanished`);

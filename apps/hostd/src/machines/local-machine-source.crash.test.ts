@@ -1,14 +1,9 @@
 /** Whole operations on a workspace's disk: after a power cut at any moment the next life finds all that was promised. */
 import { randomUUID } from "node:crypto";
-import { mkdtemp, readdir, rm, symlink } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { everyCrash } from "@atoll/durable/testing/every-crash";
-import type { Operation, RecordingFileOps } from "@atoll/durable/testing/recording-file-ops";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { expect, test } from "vitest";
-import { FakeMachineHost } from "../hypervisor/fake/fake-hypervisor.ts";
 import { LiveWorkspace } from "../testing/live-workspace.ts";
+import { replay, savedFile } from "../testing/replay-crashes.ts";
 import { newRequest, TestSource } from "../testing/test-source.ts";
 
 /** Stopped, with a file that was saved and a checkpoint from before it was. */
@@ -20,58 +15,6 @@ async function stoppedWorkspace(at: TestSource) {
   await workspace.guest.writeDisk("a", "new");
   await workspace.stop();
   return { workspace, checkpointId };
-}
-
-/** The same data directory, with the workspaces' part as the crash left it, in a life after a reboot. */
-async function lifeAfter(before: TestSource, workspaces: string) {
-  const directory = await mkdtemp(join(tmpdir(), "atoll-after-"));
-  for (const name of await readdir(before.directory)) {
-    const target = name === "workspaces" ? workspaces : join(before.directory, name);
-    await symlink(target, join(directory, name));
-  }
-  const previous = { directory, host: new FakeMachineHost() } as TestSource;
-  const at = await TestSource.open({ previous });
-  return {
-    at,
-    [Symbol.asyncDispose]: async () => {
-      await at.source[Symbol.asyncDispose]();
-      await rm(directory, { recursive: true });
-    },
-  };
-}
-
-interface Replay {
-  at: TestSource;
-  workspace: LiveWorkspace;
-  run: (recorder: RecordingFileOps) => Promise<void>;
-  check: (after: LiveWorkspace, acknowledged: readonly string[]) => Promise<void>;
-  omit?: (operation: Operation) => boolean;
-  /** Tidying up after a crash may find things missing that are on their way out. */
-  mayReportFaults?: boolean;
-}
-
-/** The journal of the next life knows the disk as it was before the operation. */
-async function replay({ at, workspace, run, check, omit, mayReportFaults }: Replay): Promise<number> {
-  const before = { ...workspace.disk };
-  const { stateCount } = await everyCrash({
-    directory: join(at.directory, "workspaces"),
-    run,
-    ...(omit ? { omit } : {}),
-    check: async (crashed, { acknowledged }) => {
-      await using life = await lifeAfter(at, crashed);
-      await life.at.source.sweep(new Set([before.diskId]));
-      await check(new LiveWorkspace(life.at.source, workspace.request, { ...before }), acknowledged);
-      if (mayReportFaults !== true) expect(life.at.faults).toEqual([]);
-    },
-  });
-  return stateCount;
-}
-
-async function savedFile(after: LiveWorkspace): Promise<string | undefined> {
-  await after.boot();
-  const value = await after.guest.readDisk("a");
-  await after.stop();
-  return value;
 }
 
 const checkpointIds = async ({ source, owner }: LiveWorkspace) =>
