@@ -153,7 +153,9 @@ function serveCore(
   const startedAtMs = clock.monotonic();
   dispatcher.onRequest(corePing, () => ({ uptimeMs: clock.monotonic() - startedAtMs }));
   dispatcher.onRequest(coreStatus, () => readStatus(system.diskPath));
-  dispatcher.onRequest(coreActivity, () => readActivity({ terminals: terminals.list, leases }));
+  dispatcher.onRequest(coreActivity, ({ keepAwakeMaxSeconds }) =>
+    readActivity({ terminals: terminals.list, leases, keepAwakeMaxSeconds }),
+  );
   dispatcher.onRequest(coreScrub, () => withFileFaults(() => scrubTree(scrub)));
   dispatcher.onRequest(coreQuiesce, () => quiesce(system));
   dispatcher.onRequest(coreThaw, () => {

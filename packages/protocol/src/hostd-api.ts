@@ -21,6 +21,8 @@ export const retention = z.strictObject({
   archiveAfterStoppedSeconds: z.number().int().min(1).max(31_536_000),
 });
 
+export const keepAwakeMaxSeconds = z.number().int().min(60).max(LEASE_MAX_SECONDS);
+
 /** PUT /v1/workspaces/:id — creates and starts. Repeating it with the same body answers the same workspace. */
 export const createWorkspace = z.strictObject({
   ownerId: uuid,
@@ -39,6 +41,8 @@ export const createWorkspace = z.strictObject({
   checkpointEverySeconds: z.number().int().min(60).max(604_800).optional(),
   /** The plan's; hostd keeps to it where nobody asks: automatic ones are thinned, named ones refused above it. */
   maxCheckpoints: z.number().int().min(1).max(1000).optional(),
+  /** The plan's: no lease is longer, whoever asks for it. Absent: LEASE_MAX_SECONDS. */
+  keepAwakeMaxSeconds: keepAwakeMaxSeconds.optional(),
   origin: workspaceOrigin.optional(),
 });
 export type CreateWorkspace = z.infer<typeof createWorkspace>;
@@ -50,12 +54,17 @@ export const updateWorkspace = z.strictObject({
   retention: retention.optional(),
   checkpointEverySeconds: z.number().int().min(60).max(604_800).nullable().optional(),
   maxCheckpoints: z.number().int().min(1).max(1000).optional(),
+  /** Also of leases that are held. */
+  keepAwakeMaxSeconds: keepAwakeMaxSeconds.optional(),
 });
 
 /** POST /v1/workspaces/:id/{pause,resume,stop}. Answers when done with the status; `generation` guards against stale callers. */
 export const lifecycleCommand = z.strictObject({ generation: z.number().int().nonnegative().optional() });
 
-/** POST /v1/workspaces/:id/keep-awake — a lease of the interface or API; 0 ends it. Answers the status. */
+/**
+ * POST /v1/workspaces/:id/keep-awake — a lease of the interface or API; 0 ends it. What the plan does not allow is cut off:
+ * the status it answers with says until when, and what was asked for.
+ */
 export const keepAwake = z.strictObject({ seconds: z.number().int().min(0).max(LEASE_MAX_SECONDS) });
 
 export const checkpointName = z

@@ -56,6 +56,8 @@ export const awakeReason = z.object({
   detail: z.string().max(120),
   /** Of a lease: when it ends. */
   untilMs: z.number().optional(),
+  /** Of a lease that the plan cut short: until when it was asked for. */
+  askedUntilMs: z.number().optional(),
 });
 export type AwakeReason = z.infer<typeof awakeReason>;
 
@@ -88,6 +90,8 @@ export const workspaceStatus = z.object({
   warnsAtMs: z.number().optional(),
   /** Of a running workspace: what keeps it awake now, newest first. */
   awakeBecause: z.array(awakeReason).max(16).optional(),
+  /** The plan's bound: no lease lasts longer. */
+  keepAwakeMaxSeconds: z.number().int().positive().optional(),
   /** The last thing that was work, and when; of an idle or paused workspace why it pauses or did. */
   lastWork: z.object({ reason: awakeReason, atMs: z.number() }).optional(),
   /** Of a paused workspace: `memory` within the grace time, return is instant; `disk` once sealed. */

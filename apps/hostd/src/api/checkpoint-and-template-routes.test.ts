@@ -143,6 +143,22 @@ it("keeps a workspace awake, within bounds", async () => {
   expect(await api.send("POST", `${api.path}/keep-awake`, { seconds: 1e9 })).toMatchObject({ status: 400 });
 });
 
+it("cuts a lease to what the plan allows, shows it, and records it", async () => {
+  await using api = await start();
+  await api.send("PATCH", api.path, { keepAwakeMaxSeconds: 7200 });
+  const kept = workspaceStatus.parse(
+    (await api.send("POST", `${api.path}/keep-awake`, { seconds: 28_800 })).body,
+  );
+  const nowMs = api.host.clock.now();
+  const lease = { kind: "lease", untilMs: nowMs + 7_200_000, askedUntilMs: nowMs + 28_800_000 };
+  expect(kept).toMatchObject({ keepAwakeMaxSeconds: 7200, awakeBecause: [lease] });
+  // A smaller plan takes it from what is held.
+  await api.send("PATCH", api.path, { keepAwakeMaxSeconds: 600 });
+  const { record, status } = api.host.registry.get(api.id);
+  expect(status.awakeBecause).toMatchObject([{ untilMs: nowMs + 600_000 }]);
+  expect(record).toMatchObject({ keepAwakeMaxSeconds: 600, lease: { untilMs: nowMs + 600_000 } });
+});
+
 it("changes retention and the rest of the plan's settings at once", async () => {
   await using api = await start();
   const retention = { stopAfterPausedSeconds: 10, archiveAfterStoppedSeconds: 20 };

@@ -1,4 +1,3 @@
-import { LEASE_MAX_SECONDS } from "@atoll/protocol/limits";
 import type { ResultOf } from "@atoll/protocol/message";
 import type { coreActivity } from "@atoll/protocol/messages/core";
 import type { Evidence } from "./judge-idle.ts";
@@ -14,9 +13,10 @@ export interface SampleTime {
   validUntilMs: number;
   /** CPU is not judged over less: the guest counts it in ticks. */
   shortestSpanMs: number;
+  /** The plan's. */
+  leaseMaxMs: number;
 }
 
-const LEASE_MAX_MS = LEASE_MAX_SECONDS * 1000;
 /** Above what an idle system's own timers need. */
 const CPU_FLOOR_SHARE = 0.05;
 const CPU_FLOOR_MS = 100;
@@ -26,7 +26,7 @@ export class ActivityReader {
   #cpu: { cpuMs: number; atMs: number } | undefined;
   #cpuEvidence: Evidence | undefined;
   /** Wall time in a lease is read once: a clock that jumps later, on either side, moves no end. */
-  #leaseEnds = new Map<string, number>();
+  #leases = new Map<string, { seenAtMs: number; askedUntilMs: number }>();
 
   read(sample: ActivitySample, time: SampleTime): Evidence[] {
     const claim = { atMs: time.atMs, holdsUntilMs: time.validUntilMs, isLease: false, isAuthorised: false };
@@ -59,15 +59,16 @@ export class ActivityReader {
     this.#cpuEvidence = { ...claim, kind: "cpu", detail: `about ${percent} % of a processor` };
   }
 
-  #readLeases({ leases }: ActivitySample, { atMs, wallMs }: SampleTime): Evidence[] {
-    const known = this.#leaseEnds;
-    this.#leaseEnds = new Map();
+  #readLeases({ leases }: ActivitySample, { atMs, wallMs, leaseMaxMs }: SampleTime): Evidence[] {
+    const known = this.#leases;
+    this.#leases = new Map();
     return leases.map(({ detail, untilMs }) => {
       const key = `${untilMs} ${detail}`;
-      const leftMs = Math.min(Math.max(untilMs - wallMs, 0), LEASE_MAX_MS);
-      const holdsUntilMs = known.get(key) ?? atMs + leftMs;
-      this.#leaseEnds.set(key, holdsUntilMs);
-      return { kind: "lease", detail, atMs, holdsUntilMs, isLease: true, isAuthorised: false };
+      const lease = known.get(key) ?? { seenAtMs: atMs, askedUntilMs: atMs + Math.max(untilMs - wallMs, 0) };
+      this.#leases.set(key, lease);
+      const { seenAtMs, askedUntilMs } = lease;
+      const holdsUntilMs = Math.min(askedUntilMs, seenAtMs + leaseMaxMs);
+      return { kind: "lease", detail, atMs, holdsUntilMs, askedUntilMs, isLease: true, isAuthorised: false };
     });
   }
 }

@@ -3,7 +3,7 @@ import { type Evidence, judgeIdle } from "./judge-idle.ts";
 
 const SECOND = 1000;
 const HOUR = 3600 * SECOND;
-const SETTINGS = { idleMs: 1800 * SECOND, unattendedMaxMs: 24 * HOUR };
+const SETTINGS = { idleMs: 1800 * SECOND, unattendedMaxMs: 24 * HOUR, leaseMaxMs: 24 * HOUR };
 /** It began to run at 0, by an API call. */
 const STARTED = fact("api", 0, { holdsUntilMs: 0, isAuthorised: true });
 
@@ -23,10 +23,13 @@ const act = (kind: Evidence["kind"], atMs: number) => fact(kind, atMs, { isAutho
 const lease = (atMs: number, holdsUntilMs: number, isAuthorised: boolean) =>
   fact("lease", atMs, { holdsUntilMs, isLease: true, isAuthorised });
 
-function judge(nowMs: number, evidence: Evidence[], change: { lastWork?: Evidence; idleMs?: number } = {}) {
-  const lastWork = change.lastWork ?? STARTED;
+function judge(
+  nowMs: number,
+  evidence: Evidence[],
+  { lastWork = STARTED, ...settings }: { lastWork?: Evidence; idleMs?: number; leaseMaxMs?: number } = {},
+) {
   const facts = { armedAtMs: 0, evidence, lastWork: { evidence: lastWork, atMs: lastWork.atMs } };
-  return judgeIdle(facts, { ...SETTINGS, idleMs: change.idleMs ?? SETTINGS.idleMs }, nowMs);
+  return judgeIdle(facts, { ...SETTINGS, ...settings }, nowMs);
 }
 
 describe("what keeps a workspace awake", () => {
@@ -108,6 +111,22 @@ describe("a guest that is alone", () => {
     const verdict = judge(2 * DAY - 1, [act("preview", DAY), fact("foreground", 2 * DAY - SECOND)]);
     expect(verdict.awakeBecause.map(({ kind }) => kind)).toEqual(["foreground"]);
     expect(verdict.nextAtMs).toBe(2 * DAY);
+  });
+
+  it("has no longer by leases than its plan gives to one, however it renews them", () => {
+    const renewed = (atMs: number) => [lease(atMs, atMs + 2 * HOUR, false)];
+    const plan = { leaseMaxMs: 2 * HOUR };
+    const during = judge(HOUR, renewed(HOUR), plan);
+    expect(during.awakeBecause).toEqual([lease(HOUR, 2 * HOUR, false)]);
+    expect(during.nextAtMs).toBe(2 * HOUR);
+    const after = judge(2 * HOUR, renewed(2 * HOUR - SECOND), plan);
+    expect(after.awakeBecause).toEqual([]);
+    expect(after.pausesAtMs).toBe(2 * HOUR + SETTINGS.idleMs);
+    // Other work goes on for as long as it may.
+    expect(judge(5 * HOUR, [fact("cpu", 5 * HOUR), ...renewed(5 * HOUR)], plan).awakeBecause).toHaveLength(1);
+    // Somebody who comes by gives it another.
+    const visited = judge(3 * HOUR, [act("input", 2 * HOUR), ...renewed(3 * HOUR - SECOND)], plan);
+    expect(visited.awakeBecause).toMatchObject([{ kind: "lease", holdsUntilMs: 4 * HOUR }]);
   });
 
   it("is not cut short by an authorised lease that is longer", () => {

@@ -8,6 +8,8 @@ export interface Evidence {
   atMs: number;
   /** Keeps awake until then, unless it is seen again. */
   holdsUntilMs: number;
+  /** Of a lease: until when it was asked for. */
+  askedUntilMs?: number;
   /** Promised: work up to `holdsUntilMs`, not only when it was seen. */
   isLease: boolean;
   /** An act of an authorised caller. Everything else is the guest's word or doing, and is bounded as a whole. */
@@ -26,6 +28,8 @@ export interface IdleSettings {
   idleMs: number;
   /** How long the guest alone may keep itself awake after the last authorised act. */
   unattendedMaxMs: number;
+  /** How long it may by leases alone, however often it renews them. */
+  leaseMaxMs: number;
 }
 
 export interface IdleVerdict {
@@ -50,8 +54,9 @@ export function judgeIdle(facts: IdleFacts, settings: IdleSettings, nowMs: numbe
   const authorised = evidence.filter(({ isAuthorised }) => isAuthorised);
   const attendedAtMs = Math.max(armedAtMs, ...authorised.map(({ atMs }) => atMs));
   const claimsEndMs = attendedAtMs + settings.unattendedMaxMs;
-  const endOf = ({ isAuthorised, holdsUntilMs }: Evidence) =>
-    isAuthorised ? holdsUntilMs : Math.min(holdsUntilMs, claimsEndMs);
+  const leasesEndMs = Math.min(claimsEndMs, attendedAtMs + settings.leaseMaxMs);
+  const endOf = ({ isAuthorised, isLease, holdsUntilMs }: Evidence) =>
+    isAuthorised ? holdsUntilMs : Math.min(holdsUntilMs, isLease ? leasesEndMs : claimsEndMs);
   const workedAtMs = (one: Evidence) =>
     Math.min(one.isLease ? Math.min(endOf(one), nowMs) : one.atMs, one.isAuthorised ? nowMs : claimsEndMs);
 
@@ -60,7 +65,10 @@ export function judgeIdle(facts: IdleFacts, settings: IdleSettings, nowMs: numbe
     const atMs = workedAtMs(one);
     if (atMs > lastWork.atMs) lastWork = { evidence: one, atMs };
   }
-  const awakeBecause = evidence.filter((one) => nowMs < endOf(one)).sort((a, b) => b.atMs - a.atMs);
+  const awakeBecause = evidence
+    .filter((one) => nowMs < endOf(one))
+    .sort((a, b) => b.atMs - a.atMs)
+    .map((one) => (endOf(one) < one.holdsUntilMs ? { ...one, holdsUntilMs: endOf(one) } : one));
   if (awakeBecause.length > 0) {
     const nextAtMs = Math.min(...awakeBecause.map(endOf));
     return { awakeBecause, lastWork, pausesAtMs: undefined, warnsAtMs: undefined, nextAtMs };

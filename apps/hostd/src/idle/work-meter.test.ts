@@ -19,16 +19,22 @@ class JumpingClock extends ManualClock {
 }
 
 function start(
-  options: { idlePauseSeconds?: number; sample?: () => ActivitySample | Promise<ActivitySample> } = {},
+  options: {
+    idlePauseSeconds?: number;
+    leaseMaxSeconds?: number;
+    sample?: () => ActivitySample | Promise<ActivitySample>;
+  } = {},
 ) {
   const clock = new JumpingClock();
-  const seen = { idle: 0, changes: 0, samples: 0 };
+  const seen = { idle: 0, changes: 0, samples: 0, told: 0 };
   const guest = { answer: options.sample ?? (() => QUIET) };
   const meter = new WorkMeter({
     clock,
     idlePauseSeconds: options.idlePauseSeconds ?? IDLE_SECONDS,
-    sample: async () => {
+    leaseMaxSeconds: options.leaseMaxSeconds ?? 24 * 3600,
+    sample: async ({ keepAwakeMaxSeconds }) => {
       seen.samples += 1;
+      seen.told = keepAwakeMaxSeconds ?? 0;
       return guest.answer();
     },
     onIdle: () => void seen.idle++,
@@ -227,6 +233,36 @@ describe("the guest's own work", () => {
     await pass(IDLE_MS);
     expect(seen).toMatchObject({ idle: 1, samples: 1 });
   });
+
+  it("holds a lease for as long as the plan allows one, and shows what was asked for", async () => {
+    const { meter, guest, startMs, pass, seen } = start({ leaseMaxSeconds: 7200 });
+    const askedUntilMs = startMs + 8 * 60 * MINUTE;
+    guest.answer = () => ({ ...QUIET, leases: [{ detail: "tests", untilMs: askedUntilMs }] });
+    await pass(30_000);
+    expect(seen.told).toBe(7200);
+    const lease = { kind: "lease", detail: "tests", askedUntilMs };
+    expect(meter.status.awakeBecause).toEqual([{ ...lease, untilMs: startMs + 120 * MINUTE }]);
+    // Whoever is there may hold it for longer, and not longer than the plan allows one lease.
+    await pass(60 * MINUTE);
+    meter.markInput("terminal");
+    await pass(30_000);
+    expect(meter.status.awakeBecause).toContainEqual({ ...lease, untilMs: startMs + 120 * MINUTE + 30_000 });
+    await pass(60 * MINUTE);
+    expect(meter.status.awakeBecause).toBeUndefined();
+    expect(meter.status.pausesAtMs).toBe(startMs + 120 * MINUTE + 30_000 + IDLE_MS);
+  });
+
+  it("is not called cut short when it asked for just what the plan allows", async () => {
+    const { meter, guest, startMs, pass } = start({ leaseMaxSeconds: 7200 });
+    guest.answer = () => ({
+      ...QUIET,
+      leases: [{ detail: "tests", untilMs: startMs + 120 * MINUTE + 5000 }],
+    });
+    await pass(30_000);
+    expect(meter.status.awakeBecause).toEqual([
+      { kind: "lease", detail: "tests", untilMs: startMs + 120 * MINUTE },
+    ]);
+  });
 });
 
 describe("traffic", () => {
@@ -277,6 +313,17 @@ describe("the host's lease", () => {
     expect(meter.leaseUntilMs).toBe(startMs + 24 * 60 * MINUTE);
     meter.restoreLease(startMs - 1, "kept running");
     expect(meter.leaseUntilMs).toBeUndefined();
+  });
+
+  it("is bounded by the plan, and by a smaller one from the change on", () => {
+    const { meter, startMs } = start({ leaseMaxSeconds: 8 * 3600 });
+    meter.keepAwake(24 * 3600, "kept running");
+    const askedUntilMs = startMs + 24 * 60 * MINUTE;
+    const lease = { kind: "lease", detail: "kept running", askedUntilMs };
+    expect(meter.status.awakeBecause).toEqual([{ ...lease, untilMs: startMs + 480 * MINUTE }]);
+    meter.setLeaseMaxSeconds(7200);
+    expect(meter.status.awakeBecause).toEqual([{ ...lease, untilMs: startMs + 120 * MINUTE }]);
+    expect(meter.leaseUntilMs).toBe(startMs + 120 * MINUTE);
   });
 
   it("is still there after a pause", async () => {

@@ -6,6 +6,8 @@
 import type { Clock } from "@atoll/base/clock";
 import { toAtollError } from "@atoll/protocol/atoll-error";
 import { LEASE_MAX_SECONDS } from "@atoll/protocol/limits";
+import type { ParamsOf } from "@atoll/protocol/message";
+import type { coreActivity } from "@atoll/protocol/messages/core";
 import type { AwakeReason, WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import { ActivityReader, type ActivitySample } from "./activity-reader.ts";
 import { type Evidence, type IdleVerdict, judgeIdle } from "./judge-idle.ts";
@@ -14,8 +16,10 @@ import { TrafficGauge } from "./traffic-gauge.ts";
 export interface WorkMeterOptions {
   clock: Clock;
   idlePauseSeconds: number;
-  /** Asks the guest; rejects when it cannot. */
-  sample: (signal: AbortSignal) => Promise<ActivitySample>;
+  /** The plan's: the longest lease, of the interface or of the guest. */
+  leaseMaxSeconds: number;
+  /** Asks the guest, and tells it the plan's bound; rejects when it cannot. */
+  sample: (params: ParamsOf<typeof coreActivity>, signal: AbortSignal) => Promise<ActivitySample>;
   /** Judged on a fresh sample. Called again after a while as long as nobody pauses it. */
   onIdle: () => void;
   /** `status` changed. A few times a minute at most, whatever the guest or its user does. */
@@ -25,11 +29,13 @@ export interface WorkMeterOptions {
 export type WorkStatus = Pick<WorkspaceStatus, "pausesAtMs" | "warnsAtMs" | "awakeBecause" | "lastWork">;
 
 const SAMPLE_INTERVAL_MAX_MS = 30_000;
-const LEASE_MAX_MS = LEASE_MAX_SECONDS * 1000;
+const UNATTENDED_MAX_MS = LEASE_MAX_SECONDS * 1000;
 /** An idle workspace that could not be paused is tried again. */
 const RETRY_MS = 60_000;
 /** A sample outlives its interval by as long as its successor may take. */
 const SAMPLE_GRACE_MS = 12_000;
+/** A lease made at the bound is not called cut short by the moments it takes to be seen. */
+const CUT_TOLERANCE_MS = 60_000;
 /** Wall time is shown as it was when last read, unless it moved by more. */
 const WALL_TOLERANCE_MS = 1000;
 const AWAKE_REASONS_MAX = 16;
@@ -38,6 +44,7 @@ const DETAIL_MAX = 120;
 export class WorkMeter implements Disposable {
   readonly #options: WorkMeterOptions;
   #idleMs: number;
+  #leaseMaxMs: number;
   #armed: { atMs: number; abort: AbortController; reader: ActivityReader } | undefined;
   /** Newest act of each kind. */
   readonly #acts = new Map<AwakeReason["kind"], Evidence>();
@@ -58,6 +65,7 @@ export class WorkMeter implements Disposable {
   constructor(options: WorkMeterOptions) {
     this.#options = options;
     this.#idleMs = options.idlePauseSeconds * 1000;
+    this.#leaseMaxMs = options.leaseMaxSeconds * 1000;
     this.#wallOffsetMs = options.clock.now() - options.clock.monotonic();
   }
 
@@ -126,7 +134,20 @@ export class WorkMeter implements Disposable {
     if (seconds * 1000 === this.#idleMs) return;
     this.#idleMs = seconds * 1000;
     if (this.#armed === undefined) return;
+    // A momentary act holds for an interval, which may be shorter now.
+    for (const [kind, act] of this.#acts) {
+      const holdsUntilMs = Math.min(act.holdsUntilMs, act.atMs + this.#intervalMs);
+      this.#acts.set(kind, { ...act, holdsUntilMs });
+    }
     this.#scheduleSample();
+    this.#judge();
+  }
+
+  /** Of leases that are held, too: each as long as if it had been made under this bound. */
+  setLeaseMaxSeconds(seconds: number): void {
+    this.#leaseMaxMs = seconds * 1000;
+    const lease = this.#hostLease;
+    if (lease !== undefined) this.#hostLease = this.#bounded(lease);
     this.#judge();
   }
 
@@ -143,11 +164,9 @@ export class WorkMeter implements Disposable {
     // What the old one was worth until now stays known.
     this.#lastWork = this.#judgeNow()?.lastWork ?? this.#lastWork;
     const atMs = this.#now();
-    const leftMs = Math.min(Math.max(seconds * 1000, 0), LEASE_MAX_MS);
-    this.#hostLease =
-      leftMs === 0
-        ? undefined
-        : { kind: "lease", detail, atMs, holdsUntilMs: atMs + leftMs, isLease: true, isAuthorised: true };
+    const askedUntilMs = atMs + seconds * 1000;
+    const lease = { kind: "lease", detail, atMs, askedUntilMs, isLease: true, isAuthorised: true } as const;
+    this.#hostLease = seconds <= 0 ? undefined : this.#bounded({ ...lease, holdsUntilMs: askedUntilMs });
     this.#judge();
   }
 
@@ -221,7 +240,8 @@ export class WorkMeter implements Disposable {
     let sample: ActivitySample | undefined;
     if (this.#canSample) {
       try {
-        sample = await this.#options.sample(armed.abort.signal);
+        const keepAwakeMaxSeconds = this.#leaseMaxMs / 1000;
+        sample = await this.#options.sample({ keepAwakeMaxSeconds }, armed.abort.signal);
       } catch (cause) {
         // An agent from before the question existed never learns to answer it.
         if (toAtollError(cause).code === "link.too_old") this.#canSample = false;
@@ -232,14 +252,17 @@ export class WorkMeter implements Disposable {
     const validUntilMs = atMs + 2 * this.#intervalMs + SAMPLE_GRACE_MS;
     this.#lastWork = this.#judgeNow()?.lastWork ?? this.#lastWork;
     const wallMs = this.#options.clock.now();
-    const time = { atMs, wallMs, validUntilMs, shortestSpanMs: this.#intervalMs / 2 };
+    const time = { atMs, validUntilMs, shortestSpanMs: this.#intervalMs / 2 };
     const traffic = this.#traffic.read(time);
     if (traffic?.previewPort !== undefined) this.#mark("preview", `port ${traffic.previewPort}`);
     // Without an answer, what was seen before holds for as long as it said.
     const kept = this.#seen.filter(({ kind }) =>
       kind === "network" ? traffic === undefined : sample === undefined,
     );
-    const seen = sample === undefined ? [] : armed.reader.read(sample, time);
+    const seen =
+      sample === undefined
+        ? []
+        : armed.reader.read(sample, { ...time, wallMs, leaseMaxMs: this.#leaseMaxMs });
     this.#seen = [...kept, ...seen, ...(traffic?.network === undefined ? [] : [traffic.network])];
     return true;
   }
@@ -251,7 +274,7 @@ export class WorkMeter implements Disposable {
     const lease = this.#hostLease === undefined ? [] : [this.#hostLease];
     return judgeIdle(
       { armedAtMs: armed.atMs, evidence: [...this.#acts.values(), ...lease, ...this.#seen], lastWork },
-      { idleMs: this.#idleMs, unattendedMaxMs: LEASE_MAX_MS },
+      { idleMs: this.#idleMs, unattendedMaxMs: UNATTENDED_MAX_MS, leaseMaxMs: this.#leaseMaxMs },
       this.#now(),
     );
   }
@@ -294,8 +317,19 @@ export class WorkMeter implements Disposable {
     this.#options.onChange();
   }
 
+  #bounded(lease: Evidence): Evidence {
+    const { atMs, askedUntilMs = lease.holdsUntilMs } = lease;
+    return { ...lease, holdsUntilMs: Math.min(askedUntilMs, atMs + this.#leaseMaxMs) };
+  }
+
   #shown(one: Evidence): AwakeReason {
-    return { ...reasonOf(one), ...(one.isLease ? { untilMs: this.#wall(one.holdsUntilMs) } : {}) };
+    if (!one.isLease) return reasonOf(one);
+    const { holdsUntilMs, askedUntilMs = holdsUntilMs } = one;
+    return {
+      ...reasonOf(one),
+      untilMs: this.#wall(holdsUntilMs),
+      ...(askedUntilMs > holdsUntilMs + CUT_TOLERANCE_MS ? { askedUntilMs: this.#wall(askedUntilMs) } : {}),
+    };
   }
 
   #now(): number {

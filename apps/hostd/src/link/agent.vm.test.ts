@@ -120,6 +120,11 @@ describe("the agent in its guest", () => {
       exitCode: 2,
       errors: expect.stringMatching(/'soon' is no time/),
     });
+    await call(guest.mux, coreActivity, { keepAwakeMaxSeconds: 7200 });
+    expect(await guest.run("atoll", "keep-awake", "8h")).toMatchObject({
+      exitCode: 0,
+      output: expect.stringMatching(/: 2h, the most its plan allows \(8h was asked for\)/),
+    });
     expect((await guest.run("atoll", "keep-awake", "off")).exitCode).toBe(0);
     expect((await activity(guest.mux)).leases).toEqual([]);
   });

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { CreateWorkspace } from "@atoll/protocol/hostd-api";
-import { LINK_TOKEN_BYTES } from "@atoll/protocol/limits";
+import { LEASE_MAX_SECONDS, LINK_TOKEN_BYTES } from "@atoll/protocol/limits";
 import { RECORD_DEFAULTS } from "./journal/read-workspace-record.ts";
 import type { WorkspaceRecord } from "./journal/workspace-record.ts";
 
@@ -24,6 +24,7 @@ export function newWorkspaceRecord(
     expiresAtMs: body.expiresAtMs ?? null,
     checkpointEverySeconds: body.checkpointEverySeconds ?? null,
     maxCheckpoints: body.maxCheckpoints ?? RECORD_DEFAULTS.maxCheckpoints,
+    keepAwakeMaxSeconds: body.keepAwakeMaxSeconds ?? LEASE_MAX_SECONDS,
     origin: body.origin ?? null,
     state: "creating",
     reason: body.origin === undefined ? "requested" : "forked",

@@ -115,6 +115,7 @@ export class WorkspaceCore {
     this.idle = new WorkMeter({
       clock,
       idlePauseSeconds: record.idlePauseSeconds,
+      leaseMaxSeconds: record.keepAwakeMaxSeconds,
       sample: sampleGuest(() => this.#link?.mux, clock),
       onIdle: () => events.onIdle(),
       onChange: () => this.announce(),

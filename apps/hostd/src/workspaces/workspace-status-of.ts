@@ -31,6 +31,7 @@ export function workspaceStatusOf(record: Readonly<WorkspaceRecord>, live: LiveF
     ...(startedBy === null || !isRunning ? {} : { startedBy }),
     sessionCount: live.sessionCount,
     ...(isRunning ? awake : {}),
+    keepAwakeMaxSeconds: record.keepAwakeMaxSeconds,
     ...(lastWork === undefined ? {} : { lastWork }),
     ...(pausedIn === null ? {} : { pausedIn }),
     ...(lostMemory === null ? {} : { lostMemory }),

@@ -6,7 +6,6 @@
 import { randomUUID } from "node:crypto";
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import type { CheckpointInfo, Erasure, updateWorkspace } from "@atoll/protocol/hostd-api";
-import { LEASE_MAX_SECONDS } from "@atoll/protocol/limits";
 import type { StateReason, WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import type { z } from "zod";
 import type { WorkMeter } from "../idle/work-meter.ts";
@@ -195,16 +194,23 @@ export class Workspace {
   /** A lease of the interface or API, in place of the one before; 0 ends it. Survives a restart of hostd. */
   async keepAwake(seconds: number): Promise<void> {
     this.#check(undefined);
-    const bounded = Math.min(Math.max(seconds, 0), LEASE_MAX_SECONDS);
-    this.#core.idle.keepAwake(bounded, LEASE_DETAIL);
+    this.#core.idle.keepAwake(seconds, LEASE_DETAIL);
+    await this.#core.update({ lease: this.#lease });
+  }
+
+  /** As the journal has it. */
+  get #lease(): WorkspaceRecord["lease"] {
     const untilMs = this.#core.idle.leaseUntilMs;
-    await this.#core.update({ lease: untilMs === undefined ? null : { untilMs, detail: LEASE_DETAIL } });
+    return untilMs === undefined ? null : { untilMs, detail: LEASE_DETAIL };
   }
 
   async update(patch: z.infer<typeof updateWorkspace>): Promise<void> {
     this.#check(undefined);
     const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
-    await this.#core.update(given);
+    if (patch.keepAwakeMaxSeconds !== undefined) {
+      this.#core.idle.setLeaseMaxSeconds(patch.keepAwakeMaxSeconds);
+    }
+    await this.#core.update({ ...given, lease: this.#lease });
     if (patch.egress !== undefined) this.#core.outbound.presetChanged();
     if (patch.idlePauseSeconds !== undefined) this.#core.idle.setIdleSeconds(patch.idlePauseSeconds);
   }

@@ -1,4 +1,4 @@
-import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ManualClock } from "@atoll/base/manual-clock";
 import { call, openChannel } from "@atoll/protocol/call";
@@ -97,6 +97,22 @@ it("tells the processor time of everybody else", async () => {
     .poll(async () => (await activity(guest)).cpuMs - before, { timeout: 20_000 })
     .toBeGreaterThan(500);
   await terminal.close();
+});
+
+it("keeps for the `atoll` command what the plan allows, as it is told last", async () => {
+  await using guest = await testGuest();
+  await activity(guest);
+  const path = join(guest.folder, ".leases-max");
+  await expect(readFile(path)).rejects.toMatchObject({ code: "ENOENT" });
+  for (const keepAwakeMaxSeconds of [7200, 7200, 600]) {
+    await call(guest.client, coreActivity, { keepAwakeMaxSeconds });
+    expect(await readFile(path, "utf8")).toBe(`${keepAwakeMaxSeconds}\n`);
+  }
+  // A user who took its place has changed nothing about the bound, and hinders nobody.
+  await rm(path);
+  await mkdir(path);
+  await writeFile(join(path, "in the way"), "");
+  expect(await call(guest.client, coreActivity, { keepAwakeMaxSeconds: 700 })).toMatchObject({ leases: [] });
 });
 
 describe("leases", () => {

@@ -13,7 +13,9 @@ const COMMAND_MAX = 80;
 export async function readActivity(options: {
   terminals: readonly TerminalInfo[];
   leases: GuestLeases;
+  keepAwakeMaxSeconds: number | undefined;
 }): Promise<ResultOf<typeof coreActivity>> {
+  if (options.keepAwakeMaxSeconds !== undefined) options.leases.announceMax(options.keepAwakeMaxSeconds);
   const foreground = options.terminals.flatMap(({ terminalId, pid, exit }) => {
     const command = exit === undefined ? foregroundCommand(pid) : undefined;
     return command === undefined

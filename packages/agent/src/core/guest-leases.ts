@@ -1,4 +1,4 @@
-import { chownSync, mkdirSync } from "node:fs";
+import { chownSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { opendir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "@atoll/base/clock";
@@ -25,6 +25,7 @@ const DETAIL_MAX = 80;
 export class GuestLeases {
   readonly #folder: string;
   readonly #clock: Clock;
+  #maxSeconds: number | undefined;
 
   constructor(options: { folder: string; clock: Clock }) {
     this.#folder = options.folder;
@@ -35,6 +36,22 @@ export class GuestLeases {
   prepare(owner: { uid: number; gid: number }): void {
     mkdirSync(this.#folder, { recursive: true, mode: 0o755 });
     chownSync(this.#folder, owner.uid, owner.gid);
+  }
+
+  /**
+   * What the `atoll` command promises at most from now on: for its users' sake, the host keeps to the bound itself. Beside
+   * the folder, where they cannot write. A disk that takes nothing more leaves it as it was.
+   */
+  announceMax(seconds: number): void {
+    if (seconds === this.#maxSeconds) return;
+    const path = `${this.#folder}-max`;
+    try {
+      writeFileSync(`${path}.new`, `${seconds}\n`, { mode: 0o644 });
+      renameSync(`${path}.new`, path);
+      this.#maxSeconds = seconds;
+    } catch {
+      // Tried again with the next question.
+    }
   }
 
   /** Those that have not ended, the longest first. */

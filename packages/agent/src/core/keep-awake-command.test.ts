@@ -19,8 +19,11 @@ async function atoll() {
       });
       return { status, stdout, stderr };
     },
-    leases: () => new GuestLeases({ folder, clock: systemClock }).read(),
-    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+    leases: new GuestLeases({ folder, clock: systemClock }),
+    async [Symbol.asyncDispose]() {
+      await rm(folder, { recursive: true, force: true });
+      await rm(`${folder}-max`, { force: true });
+    },
   };
 }
 
@@ -35,7 +38,7 @@ it.each([
   await using one = await atoll();
   const nowMs = Date.now();
   expect(one.run("keep-awake", time, "a", "long build")).toMatchObject({ status: 0, stderr: "" });
-  const [lease] = await one.leases();
+  const [lease] = await one.leases.read();
   expect(lease?.detail).toBe("a long build");
   expect((lease?.untilMs ?? 0) - nowMs).toBeGreaterThanOrEqual((seconds - 1) * 1000);
   expect((lease?.untilMs ?? 0) - nowMs).toBeLessThanOrEqual((seconds + 30) * 1000);
@@ -75,8 +78,28 @@ it("ends all leases, lists those there are, and has room for sixteen", async () 
   });
   expect(one.run("status").stdout).toMatch(/\(60 min\) {2}no\. 7\n/);
   expect(one.run("keep-awake", "off").status).toBe(0);
-  expect(await one.leases()).toEqual([]);
+  expect(await one.leases.read()).toEqual([]);
   expect(one.run("status").stdout).toMatch(/Leases:\n {2}none\n/);
+});
+
+it("promises no more than the plan allows, and says so", async () => {
+  await using one = await atoll();
+  expect(one.run("status").stdout).not.toMatch(/plan/);
+  one.leases.announceMax(7200);
+  expect(one.run("keep-awake", "2h").stdout).toMatch(/stays awake until [^(]*\.\n$/);
+  const nowMs = Date.now();
+  expect(one.run("keep-awake", "8h", "tests")).toMatchObject({
+    status: 0,
+    stdout: expect.stringMatching(/: 2h, the most its plan allows \(8h was asked for\)\.\n$/),
+  });
+  const leases = await one.leases.read();
+  expect(leases).toHaveLength(2);
+  for (const { untilMs } of leases) expect(untilMs).toBeLessThanOrEqual(nowMs + 7_230_000);
+  expect(one.run("status").stdout).toMatch(/The plan allows a lease of 2h\.\n/);
+  one.leases.announceMax(5400);
+  expect(one.run("status").stdout).toMatch(/a lease of 1h30m\.\n/);
+  await writeFile(`${one.folder}-max`, "7200; reboot\n");
+  expect(one.run("keep-awake", "8h").stdout).not.toMatch(/plan/);
 });
 
 it("clears away what has ended, and leaves alone what it does not know", async () => {

@@ -49,7 +49,10 @@ export const coreStatus = request("core.status", {
  */
 export const coreActivity = request("core.activity", {
   callers: ["host"],
-  params: z.object({}),
+  params: z.object({
+    /** What `atoll keep-awake` may promise: the plan's bound. */
+    keepAwakeMaxSeconds: z.number().int().positive().optional(),
+  }),
   result: z.object({
     /** Commands in front of a terminal that are not its shell. */
     foreground: z.array(z.object({ terminalId: z.string().max(64), command: z.string().max(80) })).max(32),

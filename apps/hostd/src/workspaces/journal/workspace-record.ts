@@ -1,6 +1,6 @@
-import { createWorkspace, retention, workspaceOrigin } from "@atoll/protocol/hostd-api";
+import { createWorkspace, keepAwakeMaxSeconds, retention, workspaceOrigin } from "@atoll/protocol/hostd-api";
 import { uuid, workspaceSlug } from "@atoll/protocol/ids";
-import { LINK_TOKEN_BYTES } from "@atoll/protocol/limits";
+import { LEASE_MAX_SECONDS, LINK_TOKEN_BYTES } from "@atoll/protocol/limits";
 import { egressPreset } from "@atoll/protocol/messages/egress";
 import { awakeReason, stateReason, workspaceState, workspaceStatus } from "@atoll/protocol/workspace-status";
 import { z } from "zod";
@@ -57,6 +57,8 @@ export const workspaceRecord = z.strictObject({
   expiresAtMs: z.number().nullable(),
   checkpointEverySeconds: z.number().int().positive().nullable(),
   maxCheckpoints: createWorkspace.shape.maxCheckpoints.unwrap(),
+  /** Records from before it was kept have the longest there is. */
+  keepAwakeMaxSeconds: keepAwakeMaxSeconds.default(LEASE_MAX_SECONDS),
   origin: workspaceOrigin.nullable(),
   state: workspaceState,
   reason: stateReason,

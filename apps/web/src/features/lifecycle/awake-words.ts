@@ -12,7 +12,7 @@ const INPUT_WORDS: Record<string, string> = {
 const OWN_LEASE = "kept awake";
 
 /** What keeps, or kept, a machine awake, in words that stand after "Awake:" and "Last work:". */
-export function awakeWords({ kind, detail, untilMs }: AwakeReason, nowMs: number): string {
+export function awakeWords({ kind, detail, untilMs, askedUntilMs }: AwakeReason, nowMs: number): string {
   switch (kind) {
     case "input":
       return INPUT_WORDS[detail] ?? "keys or clicks here";
@@ -28,7 +28,10 @@ export function awakeWords({ kind, detail, untilMs }: AwakeReason, nowMs: number
       return detail === "started" ? "its start" : detail === "" ? "a request of yours" : detail;
     case "lease": {
       const until = untilMs === undefined ? "" : ` until ${dateWords(untilMs, nowMs)}`;
-      return `kept awake${until}${detail === "" || detail === OWN_LEASE ? "" : ` (${detail})`}`;
+      const words = detail === OWN_LEASE ? "" : detail;
+      const notes = askedUntilMs === undefined ? [words] : [words, "as long as the plan allows"];
+      const shown = notes.filter((note) => note !== "").join("; ");
+      return `kept awake${until}${shown === "" ? "" : ` (${shown})`}`;
     }
   }
 }

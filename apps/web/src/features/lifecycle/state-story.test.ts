@@ -31,6 +31,15 @@ describe("story of a state", () => {
     });
   });
 
+  it("says of a lease that it is as long as the plan allows, when more was asked for", () => {
+    const lease = { kind: "lease", detail: "tests", untilMs: at("2026-11-22T16:30:00") } as const;
+    const why = (patch: object) => stateStory(facts({ awakeBecause: [{ ...lease, ...patch }] }), NOW).why;
+    expect(why({})).toBe("Awake: kept awake until 16:30 (tests).");
+    expect(why({ askedUntilMs: at("2026-11-22T22:30:00") })).toBe(
+      "Awake: kept awake until 16:30 (tests; as long as the plan allows).",
+    );
+  });
+
   it("counts down while nothing keeps it awake", () => {
     expect(stateStory(facts({ pausesAtMs: NOW + 65_000 }), NOW).next).toEqual(["Pauses in 1:05"]);
   });

@@ -148,8 +148,12 @@ describe("keeping awake", () => {
     const { fake, context, user, workspaceId, base, status } = await setup();
     await using _ = fake;
     fake.answers.set(`POST ${base}/keep-awake`, { body: status });
-    expect(await keepAwake(context, user, { id: workspaceId, seconds: 3600 })).toEqual({ seconds: 3600 });
-    expect(await keepAwake(context, user, { id: workspaceId, seconds: 86_400 })).toEqual({ seconds: 7200 });
-    expect(fake.bodies).toEqual([{ seconds: 3600 }, { seconds: 7200 }]);
+    fake.answers.set(`PATCH ${base}`, { body: status });
+    const ask = (seconds: number) => keepAwake(context, user, { id: workspaceId, seconds });
+    expect(await ask(3600)).toEqual({ seconds: 3600, maxSeconds: 7200 });
+    expect(await ask(86_400)).toEqual({ seconds: 7200, maxSeconds: 7200 });
+    // The host holds leases of the guest to the same bound.
+    const plan = expect.objectContaining({ keepAwakeMaxSeconds: 7200 });
+    expect(fake.bodies).toEqual([plan, { seconds: 3600 }, plan, { seconds: 7200 }]);
   });
 });

@@ -12,5 +12,6 @@ export function planSettings(plan: PlanName) {
     },
     checkpointEverySeconds: times.checkpointEverySeconds,
     maxCheckpoints: times.maxCheckpoints,
+    keepAwakeMaxSeconds: times.keepAwakeMaxSeconds,
   } satisfies z.input<typeof updateWorkspace>;
 }

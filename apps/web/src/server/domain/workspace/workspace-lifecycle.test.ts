@@ -84,6 +84,7 @@ describe("creating", () => {
         retention: { stopAfterPausedSeconds: 86_400, archiveAfterStoppedSeconds: 14 * 86_400 },
         checkpointEverySeconds: 7200,
         maxCheckpoints: 5,
+        keepAwakeMaxSeconds: 7200,
       }),
     );
   });
