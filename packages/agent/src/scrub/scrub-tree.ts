@@ -23,7 +23,7 @@ const DEPTH_MAX = 200;
 /** Text files of people are smaller; a larger one under such a name is removed whole. */
 const EDIT_MAX_BYTES = 1024 * 1024;
 const HEAD_BYTES = 64 * 1024;
-/** Of one removed file, so much is overwritten on the disk; of the rest the disk's own discard has to do. */
+/** Of one removed file, so much is overwritten in place; the rest goes with all other free blocks (clear-free-blocks.ts). */
 const OVERWRITE_MAX_BYTES = 4 * 1024 * 1024;
 const READ_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW | constants.O_NOCTTY;
 const WRITE_FLAGS = constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW | constants.O_NOCTTY;

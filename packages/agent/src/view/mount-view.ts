@@ -1,10 +1,11 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import type { Clock } from "@atoll/base/clock";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { VIEW_ROOT } from "@atoll/protocol/messages/views";
 import type { Log } from "../log.ts";
 import type { FindTool } from "../system/base-tool.ts";
+import { findDisk } from "../system/find-disk.ts";
 import { runTool } from "../system/run-tool.ts";
 
 const SERIAL = "view";
@@ -52,7 +53,7 @@ export class GuestView {
 
   async #mount(): Promise<{ isRepaired: boolean }> {
     const { base, privateFolder } = this.#options;
-    const device = findDevice(SERIAL);
+    const device = findDisk(SERIAL);
     if (device === undefined) throw new AtollError("view.unavailable", "no disk is attached");
     const disk = `${privateFolder}/disk`;
     await mkdir(privateFolder, { recursive: true, mode: 0o700 });
@@ -103,16 +104,4 @@ export class GuestView {
     if (exitCode !== 0) log(`${words.join(" ")}: ${exitCode}: ${tail}`);
     return exitCode === 0;
   }
-}
-
-/** Disks are told apart by their serial, never by the order in which they were probed. */
-function findDevice(serial: string): string | undefined {
-  const name = readdirSync("/sys/block").find((entry) => {
-    try {
-      return readFileSync(`/sys/block/${entry}/serial`, "latin1").trim() === serial;
-    } catch {
-      return false;
-    }
-  });
-  return name === undefined ? undefined : `/dev/${name}`;
 }
