@@ -123,8 +123,12 @@ describe("a template", () => {
   }
 
   it("is made of a booted copy without the secrets, which are listed, and leaves no machine", async () => {
-    const { host, templates, templateId } = await made();
+    const { host, templates, templateId, machine } = await made();
     await using _host = host;
+    // The one that was scrubbed has seen them: its memory is not what is kept.
+    const [scrubbed, prepared] = host.source.machines.filter((other) => other !== machine);
+    expect([scrubbed?.isGone, prepared?.isGone, host.source.machines.length]).toEqual([true, true, 3]);
+    expect(prepared?.guest.hellos.map(({ reason }) => reason)).toEqual(["boot", "create"]);
     expect(templates.get(templateId)).toMatchObject({
       state: "draft",
       ownerId: OWNER,
@@ -135,7 +139,7 @@ describe("a template", () => {
     const [point] = [...(disk?.checkpoints.values() ?? [])];
     expect(point?.content.get("work")).toBe("v1");
     expect(point?.content.has("secret")).toBe(false);
-    expect(point?.memory?.counter).toBe(0);
+    expect(point?.memory?.counter).toBe(prepared?.guest.counter);
     expect(host.source.violations).toEqual([]);
   });
 
@@ -184,21 +188,24 @@ describe("a template", () => {
     expect(host.source.disks.size).toBe(0);
   });
 
-  it.each(["createFrom", "capture", "keep"])("that fails at %s leaves nothing behind", async (where) => {
-    const { host, workspace, checkpointId } = await running();
-    await using _host = host;
-    const templateId = randomUUID();
-    host.source.before = (operation) => {
-      if (operation === where) throw new AtollError("host.disk_full");
-    };
-    const { templates } = host.registry;
-    await templates.create(templateId, { ownerId: OWNER, workspaceId: workspace.id, checkpointId });
-    await host.drive(templates.settled(templateId));
-    expect(templates.get(templateId)).toMatchObject({ state: "failed", errorCode: "host.disk_full" });
-    expect(host.source.liveMachines).toHaveLength(1);
-    expect(host.source.disks.size).toBe(1);
-    await expect(templates.publish(templateId)).rejects.toMatchObject({ code: "template.not_ready" });
-  });
+  it.each(["createFrom", "boot", "capture", "keep"])(
+    "that fails at %s leaves nothing behind",
+    async (where) => {
+      const { host, workspace, checkpointId } = await running();
+      await using _host = host;
+      const templateId = randomUUID();
+      host.source.before = (operation) => {
+        if (operation === where) throw new AtollError("host.disk_full");
+      };
+      const { templates } = host.registry;
+      await templates.create(templateId, { ownerId: OWNER, workspaceId: workspace.id, checkpointId });
+      await host.drive(templates.settled(templateId));
+      expect(templates.get(templateId)).toMatchObject({ state: "failed", errorCode: "host.disk_full" });
+      expect(host.source.liveMachines).toHaveLength(1);
+      expect(host.source.disks.size).toBe(1);
+      await expect(templates.publish(templateId)).rejects.toMatchObject({ code: "template.not_ready" });
+    },
+  );
 
   it("erased while it is made is gone, machine and all", async () => {
     const { host, workspace, checkpointId } = await running();

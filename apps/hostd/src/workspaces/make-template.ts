@@ -3,6 +3,7 @@ import type { Clock } from "@atoll/base/clock";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { call } from "@atoll/protocol/call";
 import { coreQuiesce, coreScrub } from "@atoll/protocol/messages/core";
+import { prepareGuest } from "../link/prepare-guest.ts";
 import { visitGuest } from "../link/visit-guest.ts";
 import type { MachineRequest, MachineSource, Point } from "../machines/machine-source.ts";
 import { boundedStep } from "./bounded-step.ts";
@@ -10,7 +11,7 @@ import type { TemplateRecord } from "./journal/template-record.ts";
 
 const CREATE_TIMEOUT_MS = 300_000;
 const ANSWER_TIMEOUT_MS = 120_000;
-/** Scrubbing walks the whole disk. */
+/** Scrubbing walks the whole disk, and then all of its free space. */
 const SCRUB_TIMEOUT_MS = 300_000;
 const QUIESCE_TIMEOUT_MS = 60_000;
 const STORE_TIMEOUT_MS = 300_000;
@@ -29,8 +30,8 @@ export interface MakeTemplateOptions {
 }
 
 /**
- * Boots a copy of a checkpoint that is nobody's, takes every secret out of it, and keeps it as the point that others
- * begin from. On failure its machine is gone and what it left is the caller's to destroy.
+ * Boots a copy of a checkpoint that is nobody's, takes every secret out of it, boots it again, and keeps that as the point
+ * that others begin from. On failure its machine is gone and what it left is the caller's to destroy.
  */
 export async function makeTemplate(options: MakeTemplateOptions): Promise<void> {
   const { record, source, note, clock, signal } = options;
@@ -59,11 +60,12 @@ export async function makeTemplate(options: MakeTemplateOptions): Promise<void> 
     },
     ({ machine }) => machine.kill(),
   );
-  const { machine, keyCommitment } = created;
+  const { keyCommitment } = created;
+  let { machine } = created;
   try {
     await note({ disk: created.disk, keyCommitment, machine: machine.record });
     let scrubbed: TemplateRecord["scrubbed"] = [];
-    const { linkToken } = await visitGuest(
+    await visitGuest(
       machine,
       {
         reason: created.startsBy === "boot" ? "boot" : "create",
@@ -79,11 +81,22 @@ export async function makeTemplate(options: MakeTemplateOptions): Promise<void> 
         if (!frozen) throw new AtollError("vm.monitor_failed", "the guest's disk could not be frozen");
       },
     );
+    // Its memory has read all the secrets. The one that others begin with never saw any.
+    await machine.kill();
+    const booted = await step(
+      "boot",
+      CREATE_TIMEOUT_MS,
+      (bounded) => source.boot(request(bounded), created.disk),
+      (late) => late.machine.kill(),
+    );
+    machine = booted.machine;
+    await note({ disk: booted.disk, machine: machine.record });
+    const { linkToken } = await prepareGuest(machine, { signal, clock });
     const captured = await step(
       "capture",
       STORE_TIMEOUT_MS,
       (bounded) =>
-        source.capture(request(bounded), created.disk, machine, {
+        source.capture(request(bounded), booted.disk, machine, {
           withMemory: true,
           linkToken,
           letRun: false,
