@@ -41,6 +41,7 @@ export class ApiServer implements AsyncDisposable {
       const { route, ...ids } = findRoute(message);
       if ("stream" in route) return route.stream(message, response, this.#context);
       const body = await readBody(message, route.bodyMaxBytes ?? BODY_MAX_BYTES);
+      if (route.work !== undefined) this.#context.workspaces.find(ids.id)?.meter.markApi(route.work);
       const result = await route.handle({ ...ids, body }, this.#context);
       this.#answer(response, 200, result);
     } catch (cause) {

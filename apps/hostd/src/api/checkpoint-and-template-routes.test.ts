@@ -143,6 +143,33 @@ it("keeps a workspace awake, within bounds", async () => {
   expect(await api.send("POST", `${api.path}/keep-awake`, { seconds: 1e9 })).toMatchObject({ status: 400 });
 });
 
+it.each<[string, (api: Awaited<ReturnType<typeof start>>) => Promise<unknown>]>([
+  [
+    "a checkpoint",
+    (api) => api.send("PUT", `${api.path}/checkpoints/${randomUUID()}`, { name: "a", withMemory: false }),
+  ],
+  ["a deleted checkpoint", (api) => api.send("DELETE", `${api.path}/checkpoints/${randomUUID()}`)],
+  ["another network setting", (api) => api.send("PATCH", api.path, { egress: "off" })],
+  [
+    "a fork",
+    (api) =>
+      api.send(
+        "PUT",
+        `/v1/workspaces/${randomUUID()}`,
+        createBody({ slug: "fork", origin: { kind: "workspace", workspaceId: api.id } }),
+      ),
+  ],
+])("counts the request for %s as work, and no look at it", async (detail, ask) => {
+  await using api = await start();
+  const workspace = api.host.registry.get(api.id);
+  for (const path of [api.path, `${api.path}/checkpoints`, "/v1/workspaces", "/healthz"]) {
+    expect((await api.send("GET", path)).status).toBe(200);
+  }
+  expect(workspace.status.awakeBecause).toBeUndefined();
+  await ask(api);
+  expect(workspace.status.awakeBecause).toContainEqual({ kind: "api", detail });
+});
+
 it("cuts a lease to what the plan allows, shows it, and records it", async () => {
   await using api = await start();
   await api.send("PATCH", api.path, { keepAwakeMaxSeconds: 7200 });

@@ -10,6 +10,7 @@ const BODY_MAX_BYTES = 5 * 1024 * 1024;
 export const restorePathsRoute: Route = {
   method: "POST",
   path: "/v1/workspaces/:id/restore-paths",
+  work: "files restored",
   bodyMaxBytes: BODY_MAX_BYTES,
   handle: async ({ id, body }, { workspaces, restorePaths: restore }) => {
     const { checkpointId, safetyCheckpointId, paths } = parseBody(restorePaths, body);

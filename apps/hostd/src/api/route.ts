@@ -38,6 +38,8 @@ export type Route = { method: string; path: string } & (
       handle: (request: ApiRequest, context: ApiContext) => Promise<unknown> | unknown;
       /** Where a large one is right. */
       bodyMaxBytes?: number;
+      /** Asking for it is work in the workspace `:id` and keeps it awake, in words for people. */
+      work?: string;
     }
   | { stream: (message: IncomingMessage, response: ServerResponse, context: ApiContext) => void }
 );

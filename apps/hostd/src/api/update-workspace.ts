@@ -9,7 +9,11 @@ export const updateWorkspaceRoute: Route = {
     const workspace = workspaces.get(id);
     const patch = parseBody(updateWorkspace, body);
     await workspace.update(patch);
-    if (patch.egress !== undefined) presetChanged(id);
+    // The rest comes from the plan, not from somebody at work.
+    if (patch.egress !== undefined) {
+      presetChanged(id);
+      workspace.meter.markApi("another network setting");
+    }
     return workspace.status;
   },
 };
