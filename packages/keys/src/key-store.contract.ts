@@ -20,13 +20,23 @@ export function keyStoreContract(
     expect(Buffer.from(await again.unwrapWorkspaceKey(mine)).equals(key)).toBe(true);
   });
 
-  test("a key that a cut-off create left behind is replaced", async () => {
+  test("a key that is there is not replaced, except by whoever knows that nothing is under it", async () => {
     await using opened = await open();
     const mine = ids();
-    await opened.store.putWorkspaceKey(mine, randomBytes(32));
+    expect(await opened.store.hasWorkspaceKey(mine.workspaceId)).toBe(false);
+    const first = randomBytes(32);
+    await opened.store.putWorkspaceKey(mine, first);
     const key = randomBytes(32);
-    expect(await opened.store.putWorkspaceKey(mine, key)).toEqual({ commitment: keyCommitment(key) });
+    for (const store of [opened.store, await opened.reopen()]) {
+      expect(await store.hasWorkspaceKey(mine.workspaceId)).toBe(true);
+      await expect(store.putWorkspaceKey(mine, key)).rejects.toMatchObject({ code: "key.exists" });
+      expect(Buffer.from(await store.unwrapWorkspaceKey(mine)).equals(first)).toBe(true);
+    }
+    const replaced = await opened.store.putWorkspaceKey(mine, key, { mayReplace: true });
+    expect(replaced).toEqual({ commitment: keyCommitment(key) });
     expect(Buffer.from(await opened.store.unwrapWorkspaceKey(mine)).equals(key)).toBe(true);
+    await opened.store.destroyWorkspaceKey(mine);
+    expect(await opened.store.hasWorkspaceKey(mine.workspaceId)).toBe(false);
   });
 
   test("another owner and another workspace get nothing", async () => {

@@ -5,15 +5,20 @@
  */
 export interface KeyStore {
   /**
-   * Keeps a workspace's key, wrapped under its owner's (made now if the owner has none). It replaces one that is already
-   * there: a create that was cut short left it, with nothing under it. `key` stays the caller's to wipe.
-   * @throws AtollError key.not_found when the owner or the workspace was destroyed before
+   * Keeps a workspace's key, wrapped under its owner's (made now if the owner has none). `key` stays the caller's to wipe.
+   * @throws AtollError key.not_found when the owner or the workspace was destroyed before, key.exists
    */
-  putWorkspaceKey(ids: WorkspaceKeyIds, key: Uint8Array): Promise<{ commitment: string }>;
+  putWorkspaceKey(
+    ids: WorkspaceKeyIds,
+    key: Uint8Array,
+    options?: PutKeyOptions,
+  ): Promise<{ commitment: string }>;
+  /** Also of one that cannot be read; not of a destroyed one. */
+  hasWorkspaceKey(workspaceId: string): Promise<boolean>;
   /** A copy the caller wipes. @throws AtollError key.not_found, key.unavailable */
   unwrapWorkspaceKey(ids: WorkspaceKeyIds): Promise<Uint8Array>;
   /** Also for a workspace that never had a key: it cannot get one afterwards. */
-  destroyWorkspaceKey(ids: WorkspaceKeyIds): Promise<DestroyedKey>;
+  destroyWorkspaceKey(ids: Pick<WorkspaceKeyIds, "workspaceId">): Promise<DestroyedKey>;
   /** Destroys what wraps all keys of an owner. The workspaces' wrapped keys need not be there any more. */
   destroyOwnerKey(ownerId: string): Promise<DestroyedKey>;
 }
@@ -21,6 +26,11 @@ export interface KeyStore {
 export interface WorkspaceKeyIds {
   ownerId: string;
   workspaceId: string;
+}
+
+export interface PutKeyOptions {
+  /** Of a create that is repeated: the one before may have left a key, with nothing under it. Destroys that one. */
+  mayReplace?: boolean;
 }
 
 /** Repeating a destruction answers the first one. */

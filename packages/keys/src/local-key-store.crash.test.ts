@@ -61,7 +61,7 @@ async function replaceKey(directory: string, omit?: (operation: Operation) => bo
     ...(omit ? { omit } : {}),
     run: async (recorder) => {
       const store = await open(directory);
-      await store.putWorkspaceKey(mine, second);
+      await store.putWorkspaceKey(mine, second, { mayReplace: true });
       recorder.acknowledge("replaced");
     },
     check: async (crashed, { acknowledged }) => {

@@ -20,7 +20,13 @@ import {
   unfinishedDestructions,
   unwrittenFiles,
 } from "./key-files.ts";
-import { type DestroyedKey, KEY_BYTES, type KeyStore, type WorkspaceKeyIds } from "./key-store.ts";
+import {
+  type DestroyedKey,
+  KEY_BYTES,
+  type KeyStore,
+  type PutKeyOptions,
+  type WorkspaceKeyIds,
+} from "./key-store.ts";
 import { newKey } from "./new-key.ts";
 import { Turns } from "./turns.ts";
 import { unwrapKey, wrapKey, wrappedKey } from "./wrap-key.ts";
@@ -62,12 +68,17 @@ export class LocalKeyStore implements KeyStore {
     return store;
   }
 
-  putWorkspaceKey(ids: WorkspaceKeyIds, key: Uint8Array): Promise<{ commitment: string }> {
+  putWorkspaceKey(
+    ids: WorkspaceKeyIds,
+    key: Uint8Array,
+    { mayReplace = false }: PutKeyOptions = {},
+  ): Promise<{ commitment: string }> {
     const commitment = keyCommitment(key);
     const path = this.#workspacePath(ids.workspaceId);
     return this.#turns.run(path, async () => {
       // Refuses a destroyed workspace.
-      await readRecord(path);
+      const known = await readRecord(path);
+      if (known !== undefined && !mayReplace) throw new AtollError("key.exists");
       const ownerKey = await this.#ownerKey(ids.ownerId);
       try {
         const wrapped = wrapKey(ownerKey, key, workspaceContext(ids));
@@ -94,8 +105,14 @@ export class LocalKeyStore implements KeyStore {
     }
   }
 
-  destroyWorkspaceKey(ids: WorkspaceKeyIds): Promise<DestroyedKey> {
-    return this.#destroy(this.#workspacePath(ids.workspaceId));
+  async hasWorkspaceKey(workspaceId: string): Promise<boolean> {
+    const path = this.#workspacePath(workspaceId);
+    const [file, note] = await Promise.all([readKeyBytes(path), readKeyBytes(notePathOf(path))]);
+    return file !== undefined && note === undefined;
+  }
+
+  destroyWorkspaceKey({ workspaceId }: Pick<WorkspaceKeyIds, "workspaceId">): Promise<DestroyedKey> {
+    return this.#destroy(this.#workspacePath(workspaceId));
   }
 
   destroyOwnerKey(ownerId: string): Promise<DestroyedKey> {

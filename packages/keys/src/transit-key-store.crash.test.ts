@@ -57,7 +57,7 @@ test("a key that was promised is there after every crash, and a cut-off put can 
           found,
         );
         const again = randomBytes(32);
-        await store.putWorkspaceKey(mine, again);
+        await store.putWorkspaceKey(mine, again, { mayReplace: true });
         expect(await keyOf(store, mine)).toBe(again.toString("hex"));
       },
     });

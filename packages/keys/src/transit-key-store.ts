@@ -16,8 +16,20 @@ import { AtollError } from "@atoll/protocol/atoll-error";
 import { uuid } from "@atoll/protocol/ids";
 import { z } from "zod";
 import { KEY_COMMITMENT_LABEL, keyCommitment } from "./key-commitment.ts";
-import { notePathOf, readKeyFile, unfinishedDestructions, unwrittenFiles } from "./key-files.ts";
-import { type DestroyedKey, KEY_BYTES, type KeyStore, type WorkspaceKeyIds } from "./key-store.ts";
+import {
+  notePathOf,
+  readKeyBytes,
+  readKeyFile,
+  unfinishedDestructions,
+  unwrittenFiles,
+} from "./key-files.ts";
+import {
+  type DestroyedKey,
+  KEY_BYTES,
+  type KeyStore,
+  type PutKeyOptions,
+  type WorkspaceKeyIds,
+} from "./key-store.ts";
 import { TransitClient, type TransitClientOptions } from "./transit-client.ts";
 import { Turns } from "./turns.ts";
 
@@ -69,11 +81,16 @@ export class TransitKeyStore implements KeyStore, Disposable {
     return store;
   }
 
-  putWorkspaceKey(ids: WorkspaceKeyIds, key: Uint8Array): Promise<{ commitment: string }> {
+  putWorkspaceKey(
+    ids: WorkspaceKeyIds,
+    key: Uint8Array,
+    { mayReplace = false }: PutKeyOptions = {},
+  ): Promise<{ commitment: string }> {
     const path = this.#workspacePath(ids.workspaceId);
     const ownerPath = this.#ownerPath(ids.ownerId);
     const put = async () => {
       await refuseDestroyed(path);
+      if (!mayReplace && (await readKeyBytes(path)) !== undefined) throw new AtollError("key.exists");
       await this.#provideOwner(ownerPath, ownerName(ids.ownerId));
       const name = workspaceName(ids.workspaceId);
       await this.#transit.createKey(name);
@@ -107,8 +124,14 @@ export class TransitKeyStore implements KeyStore, Disposable {
     throw new AtollError("key.unavailable", "the key service opened something else");
   }
 
-  destroyWorkspaceKey(ids: WorkspaceKeyIds): Promise<DestroyedKey> {
-    return this.#destroy(this.#workspacePath(ids.workspaceId), workspaceName(ids.workspaceId));
+  async hasWorkspaceKey(workspaceId: string): Promise<boolean> {
+    const path = this.#workspacePath(workspaceId);
+    const [file, note] = await Promise.all([readKeyBytes(path), readKeyBytes(notePathOf(path))]);
+    return file !== undefined && note === undefined;
+  }
+
+  destroyWorkspaceKey({ workspaceId }: Pick<WorkspaceKeyIds, "workspaceId">): Promise<DestroyedKey> {
+    return this.#destroy(this.#workspacePath(workspaceId), workspaceName(workspaceId));
   }
 
   destroyOwnerKey(ownerId: string): Promise<DestroyedKey> {

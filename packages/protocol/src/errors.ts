@@ -85,6 +85,13 @@ export const ERRORS = {
     why: "An account is tied to one address.",
     now: "Sign in instead, or use another address.",
   },
+  "auth.email_unverified": {
+    http: 403,
+    retry: "after_change",
+    what: "Your provider has not confirmed your e-mail address.",
+    why: "Otherwise anybody could claim your address here.",
+    now: "Confirm the address there, then sign in again.",
+  },
   "auth.forbidden": {
     http: 403,
     retry: "never",
@@ -149,6 +156,13 @@ export const ERRORS = {
     why: "Each plan has a largest size.",
     now: "Choose a smaller size, or change the plan.",
   },
+  "plan.size_unknown": {
+    http: 400,
+    retry: "after_change",
+    what: "There is no machine of that size.",
+    why: "Machines come in the sizes of the plans, so that they can be made ready ahead.",
+    now: "Choose one of the sizes on offer.",
+  },
   // Workspaces
   "workspace.not_found": {
     http: 404,
@@ -191,6 +205,13 @@ export const ERRORS = {
     what: "The workspace could not start.",
     why: "Its machine stopped unexpectedly.",
     now: "Start it again; your saved files are on its disk.",
+  },
+  "workspace.record_damaged": {
+    http: 409,
+    retry: "never",
+    what: "This workspace cannot be opened right now.",
+    why: "Its record on the host cannot be read. Its files are still there, and nothing touches them.",
+    now: "Tell whoever runs this service; once the record is repaired, the workspace is back.",
   },
   "workspace.memory_lost": {
     http: 409,
@@ -370,6 +391,13 @@ export const ERRORS = {
     what: "The key of this data does not exist.",
     why: "It was destroyed, or never made.",
     now: "The data cannot be read any more.",
+  },
+  "key.exists": {
+    http: 409,
+    retry: "never",
+    what: "There is already a key for this workspace.",
+    why: "What it protects may still be there, so it is not replaced.",
+    now: "Tell whoever runs this service; nothing was changed.",
   },
   "key.unavailable": {
     http: 503,

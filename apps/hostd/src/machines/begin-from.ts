@@ -112,11 +112,11 @@ async function store(
   keys: KeyStore,
   request: MachineRequest,
 ): Promise<string> {
-  const { ownerId, workspaceId } = request;
+  const { ownerId, workspaceId, mayReplaceKey: mayReplace = false } = request;
   await directory.sync();
   // Both to their end, so that nothing is written any more once this has failed.
   const [put, written] = await Promise.allSettled([
-    keys.putWorkspaceKey({ ownerId, workspaceId }, workspaceKey),
+    keys.putWorkspaceKey({ ownerId, workspaceId }, workspaceKey, { mayReplace }),
     directory.write(record),
   ]);
   if (put.status === "rejected") throw put.reason;

@@ -167,6 +167,20 @@ test("after a kill -9 the next life keeps what the journal names and ends the re
   expect(next.bakeCount).toBe(0);
 });
 
+test("disks that only an unreadable record names stay, all of them while one of those is not found", async () => {
+  await using at = await TestSource.open();
+  await at.source.sweep(new Set());
+  const [stray, forgotten] = [await at.source.create(newRequest()), await at.source.create(newRequest())];
+  const both = [stray.disk.diskId, forgotten.disk.diskId].sort();
+  await at.source.sweep(new Set(), { diskIds: new Set(), isComplete: false });
+  expect((await at.workspaces).sort()).toEqual(both);
+  const misread = new Set([stray.disk.diskId, randomUUID()]);
+  await at.source.sweep(new Set(), { diskIds: misread, isComplete: true });
+  expect((await at.workspaces).sort()).toEqual(both);
+  await at.source.sweep(new Set(), { diskIds: new Set([stray.disk.diskId]), isComplete: true });
+  expect(await at.workspaces).toEqual([stray.disk.diskId]);
+});
+
 test("a snapshot is used once: after resume and after boot it is refused and gone", async () => {
   await using at = await TestSource.open();
   await at.source.sweep(new Set());
@@ -251,7 +265,8 @@ test("a create that is repeated after a crash gets a new disk and key", async ()
   await at.source.sweep(new Set());
   const request = newRequest();
   const first = await at.source.create(request);
-  const again = await at.source.create(request);
+  await expect(at.source.create(request)).rejects.toMatchObject({ code: "key.exists" });
+  const again = await at.source.create({ ...request, mayReplaceKey: true });
   expect(again.disk.diskId).not.toBe(first.disk.diskId);
   expect(again.keyCommitment).not.toBe(first.keyCommitment);
   await again.machine.kill();

@@ -41,6 +41,7 @@ import type {
   CheckpointFacts,
   CheckpointOwner,
   CreatedMachine,
+  DestroyedWorkspace,
   MachineRequest,
   MachineSource,
   Point,
@@ -121,7 +122,8 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     const item = await this.#ready.claim(kind);
     try {
       request.signal?.throwIfAborted();
-      const { commitment } = await this.#options.keys.putWorkspaceKey(request, item.key);
+      const { mayReplaceKey: mayReplace = false } = request;
+      const { commitment } = await this.#options.keys.putWorkspaceKey(request, item.key, { mayReplace });
       const { diskId, templateId } = item;
       return {
         machine: item.machine,
@@ -346,31 +348,46 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     return this.#upkeep.unarchive(disk);
   }
 
+  hasKey(workspaceId: string): Promise<boolean> {
+    return this.#options.keys.hasWorkspaceKey(workspaceId);
+  }
+
+  async destroyKey(workspaceId: string): Promise<void> {
+    await this.#options.keys.destroyWorkspaceKey({ workspaceId });
+  }
+
   async destroy(
     workspaceId: string,
-    ownerId: string,
+    _ownerId: string | undefined,
     disk: WorkspaceDisk | undefined,
-  ): Promise<{ keyDestroyedAtMs: number; dataUnlinkedAtMs: number }> {
-    const { destroyedAtMs } = await this.#options.keys.destroyWorkspaceKey({ ownerId, workspaceId });
+  ): Promise<DestroyedWorkspace> {
+    const { commitment, destroyedAtMs } = await this.#options.keys.destroyWorkspaceKey({ workspaceId });
     if (disk !== undefined) await this.#disks.directory(disk.diskId).remove();
-    return noteErasure(this.#erasedPath, workspaceId, {
+    const note = await noteErasure(this.#erasedPath, workspaceId, {
       keyDestroyedAtMs: destroyedAtMs,
       dataUnlinkedAtMs: this.#clock.now(),
     });
+    return { ...note, keyCommitment: commitment };
   }
 
   destroyOwnerKey(ownerId: string): Promise<{ commitment: string | null; destroyedAtMs: number }> {
     return this.#options.keys.destroyOwnerKey(ownerId);
   }
 
-  async sweep(knownDiskIds: ReadonlySet<string>): Promise<void> {
+  async sweep(
+    knownDiskIds: ReadonlySet<string>,
+    strays: { diskIds: ReadonlySet<string>; isComplete: boolean } = { diskIds: new Set(), isComplete: true },
+  ): Promise<void> {
     const { workspacesPath } = this.#disks;
     await makeDirectory(workspacesPath);
     await this.#options.hypervisor.reap();
     await this.#templates.sweep();
     if (!this.#ready.isWarming) await this.#disks.layers.sweep();
-    const kept = new Set([...knownDiskIds, ...this.#ready.diskIds]);
-    for (const name of await readdir(workspacesPath)) {
+    const kept = new Set([...knownDiskIds, ...strays.diskIds, ...this.#ready.diskIds]);
+    const names = await readdir(workspacesPath);
+    // A name that is nowhere may be a damaged one: then any directory may be the one that is meant.
+    const mayRemove = strays.isComplete && [...strays.diskIds].every((diskId) => names.includes(diskId));
+    for (const name of mayRemove ? names : []) {
       if (uuid.safeParse(name).success && !kept.has(name)) await this.#disks.directory(name).remove();
     }
     for (const diskId of knownDiskIds) await this.#upkeep.tidy(diskId).catch((error) => this.#fault(error));

@@ -8,6 +8,8 @@ export interface MachineRequest {
   ownerId: string;
   image: string;
   size: MachineSize;
+  /** Of a create that is repeated: a key that the try before left has nothing under it. */
+  mayReplaceKey?: boolean;
   signal?: AbortSignal;
 }
 
@@ -31,6 +33,13 @@ export interface CreatedMachine {
   linkToken: string;
   /** SHA-256 commitment of the workspace key, for the receipt. */
   keyCommitment: string;
+}
+
+export interface DestroyedWorkspace {
+  /** Of the key that was destroyed; null when there never was one. */
+  keyCommitment: string | null;
+  keyDestroyedAtMs: number;
+  dataUnlinkedAtMs: number;
 }
 
 export interface SnapshotRef {
@@ -175,16 +184,30 @@ export interface MachineSource {
   /** A stopped workspace's disk in its smallest form, out of the way; `unarchive` before anything else uses it. Both repeatable. */
   archive(request: MachineRequest, disk: WorkspaceDisk): Promise<WorkspaceDisk>;
   unarchive(request: MachineRequest, disk: WorkspaceDisk): Promise<WorkspaceDisk>;
-  /** Destroys the workspace's keys first, durably, then unlinks its data. Repeatable; answers the same times. */
+  /** Whether a key protects something of this workspace, known or not. */
+  hasKey(workspaceId: string): Promise<boolean>;
+  /**
+   * Destroys the workspace's keys first, durably, then unlinks its data. Repeatable; answers the same times.
+   * @param ownerId undefined when nobody knows it any more
+   */
   destroy(
     workspaceId: string,
-    ownerId: string,
+    ownerId: string | undefined,
     disk: WorkspaceDisk | undefined,
-  ): Promise<{ keyDestroyedAtMs: number; dataUnlinkedAtMs: number }>;
+  ): Promise<DestroyedWorkspace>;
+  /** The first half of `destroy`, for one whose data cannot be told. */
+  destroyKey(workspaceId: string): Promise<void>;
   /** Destroys the owner's key, and with it every key it wraps. */
   destroyOwnerKey(ownerId: string): Promise<{ commitment: string | null; destroyedAtMs: number }>;
-  /** After adoption at start: ends machines nobody adopted, removes directories below `workspaces/` that neither the set nor the pool names, and starts filling the pool. */
-  sweep(knownDiskIds: ReadonlySet<string>): Promise<void>;
+  /**
+   * After adoption at start: ends machines nobody adopted, removes directories below `workspaces/` that neither the sets
+   * nor the pool name, and starts filling the pool.
+   * @param strays of records that cannot be read; while that is not all of theirs, no directory is removed
+   */
+  sweep(
+    knownDiskIds: ReadonlySet<string>,
+    strays?: { diskIds: ReadonlySet<string>; isComplete: boolean },
+  ): Promise<void>;
   readonly readyCount: number;
   /** Of the first plan's template. */
   readonly templateState: "baking" | "ready" | "failed";

@@ -56,6 +56,9 @@ export class FakeMachineSource implements MachineSource {
   readonly machines: FakeMachine[] = [];
   readonly disks = new Map<string, FakeStoredDisk>();
   readonly points: FakePoint[] = [];
+  /** Workspaces that have a key. */
+  readonly keys = new Set<string>();
+  readonly destroyedKeys = new Set<string>();
   readonly destroyed = new Map<string, { keyDestroyedAtMs: number; dataUnlinkedAtMs: number }>();
   /** What must never happen. Every test may end with `expect(violations).toEqual([])`. */
   readonly violations: string[] = [];
@@ -108,7 +111,7 @@ export class FakeMachineSource implements MachineSource {
 
   async create(request: MachineRequest): Promise<CreatedMachine> {
     await this.#enter("create", request.signal);
-    const disk = this.#newDisk(request.workspaceId);
+    const disk = this.#newDisk(request);
     const machine = this.#make(disk);
     machine.guest.expectedToken = TEMPLATE_TOKEN;
     return {
@@ -230,7 +233,7 @@ export class FakeMachineSource implements MachineSource {
     await this.#enter("createFrom", request.signal);
     const { state, isDisposed } = point as FakePoint;
     if (isDisposed) throw new Error("the point was disposed of");
-    const disk = this.#newDisk(request.workspaceId, state.content);
+    const disk = this.#newDisk(request, state.content);
     const common = { disk: this.#refOf(disk), keyCommitment: COMMITMENT };
     if (state.memory === undefined) {
       return { ...common, machine: this.#boot(disk), startsBy: "boot", linkToken: FIRST_LINK_TOKEN };
@@ -308,8 +311,18 @@ export class FakeMachineSource implements MachineSource {
     return this.#refOf(disk);
   }
 
+  async hasKey(workspaceId: string): Promise<boolean> {
+    return this.keys.has(workspaceId);
+  }
+
+  async destroyKey(workspaceId: string) {
+    await this.#enter("destroyKey");
+    if (this.keys.delete(workspaceId)) this.destroyedKeys.add(workspaceId);
+  }
+
   async destroy(workspaceId: string) {
     await this.#enter("destroy");
+    if (this.keys.delete(workspaceId)) this.destroyedKeys.add(workspaceId);
     for (const [diskId, disk] of this.disks) {
       if (disk.workspaceId !== workspaceId) continue;
       this.#requireClosed(disk);
@@ -317,7 +330,7 @@ export class FakeMachineSource implements MachineSource {
     }
     const done = this.destroyed.get(workspaceId) ?? { keyDestroyedAtMs: 1, dataUnlinkedAtMs: 2 };
     this.destroyed.set(workspaceId, done);
-    return done;
+    return { ...done, keyCommitment: this.destroyedKeys.has(workspaceId) ? COMMITMENT : null };
   }
 
   async destroyOwnerKey() {
@@ -326,11 +339,16 @@ export class FakeMachineSource implements MachineSource {
   }
 
   /** Ends machines that nobody of this life took over, and removes disks that nobody names. */
-  async sweep(known: ReadonlySet<string>): Promise<void> {
+  async sweep(
+    known: ReadonlySet<string>,
+    strays: { diskIds: ReadonlySet<string>; isComplete: boolean },
+  ): Promise<void> {
     this.swept = known;
     for (const machine of this.liveMachines)
       if (machine.life.isKilled) machine.exit({ reason: "killed", detail: "" });
-    for (const diskId of [...this.disks.keys()]) if (!known.has(diskId)) this.disks.delete(diskId);
+    if (!strays.isComplete) return;
+    const kept = new Set([...known, ...strays.diskIds]);
+    for (const diskId of [...this.disks.keys()]) if (!kept.has(diskId)) this.disks.delete(diskId);
   }
 
   /** As the hypervisor's `adopt`. */
@@ -348,8 +366,15 @@ export class FakeMachineSource implements MachineSource {
     signal?.throwIfAborted();
   }
 
-  #newDisk(workspaceId: string, content?: ReadonlyMap<string, string>): FakeStoredDisk {
-    if (this.destroyed.has(workspaceId)) throw new AtollError("key.not_found");
+  #newDisk(
+    { workspaceId, mayReplaceKey = false }: MachineRequest,
+    content?: ReadonlyMap<string, string>,
+  ): FakeStoredDisk {
+    if (this.destroyed.has(workspaceId) || this.destroyedKeys.has(workspaceId)) {
+      throw new AtollError("key.not_found");
+    }
+    if (this.keys.has(workspaceId) && !mayReplaceKey) throw new AtollError("key.exists");
+    this.keys.add(workspaceId);
     const disk = new FakeStoredDisk(`disk-${this.#ids++}`, workspaceId, content);
     this.disks.set(disk.diskId, disk);
     return disk;

@@ -20,7 +20,7 @@ export async function eraseWorkspace(core: WorkspaceCore): Promise<void> {
     await core.transition("delete_begun", reason, { generation: record.generation + 1, operation: null });
   }
   const ending = await settled(core.endMachine(new AtollError("workspace.deleted")));
-  const { keyDestroyedAtMs, dataUnlinkedAtMs } = await core.step(
+  const { keyCommitment, keyDestroyedAtMs, dataUnlinkedAtMs } = await core.step(
     "destroy",
     () => core.dependencies.source.destroy(record.workspaceId, record.ownerId, record.disk ?? undefined),
     { timeoutMs: DESTROY_TIMEOUT_MS, signal: new AbortController().signal },
@@ -28,6 +28,8 @@ export async function eraseWorkspace(core: WorkspaceCore): Promise<void> {
   if (ending !== undefined) throw ending.error;
   await core.transition("erased", reason, {
     tombstone: { requestedAtMs, keyDestroyedAtMs, dataUnlinkedAtMs },
+    // A create that failed half-way left a key that the record never named.
+    keyCommitment: record.keyCommitment ?? keyCommitment,
     snapshot: null,
     restoredFrom: null,
     handshake: null,

@@ -1,4 +1,5 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { WorkspaceState } from "@atoll/protocol/workspace-status";
 import { expect, it } from "vitest";
@@ -126,16 +127,119 @@ it("says of a first create that got no disk that it failed", async () => {
   expect(again.status).toMatchObject({ state: "running", startedBy: "create" });
 });
 
-it("leaves an unreadable record alone and sweeps nothing", async () => {
+const recordPath = (host: FakeHost, id: string) => join(host.directory, "journal/workspaces", `${id}.json`);
+
+/** A new hostd finds this in place of the record. */
+async function damage(host: FakeHost, workspace: Workspace, text: string): Promise<FakeHost> {
+  await writeFile(recordPath(host, workspace.id), text);
+  return FakeHost.start({ previous: host });
+}
+const newer = (workspace: Workspace) => JSON.stringify({ ...workspace.record, format: 3, novelty: true });
+const isDamaged = { code: "workspace.record_damaged" };
+
+it.each(["torn", "of a newer format"])(
+  "takes no workspace whose record is %s for one it never had: a create does not replace its key",
+  async (kind) => {
+    await using host = await FakeHost.start();
+    const before = await host.create();
+    host.source.machine.save("work", "v1");
+    const text = kind === "torn" ? "{ torn" : newer(before);
+    const next = await damage(host, before, text);
+    expect(next.unreadable).toEqual([recordPath(host, before.id)]);
+    expect(() => next.registry.get(before.id)).toThrow(expect.objectContaining(isDamaged));
+    await expect(next.create({}, before.id)).rejects.toMatchObject(isDamaged);
+    expect(await readFile(recordPath(host, before.id), "utf8")).toBe(text);
+    expect(next.source.disks.get(before.record.disk?.diskId ?? "")?.read("work")).toBe("v1");
+    expect(next.source.keys.has(before.id)).toBe(true);
+  },
+);
+
+it("does not replace the key of a workspace whose record is gone, however often it is asked", async () => {
   await using host = await FakeHost.start();
   const before = await host.create();
-  const path = join(host.directory, "journal/workspaces", `${before.id}.json`);
-  await writeFile(path, "{ torn");
-  host.source.swept = undefined;
+  await rm(recordPath(host, before.id));
   const next = await FakeHost.start({ previous: host });
-  expect(next.unreadable).toEqual([path]);
-  expect(await readFile(path, "utf8")).toBe("{ torn");
-  expect(host.source.swept).toBeUndefined();
+  for (let attempt = 0; attempt < 2; attempt++) {
+    await expect(next.create({}, before.id)).rejects.toMatchObject(isDamaged);
+    expect(next.registry.find(before.id)).toBeUndefined();
+  }
+  const together = await Promise.allSettled([next.create({}, before.id), next.create({}, before.id)]);
+  expect(together).toMatchObject([{ reason: isDamaged }, { reason: isDamaged }]);
+  expect(next.source.keys.has(before.id)).toBe(true);
+});
+
+it("replaces a key that a create left which was cut short", async () => {
+  await using host = await FakeHost.start();
+  const id = randomUUID();
+  host.life.killAt = (point) => point === "after source.create";
+  const cut = host.create({}, id);
+  cut.catch(() => {});
+  await host.life.killed;
+  const next = await FakeHost.start({ previous: host });
+  expect(next.source.keys.has(id)).toBe(true);
+  expect((await next.create({}, id)).status.state).toBe("running");
+});
+
+it("lets the machine of an unreadable record run on, and opens it again once the record is mended", async () => {
+  await using host = await FakeHost.start();
+  const before = await host.create();
+  const whole = await readFile(recordPath(host, before.id), "utf8");
+  const damaged = await damage(host, before, newer(before));
+  host.source.machine.save("work", "meanwhile");
+  const next = await damage(damaged, before, whole);
+  const workspace = next.registry.get(before.id);
+  await expect.poll(() => workspace.guest?.mux).toBeDefined();
+  expect(host.source.machine.read("work")).toBe("meanwhile");
+});
+
+it("sweeps what belongs to nobody although another record cannot be read", async () => {
+  await using host = await FakeHost.start();
+  const [damaged, forgotten, other] = [await host.create(), await host.create(), await host.create()];
+  await rm(recordPath(host, forgotten.id));
+  const next = await damage(host, damaged, newer(damaged));
+  expect(next.registry.get(other.id).status.state).toBe("running");
+  const diskIds = [damaged, other].map(({ record }) => record.disk?.diskId);
+  expect([...next.source.disks.keys()]).toEqual(diskIds);
+});
+
+it("removes no disk while a record does not tell which one is its, but ends machines and fills the pool", async () => {
+  await using host = await FakeHost.start();
+  const [damaged, forgotten] = [await host.create(), await host.create()];
+  const { machine } = host.source;
+  await rm(recordPath(host, forgotten.id));
+  const next = await damage(host, damaged, "{ torn");
+  expect(next.source.disks.size).toBe(2);
+  expect(machine.isGone).toBe(true);
+  expect(next.source.swept).toBeDefined();
+});
+
+it("destroys the key of a workspace it does not know, and attests that", async () => {
+  await using host = await FakeHost.start();
+  const before = await host.create();
+  await rm(recordPath(host, before.id));
+  const next = await FakeHost.start({ previous: host });
+  const erasures = await next.registry.erase(before.id);
+  expect(erasures).toMatchObject([{ workspaceId: before.id, keyDestroyedAtMs: 1 }]);
+  expect(next.source.keys.has(before.id)).toBe(false);
+  expect(await next.registry.erase(before.id)).toEqual(erasures);
+  expect(await next.registry.erase(randomUUID())).toEqual([]);
+});
+
+it("attests no erasure while an unreadable record of the workspace is there, and finishes it once that is mended", async () => {
+  await using host = await FakeHost.start();
+  const before = await host.create();
+  const whole = await readFile(recordPath(host, before.id), "utf8");
+  const next = await damage(host, before, newer(before));
+  for (let attempt = 0; attempt < 2; attempt++) {
+    await expect(next.registry.erase(before.id)).rejects.toMatchObject(isDamaged);
+  }
+  expect(next.source.keys.has(before.id)).toBe(false);
+  expect(host.source.liveMachines).toEqual([]);
+  await expect(next.registry.eraseOwner(before.record.ownerId)).rejects.toMatchObject(isDamaged);
+  const mended = await damage(next, before, whole);
+  expect(mended.registry.get(before.id).status.state).toBe("erased");
+  expect(mended.source.disks.size).toBe(0);
+  expect(await mended.registry.erase(before.id)).toMatchObject([{ workspaceId: before.id }]);
 });
 
 it("keeps records private and free of temporary files", async () => {

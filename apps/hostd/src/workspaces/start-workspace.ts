@@ -1,6 +1,7 @@
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import type { StartStage, StateReason } from "@atoll/protocol/workspace-status";
 import type { Machine } from "../hypervisor/hypervisor.ts";
+import type { MachineRequest } from "../machines/machine-source.ts";
 import { unarchiveDisk } from "./archive-workspace.ts";
 import { type BringUp, bringUp, type Handshake } from "./bring-up.ts";
 import { memoryStepTimeoutMs } from "./seal-workspace.ts";
@@ -19,6 +20,8 @@ interface Start {
   core: WorkspaceCore;
   progress: StartProgress;
   reason: StateReason;
+  /** A try before this one was noted: what key it left is of nothing. */
+  isRepeated: boolean;
   signal: AbortSignal;
 }
 
@@ -37,7 +40,7 @@ export async function startWorkspace(
   const beginning = beginningOf(core);
   const path: StartStage["path"] = PATHS[beginning];
   const progress = new StartProgress({ path, timings, clock, onChange: (stage) => core.setStage(stage) });
-  const start: Start = { core, progress, reason, signal };
+  const start: Start = { core, progress, reason, isRepeated: from !== "creating", signal };
   try {
     if (from === "creating") progress.enter("reserve");
     await admit(core, beginning);
@@ -155,9 +158,10 @@ async function begin(start: Start, beginning: Beginning): Promise<void> {
     }
     case "create":
     case "fork": {
-      const created = await launch(beginning, CREATE_TIMEOUT_MS, (bounded) =>
-        beginning === "create" ? source.create(core.request(bounded)) : fork(core, bounded),
-      );
+      const created = await launch(beginning, CREATE_TIMEOUT_MS, (bounded) => {
+        const request = { ...core.request(bounded), mayReplaceKey: start.isRepeated };
+        return beginning === "create" ? source.create(request) : fork(core, request, bounded);
+      });
       const { machine, disk, keyCommitment, startsBy } = created;
       const reason = startsBy === "boot" ? "boot" : "create";
       const handshake = { reason, expectedToken: created.linkToken } as const;
@@ -196,9 +200,9 @@ function resumed({ record }: WorkspaceCore): Handshake {
   return { reason: "resume", expectedToken: record.linkToken };
 }
 
-async function fork(core: WorkspaceCore, signal: AbortSignal) {
+async function fork(core: WorkspaceCore, request: MachineRequest, signal: AbortSignal) {
   await using point = await core.dependencies.openOrigin(core.record, signal);
-  return await core.dependencies.source.createFrom(core.request(signal), point);
+  return await core.dependencies.source.createFrom(request, point);
 }
 
 /** The host's trouble, not the memory's nor the disk's: trying again later may well succeed. */

@@ -10,6 +10,7 @@ import { diskError } from "../disks/disk-error.ts";
 import type { Hypervisor } from "../hypervisor/hypervisor.ts";
 import type { CheckpointOwner, MachineSource, Point } from "../machines/machine-source.ts";
 import type { Admission } from "./admission.ts";
+import type { DamagedRecords } from "./damaged-records.ts";
 import { erasureOf } from "./erase-workspace.ts";
 import type { TemplateRecord } from "./journal/template-record.ts";
 import type { WorkspaceJournal } from "./journal/workspace-journal.ts";
@@ -23,7 +24,8 @@ export interface TemplateRegistryOptions {
   admission: Admission;
   clock: Clock;
   logger: Logger;
-  /** @throws AtollError workspace.not_found */
+  damaged: DamagedRecords;
+  /** @throws AtollError workspace.not_found, workspace.record_damaged */
   workspace: (workspaceId: string) => Workspace;
 }
 
@@ -77,6 +79,7 @@ export class TemplateRegistry {
 
   /** Answers at once; making it takes a boot and a walk over its disk. Repeating answers the same template. */
   async create(templateId: string, body: z.infer<typeof createTemplate>): Promise<TemplateInfo> {
+    this.#options.damaged.refuse(templateId);
     const known = this.#records.get(templateId);
     if (known !== undefined) {
       const { ownerId, workspaceId, checkpointId } = known;
@@ -201,8 +204,9 @@ export class TemplateRegistry {
   }
 
   async #erase(templateId: string): Promise<Erasure[]> {
+    this.#options.damaged.refuse(templateId);
     const record = this.#records.get(templateId);
-    if (record === undefined) return [];
+    if (record === undefined) return this.#eraseUnknown(templateId);
     if (record.tombstone === null) {
       const requestedAtMs = this.#options.clock.now();
       const tombstone = { requestedAtMs, keyDestroyedAtMs: null, dataUnlinkedAtMs: null };
@@ -213,10 +217,14 @@ export class TemplateRegistry {
     await making?.done;
     const { tombstone, ownerId, disk, state } = this.#records.get(templateId) ?? record;
     if (state !== "erased" && tombstone !== null) {
-      const times = await this.#options.source.destroy(templateId, ownerId, disk ?? undefined);
+      const { keyDestroyedAtMs, dataUnlinkedAtMs } = await this.#options.source.destroy(
+        templateId,
+        ownerId,
+        disk ?? undefined,
+      );
       await this.#note(templateId, {
         state: "erased",
-        tombstone: { ...tombstone, ...times },
+        tombstone: { ...tombstone, keyDestroyedAtMs, dataUnlinkedAtMs },
         machine: null,
         scrubbed: [],
         errorCode: null,
@@ -224,6 +232,15 @@ export class TemplateRegistry {
     }
     const erased = this.#records.get(templateId);
     const erasure = erased && erasureOf({ ...erased, workspaceId: templateId });
+    return erasure === undefined ? [] : [erasure];
+  }
+
+  /** Its record is not here, but its key may be. */
+  async #eraseUnknown(templateId: string): Promise<Erasure[]> {
+    const requestedAtMs = this.#options.clock.now();
+    const { keyCommitment, ...times } = await this.#options.source.destroy(templateId, undefined, undefined);
+    const tombstone = { requestedAtMs, ...times };
+    const erasure = erasureOf({ workspaceId: templateId, keyCommitment, tombstone });
     return erasure === undefined ? [] : [erasure];
   }
 

@@ -5,7 +5,10 @@ import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import type { CreateWorkspace, Erasure, tombstoneList } from "@atoll/protocol/hostd-api";
 import type { z } from "zod";
 import { diskError } from "../disks/disk-error.ts";
+import type { Machine } from "../hypervisor/hypervisor.ts";
 import type { Point } from "../machines/machine-source.ts";
+import { DamagedRecords } from "./damaged-records.ts";
+import { erasureOf } from "./erase-workspace.ts";
 import type { JournalContent } from "./journal/workspace-journal.ts";
 import type { TombstoneRecord, WorkspaceRecord } from "./journal/workspace-record.ts";
 import { newWorkspaceRecord } from "./new-workspace-record.ts";
@@ -33,12 +36,18 @@ export class WorkspaceRegistry {
   readonly #options: WorkspaceRegistryOptions;
   readonly #workspaces = new Map<string, Workspace>();
   readonly #tombstones = new Map<string, TombstoneRecord>();
+  readonly #damaged = new DamagedRecords();
+  /** Of records that cannot be read: they run on, and nobody can do more for them. */
+  readonly #strayMachines = new Map<string, Machine>();
+  /** Until their record is written. */
+  readonly #creating = new Map<string, Promise<void>>();
   readonly templates: TemplateRegistry;
   #isDraining = false;
 
   constructor(options: WorkspaceRegistryOptions) {
     this.#options = options;
-    this.templates = new TemplateRegistry({ ...options, workspace: (id) => this.get(id) });
+    const damaged = this.#damaged;
+    this.templates = new TemplateRegistry({ ...options, damaged, workspace: (id) => this.get(id) });
   }
 
   get isDraining(): boolean {
@@ -49,9 +58,10 @@ export class WorkspaceRegistry {
     return [...this.#workspaces.values()];
   }
 
-  /** @throws AtollError workspace.not_found */
+  /** @throws AtollError workspace.not_found, workspace.record_damaged */
   get(workspaceId: string): Workspace {
     const workspace = this.#workspaces.get(workspaceId);
+    this.#damaged.refuse(workspaceId);
     if (workspace === undefined) throw new AtollError("workspace.not_found");
     return workspace;
   }
@@ -63,7 +73,8 @@ export class WorkspaceRegistry {
   /** Takes the journal's records; every workspace has recovered, or failed to with a log line, when it resolves. */
   async recover(content: JournalContent): Promise<void> {
     for (const tombstone of content.tombstones) this.#tombstones.set(tombstone.id, tombstone);
-    for (const record of content.workspaces) this.#add(record);
+    this.#damaged.add(content.unreadable);
+    for (const record of content.workspaces) this.#add(this.#entombed(record));
     await this.templates.recover(content.templates);
     await Promise.all(
       this.list().map((workspace) =>
@@ -76,17 +87,12 @@ export class WorkspaceRegistry {
         }),
       ),
     );
-    if (content.unreadableCount > 0) {
-      this.#options.logger.error(
-        { count: content.unreadableCount },
-        "unreadable records: leftovers are not swept",
-      );
-      return;
-    }
+    await this.#adoptStrays();
     const diskIds = this.list().flatMap(({ record }) =>
       record.disk !== null && record.state !== "erased" ? [record.disk.diskId] : [],
     );
-    await this.#options.source.sweep(new Set([...diskIds, ...this.templates.diskIds]));
+    const known = new Set([...diskIds, ...this.templates.diskIds]);
+    await this.#options.source.sweep(known, this.#damaged.disks);
   }
 
   /**
@@ -94,12 +100,14 @@ export class WorkspaceRegistry {
    * never got it running.
    */
   async create(workspaceId: string, body: CreateWorkspace): Promise<Workspace> {
+    this.#damaged.refuse(workspaceId, body.ownerId);
     if (this.#tombstones.has(workspaceId) || this.#tombstones.has(body.ownerId)) {
       throw new AtollError("workspace.deleted");
     }
     const existing = this.#workspaces.get(workspaceId);
     if (existing !== undefined) {
       this.#checkSame(existing, body);
+      await this.#creating.get(workspaceId);
       if (existing.record.startedBy === null) await existing.start("requested");
       return existing;
     }
@@ -111,24 +119,21 @@ export class WorkspaceRegistry {
     const record = newWorkspaceRecord(workspaceId, body, this.#options.clock.now());
     // In the map before the first await: a second create of the same id meets this one.
     const workspace = this.#add(record);
-    try {
-      await this.#options.journal.writeWorkspace(record);
-    } catch (error) {
-      this.#workspaces.delete(workspaceId);
-      throw error;
-    }
+    const creating = this.#noteCreation(record).finally(() => this.#creating.delete(workspaceId));
+    this.#creating.set(workspaceId, creating);
+    await creating;
     this.#options.onStatus(workspace.status);
     await workspace.start("requested");
     return workspace;
   }
 
-  /** Repeatable; a workspace this host never had leaves a tombstone, so that a late create stays refused. */
+  /**
+   * Repeatable. One that this host does not know leaves a tombstone, so that a late create stays refused, and loses its
+   * key all the same. @throws AtollError workspace.record_damaged when more than the key may be left
+   */
   async erase(workspaceId: string): Promise<Erasure[]> {
     const workspace = this.#workspaces.get(workspaceId);
-    if (workspace === undefined) {
-      await this.#entomb("workspace", workspaceId, { ownerKeyCommitment: null, ownerKeyDestroyedAtMs: null });
-      return [];
-    }
+    if (workspace === undefined) return this.#eraseUnknown(workspaceId);
     await workspace.entomb();
     await this.#options.endSessions(workspaceId, new AtollError("workspace.deleted"));
     const erasure = await workspace.erase();
@@ -145,6 +150,7 @@ export class WorkspaceRegistry {
     const erased = await Promise.all(owned.map(({ id }) => this.erase(id)));
     const erasures = [...erased.flat(), ...(await this.templates.eraseOfOwner(ownerId))];
     if (done !== undefined && done.ownerKeyDestroyedAtMs !== null) {
+      this.#damaged.refuseOwner(ownerId);
       const { ownerKeyCommitment, ownerKeyDestroyedAtMs } = done;
       return { erasures, ownerKeyCommitment, ownerKeyDestroyedAtMs };
     }
@@ -155,6 +161,7 @@ export class WorkspaceRegistry {
       });
     const key = { ownerKeyCommitment: commitment, ownerKeyDestroyedAtMs: destroyedAtMs };
     await this.#entomb("owner", ownerId, key);
+    this.#damaged.refuseOwner(ownerId);
     return { erasures, ...key };
   }
 
@@ -231,6 +238,59 @@ export class WorkspaceRegistry {
     }
   }
 
+  /**
+   * The first trace of a workspace. A key that is there already protects something whose record was lost: it must not be
+   * replaced. From then on a key without a disk is one of a create that was cut short.
+   */
+  async #noteCreation(record: WorkspaceRecord): Promise<void> {
+    try {
+      if (await this.#options.source.hasKey(record.workspaceId)) {
+        throw new AtollError("workspace.record_damaged", "it has a key and no record");
+      }
+      await this.#options.journal.writeWorkspace(record);
+    } catch (error) {
+      this.#workspaces.delete(record.workspaceId);
+      throw error;
+    }
+  }
+
+  async #eraseUnknown(workspaceId: string): Promise<Erasure[]> {
+    const { source } = this.#options;
+    const { requestedAtMs } = await this.#entomb("workspace", workspaceId, {
+      ownerKeyCommitment: null,
+      ownerKeyDestroyedAtMs: null,
+    });
+    await this.#strayMachines.get(workspaceId)?.kill();
+    await source.destroyKey(workspaceId);
+    this.#damaged.refuse(workspaceId);
+    const { keyCommitment, ...times } = await source.destroy(workspaceId, undefined, undefined);
+    const erasure = erasureOf({ workspaceId, keyCommitment, tombstone: { requestedAtMs, ...times } });
+    return erasure === undefined ? [] : [erasure];
+  }
+
+  /** Erased while its record could not be read, or with its owner: that stands. */
+  #entombed(record: WorkspaceRecord): WorkspaceRecord {
+    const found = this.#tombstones.get(record.workspaceId) ?? this.#tombstones.get(record.ownerId);
+    if (found === undefined || record.tombstone !== null) return record;
+    const { requestedAtMs } = found;
+    return { ...record, tombstone: { requestedAtMs, keyDestroyedAtMs: null, dataUnlinkedAtMs: null } };
+  }
+
+  /** Machines that the sweep would end. */
+  async #adoptStrays(): Promise<void> {
+    const { hypervisor, logger } = this.#options;
+    for (const { kind, id, machine } of this.#damaged.all) {
+      logger.error({ kind, id }, "unreadable record: what is its stays as it is");
+      if (machine === undefined) continue;
+      try {
+        const adopted = await hypervisor.adopt(machine);
+        if (adopted !== undefined) this.#strayMachines.set(id, adopted);
+      } catch (error) {
+        logger.error({ kind, id, err: error }, "its machine was not found");
+      }
+    }
+  }
+
   #add(record: WorkspaceRecord): Workspace {
     const workspace = new Workspace(
       record,
@@ -249,12 +309,14 @@ export class WorkspaceRegistry {
     kind: TombstoneRecord["kind"],
     id: string,
     key: Pick<TombstoneRecord, "ownerKeyCommitment" | "ownerKeyDestroyedAtMs">,
-  ): Promise<void> {
+  ): Promise<TombstoneRecord> {
     const previous = this.#tombstones.get(id);
     const requestedAtMs = previous?.requestedAtMs ?? this.#options.clock.now();
     const record: TombstoneRecord = { format: 1, kind, id, requestedAtMs, ...key };
     await this.#options.journal.writeTombstone(record);
     this.#tombstones.set(id, record);
+    this.#damaged.mended(id);
+    return record;
   }
 
   #checkSame({ record, isDeleted }: Workspace, body: CreateWorkspace): void {

@@ -10,6 +10,7 @@ import { removeDurably } from "@atoll/durable/remove-durably";
 import { diskError } from "../../disks/disk-error.ts";
 import { readWorkspaceRecord } from "./read-workspace-record.ts";
 import { type TemplateRecord, templateRecord } from "./template-record.ts";
+import { type UnreadableRecord, unreadableRecord } from "./unreadable-record.ts";
 import {
   type TombstoneRecord,
   tombstoneRecord,
@@ -28,8 +29,8 @@ export interface JournalContent {
   workspaces: WorkspaceRecord[];
   templates: TemplateRecord[];
   tombstones: TombstoneRecord[];
-  /** Ids of records that could not be read; their data must not be swept. */
-  unreadableCount: number;
+  /** Nobody may take their ids for new ones, nor sweep their data. */
+  unreadable: UnreadableRecord[];
 }
 
 const RECORD_NAME = /^[0-9a-f-]{36}\.json$/;
@@ -51,15 +52,14 @@ export class WorkspaceJournal {
     for (const directory of [this.#workspaces, this.#templates, this.#tombstones]) {
       await makeDirectory(directory);
     }
-    const workspaces = await this.#readAll(this.#workspaces, readWorkspaceRecord);
-    const templates = await this.#readAll(this.#templates, (value) => templateRecord.parse(value));
-    const tombstones = await this.#readAll(this.#tombstones, (value) => tombstoneRecord.parse(value));
-    return {
-      workspaces: workspaces.records,
-      templates: templates.records,
-      tombstones: tombstones.records,
-      unreadableCount: workspaces.unreadableCount + templates.unreadableCount + tombstones.unreadableCount,
-    };
+    const unreadable: UnreadableRecord[] = [];
+    const note = (record: UnreadableRecord) => void unreadable.push(record);
+    const workspaces = await this.#readAll("workspace", this.#workspaces, readWorkspaceRecord, note);
+    const parseTemplate = (value: unknown) => templateRecord.parse(value);
+    const templates = await this.#readAll("template", this.#templates, parseTemplate, note);
+    const parseTombstone = (value: unknown) => tombstoneRecord.parse(value);
+    const tombstones = await this.#readAll("tombstone", this.#tombstones, parseTombstone, note);
+    return { workspaces, templates, tombstones, unreadable };
   }
 
   writeWorkspace(record: WorkspaceRecord): Promise<void> {
@@ -84,23 +84,26 @@ export class WorkspaceJournal {
   }
 
   async #readAll<T>(
+    kind: UnreadableRecord["kind"],
     directory: string,
     parse: (value: unknown) => T,
-  ): Promise<{ records: T[]; unreadableCount: number }> {
+    onUnreadable: (record: UnreadableRecord) => void,
+  ): Promise<T[]> {
     const records: T[] = [];
-    let unreadableCount = 0;
     for (const name of await readdir(directory)) {
       // A record whose writer was killed before it got its name.
       if (name.endsWith(".tmp")) await removeDurably(join(directory, name));
       if (!RECORD_NAME.test(name)) continue;
       const path = join(directory, name);
+      let text: string | undefined;
       try {
-        records.push(parse(JSON.parse(await readFile(path, "utf8"))));
+        text = await readFile(path, "utf8");
+        records.push(parse(JSON.parse(text)));
       } catch (error) {
-        unreadableCount += 1;
+        onUnreadable(unreadableRecord(kind, name.slice(0, -".json".length), text));
         this.#options.onUnreadable(path, error);
       }
     }
-    return { records, unreadableCount };
+    return records;
   }
 }

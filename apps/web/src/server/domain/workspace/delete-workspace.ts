@@ -8,7 +8,6 @@ import { AtollError } from "@atoll/protocol/atoll-error";
 import type { Erasure } from "@atoll/protocol/hostd-api";
 import type { HostdClient } from "#server/hosts/hostd-client.ts";
 import type { ReceiptIssuer } from "#server/receipts/receipt-issuer.ts";
-import type { DeleteAnswer } from "#server/receipts/receipt-of.ts";
 
 export interface EraseContext {
   db: Db;
@@ -48,7 +47,7 @@ export async function finishWorkspaceErasure(
   userId: string,
   id: string,
 ): Promise<WorkspaceErasure> {
-  const answer = await eraseOnHost(hostd, id);
+  const answer = await hostd.deleteWorkspace(id);
   const tombstone = await withTenant(db, userId, (tenant) => getTombstone(tenant, "workspace", id));
   if (tombstone === null) throw new AtollError("internal", "a workspace without a tombstone is not erased");
   const { receiptId, requestedAt } = tombstone;
@@ -66,15 +65,4 @@ export async function finishWorkspaceErasure(
     await completeErasure(tenant, "workspace", id);
   });
   return { erasures: answer.erasures, receiptId };
-}
-
-async function eraseOnHost(hostd: EraseContext["hostd"], id: string): Promise<DeleteAnswer> {
-  try {
-    return await hostd.deleteWorkspace(id);
-  } catch (error) {
-    // No machine was ever made for the row: there is no key and no data.
-    if (error instanceof AtollError && error.code === "workspace.not_found")
-      return { erasures: [], ownerKeyCommitment: null, ownerKeyDestroyedAtMs: null };
-    throw error;
-  }
 }

@@ -89,6 +89,20 @@ describe("creating", () => {
     );
   });
 
+  it("makes no new machine for a workspace whose record the host cannot read", async () => {
+    const { workspace } = await createWorkspace(context({}), await person(), {
+      ...{ id: randomUUID(), name: "A", ...size },
+    });
+    const create = vi.fn();
+    const damaged = async () => {
+      throw new AtollError("workspace.record_damaged");
+    };
+    await expect(
+      resumeWorkspace(context({ create, lifecycle: damaged, update: damaged }), workspace),
+    ).rejects.toMatchObject({ code: "workspace.record_damaged" });
+    expect(create).not.toHaveBeenCalled();
+  });
+
   it("answers as soon as the host has accepted, and tells of a failure after that", async () => {
     const userId = await person();
     const failed = Promise.withResolvers<WorkspaceStatus>();
@@ -147,6 +161,31 @@ describe("deleting", () => {
     expect(await listTombstones(db, { onlyPending: true })).toEqual([]);
   });
 
+  it.each(["workspace.record_damaged", "workspace.not_found"] as const)(
+    "attests nothing while the host answers %s",
+    async (code) => {
+      const userId = await person();
+      const { workspace } = await createWorkspace(context({}), userId, {
+        id: randomUUID(),
+        name: "A",
+        ...size,
+      });
+      const { db } = database;
+      const hostd = {
+        deleteWorkspace: async () => {
+          throw new AtollError(code);
+        },
+      };
+      const { receipts } = issuer;
+      await expect(deleteWorkspace({ db, hostd, receipts }, userId, workspace.id)).rejects.toMatchObject({
+        code,
+      });
+      expect(await withTenant(db, userId, listReceipts)).toEqual([]);
+      const pending = await listTombstones(db, { onlyPending: true });
+      expect(pending.map(({ subjectId }) => subjectId)).toContain(workspace.id);
+    },
+  );
+
   it("answers the evidence, and takes a machine that was never made for erased", async () => {
     const userId = await person();
     const { db } = database;
@@ -167,11 +206,8 @@ describe("deleting", () => {
       dataUnlinkedAtMs: 3,
     });
     const neverMade = await make();
-    const unknown = {
-      deleteWorkspace: async () => {
-        throw new AtollError("workspace.not_found");
-      },
-    };
+    const nothing = { erasures: [], ownerKeyCommitment: null, ownerKeyDestroyedAtMs: null };
+    const unknown = { deleteWorkspace: async () => nothing };
     expect(await deleteWorkspace({ db, hostd: unknown, receipts }, userId, neverMade)).toMatchObject({
       erasures: [],
     });

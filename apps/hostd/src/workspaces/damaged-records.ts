@@ -1,0 +1,49 @@
+import { AtollError } from "@atoll/protocol/atoll-error";
+import type { UnreadableRecord } from "./journal/unreadable-record.ts";
+
+/**
+ * Records of the journal that cannot be read. Their ids are taken: whoever treated one as never seen would make a new
+ * key over somebody's disk, or attest an erasure that did not happen.
+ */
+export class DamagedRecords {
+  readonly #records: UnreadableRecord[] = [];
+
+  add(records: readonly UnreadableRecord[]): void {
+    this.#records.push(...records);
+  }
+
+  /** @throws AtollError workspace.record_damaged */
+  refuse(...ids: readonly string[]): void {
+    if (this.#records.some(({ id }) => ids.includes(id))) throw new AtollError("workspace.record_damaged");
+  }
+
+  /** @throws AtollError workspace.record_damaged while something of this owner may be left */
+  refuseOwner(ownerId: string): void {
+    if (this.#ofDisks.some((record) => record.ownerId === ownerId)) {
+      throw new AtollError("workspace.record_damaged");
+    }
+  }
+
+  /** A tombstone that was written anew is whole again. */
+  mended(tombstoneId: string): void {
+    const at = this.#records.findIndex(({ kind, id }) => kind === "tombstone" && id === tombstoneId);
+    if (at >= 0) this.#records.splice(at, 1);
+  }
+
+  get all(): readonly UnreadableRecord[] {
+    return this.#records;
+  }
+
+  /** What a sweep leaves alone; `isComplete` is false when one of them does not tell which disk is its. */
+  get disks(): { diskIds: Set<string>; isComplete: boolean } {
+    const diskIds = this.#ofDisks.map(({ diskId }) => diskId);
+    return {
+      diskIds: new Set(diskIds.filter((diskId) => typeof diskId === "string")),
+      isComplete: !diskIds.includes(undefined),
+    };
+  }
+
+  get #ofDisks(): UnreadableRecord[] {
+    return this.#records.filter(({ kind }) => kind !== "tombstone");
+  }
+}
