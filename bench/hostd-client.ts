@@ -1,6 +1,7 @@
 import { request } from "node:http";
+import { AtollError } from "@atoll/protocol/atoll-error";
 
-/** hostd's API over its Unix socket. Throws the answer's code on anything but success. */
+/** hostd's API over its Unix socket. @throws AtollError of the answer; host.unreachable when there was none */
 export class HostdClient {
   readonly #socketPath: string;
 
@@ -8,29 +9,34 @@ export class HostdClient {
     this.#socketPath = socketPath;
   }
 
-  send(method: string, path: string, body?: unknown): Promise<unknown> {
+  /** Without a `signal` it waits as long as hostd takes; with one it rejects with the signal's reason. */
+  send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<unknown> {
     const text = body === undefined ? "" : JSON.stringify(body);
-    return new Promise((resolve, reject) => {
-      const headers = {
-        host: "hostd",
-        "content-type": "application/json",
-        "content-length": Buffer.byteLength(text),
-      };
-      const asked = request({ socketPath: this.#socketPath, method, path, headers }, (answer) => {
-        let received = "";
-        answer.setEncoding("utf8");
-        answer.on("data", (chunk: string) => {
-          received += chunk;
-        });
-        answer.on("end", () => {
-          const value: unknown = received === "" ? undefined : JSON.parse(received);
-          if ((answer.statusCode ?? 500) < 300) resolve(value);
-          else reject(new Error(`${method} ${path}: ${answer.statusCode} ${received}`));
-        });
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const headers = {
+      host: "hostd",
+      "content-type": "application/json",
+      "content-length": Buffer.byteLength(text),
+    };
+    const lost = (cause: unknown) =>
+      reject(signal?.aborted ? signal.reason : new AtollError("host.unreachable", undefined, { cause }));
+    const bound = signal === undefined ? {} : { signal };
+    const asked = request({ socketPath: this.#socketPath, method, path, headers, ...bound }, (answer) => {
+      let received = "";
+      answer.setEncoding("utf8");
+      answer.on("error", lost);
+      answer.on("data", (chunk: string) => {
+        received += chunk;
       });
-      asked.on("error", reject);
-      asked.end(text);
+      answer.on("end", () => {
+        const value: unknown = received === "" ? undefined : JSON.parse(received);
+        if ((answer.statusCode ?? 500) < 300) resolve(value);
+        else reject(AtollError.fromWire(value));
+      });
     });
+    asked.on("error", lost);
+    asked.end(text);
+    return promise;
   }
 
   /** Follows a stream of JSON lines until `take` makes something of one. */

@@ -1,9 +1,12 @@
-/** The host under test as its control plane and its operator see it: hostd's API, the journal, the process table. */
+/**
+ * The host under test as its control plane asks it. Every question has an answer within a deadline, and every failure a
+ * name: what breaks either is a breach, whatever the cycle makes of it.
+ */
 
-import { createHash } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { AtollError } from "@atoll/protocol/atoll-error";
 import { checkpointInfo, hostHealth } from "@atoll/protocol/hostd-api";
 import { PLANS } from "@atoll/protocol/plans";
 import { type WorkspaceStatus, workspaceStatus } from "@atoll/protocol/workspace-status";
@@ -18,13 +21,17 @@ const journalRecord = z.object({
 });
 export type JournalRecord = z.infer<typeof journalRecord>;
 
-const POLL_MS = 50;
+const POLL_MS = 40;
+/** Nothing may be silent for longer: the longest chain of deadlines within one operation of a workspace of this size. */
+const ANSWER_TIMEOUT_MS = 120_000;
+const checkpoints = z.object({ checkpoints: z.array(checkpointInfo) });
 
 export class ChaosHost {
   readonly stack: Stack;
   readonly ownerId: string;
   readonly workspaceId: string;
   readonly #api: HostdClient;
+  #breaches: string[] = [];
 
   constructor(stack: Stack, ids: { ownerId: string; workspaceId: string }) {
     this.stack = stack;
@@ -33,15 +40,12 @@ export class ChaosHost {
     this.#api = new HostdClient(stack.layout.hostdSocket);
   }
 
-  get slug(): string {
-    return `chaos-${this.workspaceId.slice(0, 8)}`;
-  }
-
   async create(): Promise<void> {
     const { cpus, memoryMb, diskMb } = PLANS.free;
+    const slug = `chaos-${this.workspaceId.slice(0, 8)}`;
     await this.#send("PUT", "", {
-      ...{ ownerId: this.ownerId, slug: this.slug, image: "base", cpus, memoryMb, diskMb },
-      ...{ egress: "off", idlePauseSeconds: 604_800 },
+      ...{ ownerId: this.ownerId, slug, image: "base", cpus, memoryMb, diskMb },
+      ...{ egress: "off", idlePauseSeconds: NEVER_IDLE_SECONDS },
     });
   }
 
@@ -68,9 +72,7 @@ export class ChaosHost {
   }
 
   async deleteCheckpoints(): Promise<void> {
-    const list = z
-      .object({ checkpoints: z.array(checkpointInfo) })
-      .parse(await this.#send("GET", "/checkpoints"));
+    const list = checkpoints.parse(await this.#send("GET", "/checkpoints"));
     for (const { checkpointId } of list.checkpoints) {
       await this.#send("DELETE", `/checkpoints/${checkpointId}`);
     }
@@ -80,41 +82,17 @@ export class ChaosHost {
     await this.#send("DELETE", "");
   }
 
-  async health(): Promise<z.infer<typeof hostHealth>> {
-    return hostHealth.parse(await this.#api.send("GET", "/healthz"));
+  async isHealthy(): Promise<boolean> {
+    return hostHealth.safeParse(await this.#api.send("GET", "/healthz").catch(() => undefined)).success;
   }
 
-  /** Until `holds`; faults on the way, as of a process that is being restarted, count as not yet. */
-  async until<T>(
-    what: string,
-    timeoutMs: number,
-    holds: () => Promise<T | undefined>,
-    signal: AbortSignal,
-  ): Promise<T> {
-    const endMs = performance.now() + timeoutMs;
-    let last: unknown;
-    for (;;) {
-      signal.throwIfAborted();
-      try {
-        const value = await holds();
-        if (value !== undefined) return value;
-        last = undefined;
-      } catch (error) {
-        last = error;
-      }
-      if (performance.now() > endMs) {
-        throw new Error(`not within ${timeoutMs / 1000} s: ${what}`, { cause: last });
-      }
-      await delay(POLL_MS);
-    }
-  }
-
+  /** The journal's word on it. */
   async record(): Promise<JournalRecord> {
     const path = join(this.stack.layout.data, "journal", "workspaces", `${this.workspaceId}.json`);
     return journalRecord.parse(JSON.parse(await readFile(path, "utf8")));
   }
 
-  /** The machine's process, if exactly that one lives. */
+  /** Of the machine's process, if exactly that one lives. */
   async machinePid(): Promise<number | undefined> {
     const { machine } = await this.record();
     if (machine === null) return undefined;
@@ -124,28 +102,69 @@ export class ChaosHost {
     return startTicks === machine.startTicks ? machine.pid : undefined;
   }
 
-  /** Run directories in memory-backed space, each one machine's. */
-  async runDirectories(): Promise<string[]> {
-    const place = createHash("sha256").update(this.stack.layout.data).digest("hex").slice(0, 12);
-    return readdir(`/dev/shm/atoll-${place}/run`).catch(() => []);
+  /** What must not have happened since it was last asked. */
+  takeBreaches(): string[] {
+    const breaches = this.#breaches;
+    this.#breaches = [];
+    return breaches;
   }
 
-  /** Machines that any process's command line names, of this data directory's disks. */
-  async liveMachines(): Promise<Set<string>> {
-    const directories = await this.runDirectories();
-    const live = new Set<string>();
-    for (const name of await readdir("/proc")) {
-      if (!/^\d+$/.test(name)) continue;
-      const command = await readFile(`/proc/${name}/cmdline`, "utf8").catch(() => "");
-      for (const directory of directories) if (command.includes(`/${directory}`)) live.add(directory);
-      if (!command.includes(this.stack.layout.data)) continue;
-      for (const machineId of command.match(/[0-9a-f]{8}-[0-9a-f]{12}(?![0-9a-f-])/g) ?? [])
-        live.add(machineId);
+  breach(text: string): void {
+    this.#breaches.push(text);
+  }
+
+  /** Of whatever kind it is, an error has to have a name. Returns it. */
+  noted(who: string, error: unknown): unknown {
+    if (!(error instanceof AtollError)) this.breach(`${who} failed without a code: ${String(error)}`);
+    else this.noteCode(who, error.code);
+    return error;
+  }
+
+  noteCode(who: string, code: string): void {
+    if (code === "internal") this.breach(`${who} was told "internal"`);
+  }
+
+  /** Until `holds`; errors with a name count as not yet. */
+  async until<T>(
+    what: string,
+    timeoutMs: number,
+    holds: () => Promise<T | undefined>,
+    signal: AbortSignal,
+  ): Promise<T> {
+    const endMs = performance.now() + timeoutMs;
+    for (;;) {
+      signal.throwIfAborted();
+      let last: unknown;
+      try {
+        const value = await holds();
+        if (value !== undefined) return value;
+      } catch (error) {
+        if (!(error instanceof AtollError)) throw error;
+        last = error;
+      }
+      if (performance.now() > endMs) {
+        throw new Error(`not within ${timeoutMs / 1000} s: ${what}`, { cause: last });
+      }
+      await delay(POLL_MS);
     }
-    return live;
   }
 
-  #send(method: string, path: string, body?: unknown): Promise<unknown> {
-    return this.#api.send(method, `/v1/workspaces/${this.workspaceId}${path}`, body);
+  async #send(method: string, path: string, body?: unknown): Promise<unknown> {
+    const what = `${method} ${path}`;
+    const late = new AbortController();
+    const timer = setTimeout(() => {
+      this.breach(`${what} was not answered within ${ANSWER_TIMEOUT_MS / 1000} s`);
+      late.abort(new AtollError("request.timeout", what));
+    }, ANSWER_TIMEOUT_MS);
+    try {
+      return await this.#api.send(method, `/v1/workspaces/${this.workspaceId}${path}`, body, late.signal);
+    } catch (error) {
+      throw this.noted(what, error);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }
+
+/** A week: as long as an idle time may be. */
+export const NEVER_IDLE_SECONDS = 604_800;

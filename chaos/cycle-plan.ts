@@ -1,32 +1,72 @@
 import type { SeededRandom } from "@atoll/hostd/proof/world/seeded-random";
 
 /**
- * How a workspace leaves and comes back: within the grace time; sealed; paused for idleness; paused by hostd's own end;
- * or put back to a checkpoint, with its memory.
+ * How a workspace leaves and comes back: within the grace time; sealed; with several tabs resuming at once; paused by
+ * hostd's own end; put back to a checkpoint with its memory; paused for idleness; or with its user returning at the very
+ * moment the idle time ends.
  */
-export type CyclePath = "grace" | "sealed" | "idle" | "drain" | "restore";
-export type Victim = "nobody" | "vmm" | "hostd" | "gateway" | "web";
+export const PATHS = ["grace", "sealed", "tabs", "drain", "restore", "idle", "return"] as const;
+export type CyclePath = (typeof PATHS)[number];
+
+/**
+ * What is done meanwhile. `vmm_stop`: SIGSTOP for good; `vmm_stall`: SIGSTOP for seconds; `halt`, `reboot`, `panic`: of the
+ * guest; `agent`: its process in the guest is killed; `hostd_twice`: again while it recovers.
+ */
+export const FAULTS = [
+  ...(["nobody", "vmm", "vmm_stop", "vmm_stall", "halt", "reboot", "panic", "agent"] as const),
+  ...(["hostd", "hostd_twice", "gateway", "web"] as const),
+] as const;
+export type Fault = (typeof FAULTS)[number];
+
+const IN_GUEST: ReadonlySet<Fault> = new Set(["halt", "reboot", "panic", "agent"]);
+export const isInGuest = (fault: Fault): boolean => IN_GUEST.has(fault);
 
 export interface CyclePlan {
   path: CyclePath;
-  victim: Victim;
-  /** After the path was entered. */
-  killAfterMs: number;
+  fault: Fault;
+  /** When, as a share of what the path usually takes. */
+  at: number;
+  /** Where the path itself has a choice: 0 ≤ x < 1. */
+  turn: number;
 }
 
-const PATHS: readonly CyclePath[] = ["grace", "sealed", "drain", "restore", "idle"];
-/** Idle takes the meter's own time, so it comes less often. */
-const DRAWN: readonly CyclePath[] = [
-  ...["grace", "grace", "grace", "sealed", "sealed", "sealed", "drain", "restore", "restore"],
-  "idle",
-] as readonly CyclePath[];
-const VICTIMS: readonly Victim[] = ["nobody", "hostd", "hostd", "vmm", "gateway", "web"];
-/** Longest stretch of a path on a busy machine that a kill shall be able to hit. */
-const KILL_WITHIN_MS = 2500;
+/** Every path once without harm, then every fault once, on a path that lets it happen; then whatever the seed says. */
+const BEGINNING: readonly (readonly [CyclePath, Fault])[] = [
+  ...PATHS.map((path) => [path, "nobody"] as const),
+  ["sealed", "vmm"],
+  ["grace", "vmm_stop"],
+  ["sealed", "vmm_stall"],
+  ["grace", "halt"],
+  ["tabs", "panic"],
+  ["grace", "reboot"],
+  ["tabs", "agent"],
+  ["restore", "hostd"],
+  ["sealed", "hostd_twice"],
+  ["tabs", "gateway"],
+  ["drain", "web"],
+];
+/** How many of the first cycles make sure that everything happened at least once. */
+export const BEGINNING_CYCLES = BEGINNING.length;
 
-/** Every path once without harm, then whatever the seed says. */
+const DRAWN_PATHS: readonly CyclePath[] = [
+  ...(["grace", "grace", "grace", "sealed", "sealed", "sealed"] as const),
+  ...(["tabs", "tabs", "restore", "restore", "drain", "drain", "idle", "return"] as const),
+];
+/** Those that end with a cold boot take several times as long. */
+const DRAWN_FAULTS: readonly Fault[] = [
+  ...(["nobody", "nobody", "nobody", "hostd", "hostd", "hostd", "hostd_twice"] as const),
+  ...(["gateway", "gateway", "web", "web", "vmm", "vmm", "vmm_stall", "agent"] as const),
+];
+/** One in so many of the drawn ones is of a kind that takes longest. */
+const SLOW_EVERY = 20;
+const SLOW_FAULTS: readonly Fault[] = ["vmm_stop", "halt", "reboot", "panic"];
+
 export function planCycle(index: number, random: SeededRandom): CyclePlan {
-  const path = PATHS[index] ?? random.pick(DRAWN);
-  const victim = index < PATHS.length ? "nobody" : random.pick(VICTIMS);
-  return { path, victim, killAfterMs: random.below(KILL_WITHIN_MS) };
+  const isSlow = random.below(SLOW_EVERY) === 0;
+  const drawn = [random.pick(DRAWN_PATHS), random.pick(isSlow ? SLOW_FAULTS : DRAWN_FAULTS)] as const;
+  const [path, fault] = BEGINNING[index] ?? drawn;
+  const at = random.next() * 1.2;
+  const turn = random.next();
+  // What is to happen within the guest would be in the checkpoint as well, and happen again after the cycle.
+  return { path: path === "restore" && isInGuest(fault) ? "sealed" : path, fault, at, turn };
 }

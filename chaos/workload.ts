@@ -2,151 +2,188 @@
  * What must survive: files on the disk and in memory with known hashes, a process that counts, an open terminal. The
  * counter runs without forking, so that it is no work that keeps the workspace awake.
  */
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
+import type { SeededRandom } from "@atoll/hostd/proof/world/seeded-random";
+import { AtollError } from "@atoll/protocol/atoll-error";
 import { call, openChannel } from "@atoll/protocol/call";
 import { terminalAttach, terminalOpen, terminalWatch } from "@atoll/protocol/messages/terminal";
-import type { ChaosSession } from "./chaos-session.ts";
+import type { Mux } from "@atoll/protocol/mux";
+import { GUEST_TIMEOUT_MS, runInGuest } from "./in-guest.ts";
 
 const FOLDER = "/workspace/chaos";
 const MEMORY = "/dev/shm/chaos";
 const COUNTER = [
-  `mkdir -p ${MEMORY}; exec 3<>${MEMORY}/clock.fifo; n=0`,
-  `while :; do n=$((n+1)); echo "$$ $n" > ${MEMORY}/count; read -t 0.5 -u 3 x; done`,
+  `exec 3<>${MEMORY}/clock.fifo; n=0`,
+  `while :; do n=$((n+1)); echo "$$ $n" > ${MEMORY}/count; read -t 0.25 -u 3 x; done`,
 ].join("; ");
+const SET_UP = `rm -rf ${MEMORY} && mkdir -p ${FOLDER} ${MEMORY} && mkfifo ${MEMORY}/clock.fifo && printf %s "$1" > ${MEMORY}/kept`;
+/** Between truncation and writing the count is empty for a moment. */
+const COUNT = `seen() { until { read -r p n < ${MEMORY}/count; } 2>/dev/null && [ -n "$n" ]; do sleep 0.05; done; }`;
+const SAVE = `${COUNT}; printf %s "$2" > "$1" && sync "$1" && { seen; echo "$p $n"; }`;
+/** The time, the count and a later one, then hashes of what is named. */
+const LOOK = [
+  `${COUNT}; echo "clock $(date +%s%N)"`,
+  `if [ -e ${MEMORY}/count ]; then seen; echo "count $p $n"; first=$n; tries=0`,
+  "while [ $n = $first ] && [ $tries -lt 200 ]; do sleep 0.05; tries=$((tries+1)); seen; done",
+  'echo "count $p $n"; fi',
+  'sha256sum -- "$@" 2>&1 || true',
+].join("\n");
 const FILE_BYTES = 20_000;
-const ECHO_TIMEOUT_MS = 20_000;
+/** Names are used again: as many files as are looked at in a moment. */
+const FILES_MAX = 60;
+const MARKS_SHOWN = 20;
+/** I14. */
+const CLOCK_TOLERANCE_MS = 1000;
 
-export interface Memory {
+interface Memory {
   counterPid: number;
   count: number;
   terminalId: string;
   terminalPid: number;
 }
 
+/** What became of memory; `no terminals`: all but the agent's own, which ended with it. */
+export type MemoryState = "there" | "gone" | "no terminals";
+
 export class Workload {
+  readonly #random: SeededRandom;
   /** Saved and acknowledged: path and SHA-256. */
-  readonly files = new Map<string, string>();
-  memory: Memory | undefined;
-  /** In memory: path and SHA-256. */
-  #memoryFiles = new Map<string, string>();
+  readonly #files = new Map<string, string>();
+  #memory: Memory | undefined;
+  #keptHash = "";
   #marks: string[] = [];
+  #saved = 0;
+
+  constructor(random: SeededRandom) {
+    this.#random = random;
+  }
+
+  get savedCount(): number {
+    return this.#saved;
+  }
 
   /** A process that counts, a file in memory, a terminal: all that a lost memory takes. */
-  async startMemory(session: ChaosSession): Promise<void> {
-    const setUp = `mkdir -p ${FOLDER} ${MEMORY}; rm -f ${MEMORY}/clock.fifo; mkfifo ${MEMORY}/clock.fifo`;
-    await session.run("bash", "-c", setUp);
-    await session.run("bash", "-c", `nohup setsid bash -c '${COUNTER}' >/dev/null 2>&1 </dev/null &`);
-    this.#memoryFiles = new Map([await writeFile(session, `${MEMORY}/kept`)]);
+  async startMemory(mux: Mux): Promise<void> {
+    const text = this.#newText();
+    await runInGuest(mux, "bash", "-c", SET_UP, "sh", text);
+    await runInGuest(mux, "bash", "-c", `setsid bash -c '${COUNTER}' >/dev/null 2>&1 </dev/null &`);
+    this.#keptHash = sha256(text);
+    this.#memory = { counterPid: 0, count: 0, terminalId: "", terminalPid: 0 };
+    await this.startTerminal(mux);
+    const output = await runInGuest(mux, "sh", "-c", `${COUNT}; seen; echo "$p $n"`);
+    this.#memory = { ...this.#memory, ...parseCount(output) };
+  }
+
+  async startTerminal(mux: Mux): Promise<void> {
+    const { terminalId, pid } = await call(mux, terminalOpen, { cols: 80, rows: 24 });
+    if (this.#memory !== undefined) this.#memory = { ...this.#memory, terminalId, terminalPid: pid };
     this.#marks = [];
-    const { terminalId, pid } = await call(session.mux, terminalOpen, { cols: 80, rows: 24 });
-    this.memory = { ...(await readCount(session)), terminalId, terminalPid: pid };
-    await this.typeMark(session);
+    await this.#typeMark(mux, terminalId);
   }
 
-  /** One more file that is safe from here on. */
-  async save(session: ChaosSession, name: string): Promise<void> {
-    const [path, hash] = await writeFile(session, `${FOLDER}/${name}`);
-    this.files.set(path, hash);
+  /** One more file that is safe from here on, and how far the counter has come. */
+  async save(mux: Mux): Promise<void> {
+    const path = `${FOLDER}/file-${this.#saved % FILES_MAX}`;
+    const text = this.#newText();
+    // From here on either may be there; nobody is asked before it is acknowledged.
+    const count = parseCount(await runInGuest(mux, "sh", "-c", SAVE, "sh", path, text));
+    this.#files.set(path, sha256(text));
+    this.#saved += 1;
+    if (this.#memory !== undefined) this.#memory = { ...this.#memory, ...count };
   }
 
-  /** Types a command into the open terminal and waits for what it prints. */
-  async typeMark(session: ChaosSession): Promise<void> {
-    if (this.memory === undefined) return;
-    const number = 1 + Math.floor(Math.random() * 1_000_000);
-    const mark = `mark-${number * 2}`;
-    await onTerminal(session, this.memory.terminalId, {
-      input: `echo mark-$((${number}*2))\n`,
-      expected: [mark],
-    });
-    this.#marks.push(mark);
-  }
-
-  /** @returns what is wrong with the saved files */
-  async checkFiles(session: ChaosSession): Promise<string[]> {
-    return wrongHashes(session, this.files);
-  }
-
-  /** @returns false when memory is not what it was; throws when it is neither that nor gone */
-  async isMemoryThere(session: ChaosSession): Promise<boolean> {
-    const { memory } = this;
-    if (memory === undefined) return false;
-    const there = await session.run("sh", "-c", `test -e ${MEMORY}/count && echo yes || echo no`);
-    if (there === "no") return false;
-    const wrong = await wrongHashes(session, this.#memoryFiles);
-    if (wrong.length > 0) throw new Error(`files in memory are not what they were: ${wrong}`);
-    const seen = await readCount(session);
-    if (seen.counterPid !== memory.counterPid || seen.count < memory.count) {
-      throw new Error(`the counter went from ${JSON.stringify(memory)} to ${JSON.stringify(seen)}`);
+  /** @throws Error when anything saved is not what it was, or memory is neither there nor gone */
+  async check(mux: Mux): Promise<MemoryState> {
+    const memory = this.#memory;
+    const askedAtMs = Date.now();
+    const paths = [...this.#files.keys()];
+    const output = await runInGuest(mux, "sh", "-c", LOOK, "sh", `${MEMORY}/kept`, ...paths);
+    const lines = output.split("\n");
+    checkClock(lines, askedAtMs);
+    const hashes = new Map(lines.map((line): [string, string] => [line.slice(66), line.slice(0, 64)]));
+    const wrong = [...this.#files].filter(([path, hash]) => hashes.get(path) !== hash).map(([path]) => path);
+    if (wrong.length > 0) throw new Error(`saved files are not what they were: ${wrong}\n${output}`);
+    const counts = lines.filter((line) => line.startsWith("count ")).map((line) => parseCount(line.slice(6)));
+    const [first, later] = counts;
+    if (memory === undefined || first === undefined || later === undefined) return "gone";
+    if (hashes.get(`${MEMORY}/kept`) !== this.#keptHash)
+      throw new Error("a file in memory is not what it was");
+    if (first.counterPid !== memory.counterPid || first.count < memory.count) {
+      throw new Error(`the counter went from ${JSON.stringify(memory)} to ${JSON.stringify(first)}`);
     }
-    const deadline = performance.now() + ECHO_TIMEOUT_MS;
-    while ((await readCount(session)).count <= seen.count) {
-      if (performance.now() > deadline) throw new Error(`the counter stands still at ${seen.count}`);
-    }
-    const watch = await openChannel(session.mux, terminalWatch, {});
+    if (later.count <= first.count) throw new Error(`the counter stands still at ${first.count}`);
+    this.#memory = { ...memory, ...later };
+    return (await this.#terminalGoesOn(mux, memory)) ? "there" : "no terminals";
+  }
+
+  /** False when its agent says that there is none of that name. */
+  async #terminalGoesOn(mux: Mux, { terminalId, terminalPid }: Memory): Promise<boolean> {
+    const watch = await openChannel(mux, terminalWatch, {});
     watch.stream.end();
-    const terminal = watch.result.terminals.find(({ terminalId }) => terminalId === memory.terminalId);
+    const terminal = watch.result.terminals.find((one) => one.terminalId === terminalId);
     watch.stream.reset();
-    if (terminal?.pid !== memory.terminalPid || terminal.exit !== undefined) {
-      throw new Error(`the terminal is ${JSON.stringify(terminal)}, it was ${JSON.stringify(memory)}`);
+    try {
+      await this.#typeMark(mux, terminalId);
+    } catch (error) {
+      const isUnknown = error instanceof AtollError && error.code === "terminal.not_found";
+      if (isUnknown && terminal === undefined) return false;
+      throw error;
     }
-    // Its scrollback has what was printed before.
-    await onTerminal(session, memory.terminalId, { expected: this.#marks.slice(-20) });
-    this.memory = { ...memory, ...(await readCount(session)) };
-    return true;
+    if (terminal?.pid === terminalPid && terminal.exit === undefined) return true;
+    throw new Error(`the terminal is ${JSON.stringify(terminal)}, it was ${terminalId} of ${terminalPid}`);
   }
-}
 
-async function writeFile(session: ChaosSession, path: string): Promise<[path: string, hash: string]> {
-  const text = randomBytes(FILE_BYTES / 2).toString("hex");
-  await session.run("sh", "-c", `printf %s "$1" > "$0" && sync "$0"`, path, text);
-  return [path, createHash("sha256").update(text).digest("hex")];
-}
-
-async function wrongHashes(session: ChaosSession, files: ReadonlyMap<string, string>): Promise<string[]> {
-  if (files.size === 0) return [];
-  const output = await session.run("sh", "-c", 'sha256sum -- "$@" 2>&1 || true', "sh", ...files.keys());
-  const found = new Map(
-    output.split("\n").map((line): [string, string] => [line.slice(66), line.slice(0, 64)]),
-  );
-  return [...files].filter(([path, hash]) => found.get(path) !== hash).map(([path]) => path);
-}
-
-async function readCount(session: ChaosSession): Promise<{ counterPid: number; count: number }> {
-  // Between truncation and writing the file is empty for a moment.
-  for (let attempt = 0; ; attempt++) {
-    const [pid, count] = (await session.run("sh", "-c", `cat ${MEMORY}/count 2>/dev/null || true`)).split(
-      " ",
-    );
-    if (count !== undefined && count !== "") return { counterPid: Number(pid), count: Number(count) };
-    if (attempt > 50) throw new Error("the counter does not count");
+  #newText(): string {
+    return this.#random.bytes(FILE_BYTES / 2).toString("hex");
   }
-}
 
-/** Attaches anew, with everything that is kept, and reads until all of `expected` were shown. */
-async function onTerminal(
-  session: ChaosSession,
-  terminalId: string,
-  { input, expected }: { input?: string; expected: readonly string[] },
-): Promise<void> {
-  const { stream, items } = await openAttached(session, terminalId);
-  const timer = setTimeout(() => stream.reset(), ECHO_TIMEOUT_MS);
-  let shown = "";
-  try {
-    if (input !== undefined) await stream.write(Buffer.from(input));
-    if (expected.length === 0) return;
-    for await (const item of items) {
-      if (item.kind !== "data") continue;
-      shown += Buffer.from(item.bytes).toString("utf8");
-      if (expected.every((mark) => shown.includes(mark))) return;
+  /** Types a command, and waits for what it prints below everything that was printed before. */
+  async #typeMark(mux: Mux, terminalId: string): Promise<void> {
+    const number = 1 + this.#random.below(1_000_000);
+    const mark = `mark-${number * 2}`;
+    const expected = [...this.#marks.slice(-MARKS_SHOWN), mark];
+    const channel = await openChannel(mux, terminalAttach, { terminalId });
+    const timer = setTimeout(() => channel.stream.reset(), GUEST_TIMEOUT_MS);
+    let shown = "";
+    try {
+      await channel.stream.write(Buffer.from(`echo mark-$((${number}*2))\n`));
+      for await (const item of channel.items()) {
+        if (item.kind !== "data") continue;
+        shown += Buffer.from(item.bytes).toString("utf8");
+        if (!isInOrder(shown, expected)) continue;
+        this.#marks.push(mark);
+        return;
+      }
+      throw new Error(`the terminal shows ${JSON.stringify(shown.slice(-400))}, expected ${expected}`);
+    } finally {
+      clearTimeout(timer);
+      channel.stream.reset();
     }
-    throw new Error(`the terminal shows ${JSON.stringify(shown.slice(-400))}, expected ${expected.at(-1)}`);
-  } finally {
-    clearTimeout(timer);
-    stream.reset();
   }
 }
 
-async function openAttached(session: ChaosSession, terminalId: string) {
-  const channel = await openChannel(session.mux, terminalAttach, { terminalId });
-  return { stream: channel.stream, items: channel.items() };
+function isInOrder(text: string, expected: readonly string[]): boolean {
+  let at = 0;
+  for (const mark of expected) {
+    const found = text.indexOf(mark, at);
+    if (found === -1) return false;
+    at = found + mark.length;
+  }
+  return true;
 }
+
+/** The guest's time is the host's again before any of its programs runs on. */
+function checkClock(lines: readonly string[], askedAtMs: number): void {
+  const text = lines.find((line) => line.startsWith("clock "));
+  const guestMs = Number(text?.slice(6)) / 1e6;
+  const isRight = guestMs > askedAtMs - CLOCK_TOLERANCE_MS && guestMs < Date.now() + CLOCK_TOLERANCE_MS;
+  if (!isRight) throw new Error(`the guest's clock is ${guestMs - askedAtMs} ms from the host's (${text})`);
+}
+
+function parseCount(text: string): { counterPid: number; count: number } {
+  const [counterPid, count] = text.trim().split(" ").map(Number);
+  if (counterPid === undefined || !Number.isInteger(count)) throw new Error(`no count: ${text}`);
+  return { counterPid, count: count as number };
+}
+
+const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
