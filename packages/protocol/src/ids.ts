@@ -2,12 +2,6 @@ import * as z from "zod";
 
 /** Lower-case UUID. Safe as a file name by construction. */
 export const uuid = z.string().regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/);
-export const workspaceId = uuid.brand<"WorkspaceId">();
-export type WorkspaceId = z.infer<typeof workspaceId>;
-export const userId = uuid.brand<"UserId">();
-export type UserId = z.infer<typeof userId>;
-export const sessionId = uuid.brand<"SessionId">();
-export type SessionId = z.infer<typeof sessionId>;
 
 /** Host label and guest hostname of a workspace. */
 export const workspaceSlug = z

@@ -12,6 +12,7 @@ import {
   type restoreCheckpoint,
   type restorePaths,
   restorePathsAnswer,
+  revokeAnswer,
   type revokeSessions,
   type TemplateInfo,
   templateInfo,
@@ -172,7 +173,7 @@ export class HostdClient {
       path: "/v1/sessions/revoke",
       body,
       timeoutMs: QUERY_TIMEOUT_MS,
-      answer: z.unknown(),
+      answer: revokeAnswer,
     });
   }
 
