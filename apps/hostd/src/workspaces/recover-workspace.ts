@@ -1,4 +1,5 @@
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
+import type { WorkspaceState } from "@atoll/protocol/workspace-status";
 import type { Machine } from "../hypervisor/hypervisor.ts";
 import { bringUp } from "./bring-up.ts";
 import { eraseWorkspace } from "./erase-workspace.ts";
@@ -9,6 +10,9 @@ import type { WorkspaceCore } from "./workspace-core.ts";
 
 /** Each of the two tokens that an agent cut off in its handshake may wait for. */
 const FINISH_START_MS = 20_000;
+
+/** Its vCPUs may have run since a restore ended the machine before: what that restore is left over from is done. */
+const RUNS: ReadonlySet<WorkspaceState> = new Set(["creating", "running", "pausing"]);
 
 /** What is left to do with a guest's help, or otherwise takes its time: nothing else waits for it. */
 export type Rest = (signal: AbortSignal) => Promise<void>;
@@ -69,17 +73,10 @@ async function recoverWith(core: WorkspaceCore, machine: Machine | undefined): P
   const { clock } = core.dependencies;
   const { operation } = record;
   if (operation !== null) {
-    if (operation.isReplacing) {
+    if (operation.isReplacing && !RUNS.has(record.state)) {
       if (record.state === "resuming" && machine !== undefined) return finishStart(core, machine);
       await end(core, machine);
-      // Behind the restore itself its start may have been under way.
-      if (record.state !== "stopped") {
-        await core.transition(record.state === "resuming" ? "found_stopped" : "stopped", "restored", {
-          machine: null,
-          handshake: null,
-          snapshot: null,
-        });
-      }
+      await standBeforeRestore(core);
       return (signal) => finishRestore(core, operation, signal);
     }
     await core.update({ operation: null });
@@ -108,6 +105,21 @@ async function recoverWith(core: WorkspaceCore, machine: Machine | undefined): P
     case "deleting":
       throw new TypeError(`deleting without a tombstone since ${clock.now()}`);
   }
+}
+
+/** Its machine was ended for the restore, or by the end of the host in the start behind it. */
+async function standBeforeRestore(core: WorkspaceCore): Promise<void> {
+  const { state, pausedIn, handshake, lostMemory } = core.record;
+  const hadMemory = state === "resuming" ? handshake !== null && handshake.reason !== "boot" : true;
+  // With its memory on the disk, or none, it stays what it is until the disk is put back.
+  if (["stopped", "archived", "failed"].includes(state) || pausedIn === "disk") return;
+  await core.transition(state === "resuming" ? "found_stopped" : "stopped", "restored", {
+    machine: null,
+    handshake: null,
+    snapshot: null,
+    // Unless the restore succeeds, which is what its owner wants instead.
+    lostMemory: hadMemory ? { code: "vm.gone", atMs: core.dependencies.clock.now() } : lostMemory,
+  });
 }
 
 async function recoverPaused(core: WorkspaceCore, machine: Machine | undefined): Promise<undefined> {

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { AtollError } from "@atoll/protocol/atoll-error";
 import type { WorkspaceState } from "@atoll/protocol/workspace-status";
 import { expect, it } from "vitest";
 import { FakeHost } from "../testing/fake-host.ts";
@@ -240,6 +241,91 @@ it("attests no erasure while an unreadable record of the workspace is there, and
   expect(mended.registry.get(before.id).status.state).toBe("erased");
   expect(mended.source.disks.size).toBe(0);
   expect(await mended.registry.erase(before.id)).toMatchObject([{ workspaceId: before.id }]);
+});
+
+/** Of a restore: everything is done and noted. */
+const RUNS_AGAIN = "after journal running";
+
+/** Saved files "v1" in the checkpoint and "v2" now, and a restore under way that is killed at `point`. */
+async function killedRestore(host: FakeHost, point: string, options: { isRepeated: boolean }) {
+  const workspace = await host.create();
+  const { machine } = host.source;
+  const wish = { checkpointId: randomUUID(), safetyCheckpointId: randomUUID() };
+  machine.save("work", "v1");
+  await workspace.checkpoint(wish.checkpointId, { name: "v1", withMemory: true });
+  machine.save("work", "v2");
+  // As an earlier try leaves it.
+  if (options.isRepeated) {
+    await workspace.checkpoint(wish.safetyCheckpointId, { name: "before", withMemory: true });
+  }
+  host.life.killAt = (at) =>
+    at === point && (point !== RUNS_AGAIN || host.life.points.includes("after source.restore"));
+  workspace.restore(wish).catch(() => {});
+  await host.life.killed;
+  return { id: workspace.id, wish };
+}
+
+it("gives up a restore that cannot be finished, and never undoes what is done afterwards", async () => {
+  await using host = await FakeHost.start();
+  const { id } = await killedRestore(host, "after journal stopping", { isRepeated: false });
+  host.source.before = (operation) => {
+    if (operation === "restore") throw new AtollError("key.unavailable");
+  };
+  const second = await FakeHost.start({ previous: host });
+  const workspace = second.registry.get(id);
+  await expect.poll(() => workspace.record.operation).toBeNull();
+  expect(workspace.status).toMatchObject({ state: "stopped", errorCode: "key.unavailable" });
+  expect(workspace.status.lostMemory).toBeDefined();
+  host.source.before = () => {};
+  await workspace.start("requested");
+  host.source.machine.save("work", "v3");
+  const third = await FakeHost.start({ previous: second });
+  await expect.poll(() => third.registry.get(id).guest?.mux).toBeDefined();
+  expect(host.source.machine.read("work")).toBe("v3");
+});
+
+it("drops what an unfinished restore noted as soon as the workspace starts", async () => {
+  await using host = await FakeHost.start();
+  const { id } = await killedRestore(host, "after journal stopping", { isRepeated: false });
+  host.source.before = (operation) => {
+    if (operation === "restore") throw new AtollError("key.unavailable");
+    // The start gets no further than its first note.
+    if (operation === "boot") throw new AtollError("host.full");
+  };
+  const second = await FakeHost.start({ previous: host });
+  // Not even giving it up could be noted.
+  second.beforeWrite = (record) => {
+    if (record.errorCode === "key.unavailable") throw new Error("EIO");
+  };
+  const workspace = second.registry.get(id);
+  await expect.poll(() => host.source.calls.includes("restore")).toBe(true);
+  await expect(workspace.start("requested")).rejects.toMatchObject({ code: "host.full" });
+  expect(workspace.record).toMatchObject({ state: "stopped", operation: null });
+});
+
+it.each([true, false])(
+  "lets a machine run on whose restore was done up to the last note (repeated: %s)",
+  async (isRepeated) => {
+    await using host = await FakeHost.start();
+    const { id, wish } = await killedRestore(host, RUNS_AGAIN, { isRepeated });
+    host.source.machine.save("work", "v3");
+    const next = await FakeHost.start({ previous: host });
+    const workspace = next.registry.get(id);
+    await expect.poll(() => workspace.guest?.mux).toBeDefined();
+    expect(host.source.machine.read("work")).toBe("v3");
+    expect(workspace.status.lostMemory).toBeUndefined();
+    await workspace.restore(wish);
+    expect(host.source.machine.read("work")).toBe("v3");
+  },
+);
+
+it("does not put back twice what a repeated restore already put back", async () => {
+  await using host = await FakeHost.start();
+  const { id } = await killedRestore(host, "after journal stopped", { isRepeated: true });
+  const next = await FakeHost.start({ previous: host });
+  await expect.poll(() => next.registry.get(id).status.state).toBe("running");
+  expect(host.source.calls.filter((call) => call === "restore")).toHaveLength(1);
+  expect(host.source.machine.read("work")).toBe("v1");
 });
 
 it("keeps records private and free of temporary files", async () => {

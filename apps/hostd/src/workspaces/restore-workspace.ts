@@ -47,6 +47,7 @@ export async function restoreWorkspace(
     kind: "restore",
     checkpointId: wish.checkpointId,
     safetyCheckpointId: isTaken ? randomUUID() : wish.safetyCheckpointId,
+    restoreId: wish.safetyCheckpointId,
     wasRunning: record.state === "running",
     startedAtMs: clock.now(),
     isReplacing: false,
@@ -58,7 +59,7 @@ export async function restoreWorkspace(
     await core.update({ operation: null });
     throw error;
   }
-  await replaceDisk(core, operation, target, wish.safetyCheckpointId, signal);
+  await replaceDisk(core, operation, target, signal);
 }
 
 /** Exactly what the machine was ended at: its vCPUs do not run again in between, unless this fails. */
@@ -83,17 +84,16 @@ async function replaceDisk(
   core: WorkspaceCore,
   operation: RestoreInProgress,
   target: CheckpointInfo,
-  restoreId: string,
   signal: AbortSignal,
 ): Promise<void> {
-  await core.update({ operation: { ...operation, isReplacing: true } });
+  const replacing = { ...operation, isReplacing: true };
   const hadMachine = core.machine !== undefined;
   if (hadMachine) {
-    await core.transition("stop_begun", "restored");
+    await core.transition("stop_begun", "restored", { operation: replacing });
     await core.endMachine(new AtollError("workspace.not_running"));
-  }
+  } else await core.update({ operation: replacing });
   try {
-    await putBack(core, target, restoreId, signal);
+    await putBack(core, target, restoreIdOf(operation), signal);
   } catch (cause) {
     // The machine is gone, but what it was is stored: back to that.
     if (hadMachine && core.record.tombstone === null)
@@ -160,9 +160,11 @@ async function runAgain(
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    if (wasRunning) await startWorkspace(core, { reason: "restored", signal });
+    if (wasRunning) await startWorkspace(core, { reason: "restored", isOfRestore: true, signal });
   } finally {
-    if (core.record.tombstone === null) await core.update({ operation: null });
+    if (core.record.tombstone === null && core.record.operation !== null) {
+      await core.update({ operation: null });
+    }
   }
 }
 
@@ -175,11 +177,30 @@ export async function finishRestore(
   operation: RestoreInProgress,
   signal: AbortSignal,
 ): Promise<void> {
-  if (core.record.lastRestoreId !== operation.safetyCheckpointId) {
-    const { checkpoints } = await listCheckpoints(core, signal);
-    const target = checkpoints.find(({ checkpointId }) => checkpointId === operation.checkpointId);
-    if (target === undefined) throw new AtollError("checkpoint.not_found");
-    await putBack(core, target, operation.safetyCheckpointId, signal);
+  const restoreId = restoreIdOf(operation);
+  try {
+    if (core.record.lastRestoreId !== restoreId) {
+      const { checkpoints } = await listCheckpoints(core, signal);
+      const target = checkpoints.find(({ checkpointId }) => checkpointId === operation.checkpointId);
+      if (target === undefined) throw new AtollError("checkpoint.not_found");
+      await putBack(core, target, restoreId, signal);
+    }
+  } catch (cause) {
+    await giveUp(core, toAtollError(cause));
+    throw cause;
   }
   await runAgain(core, operation, signal);
+}
+
+/**
+ * What is done from here on must not be undone by a restore that somebody asked for long ago. The disk is as it was, and
+ * the safety checkpoint has the memory.
+ */
+async function giveUp(core: WorkspaceCore, error: AtollError): Promise<void> {
+  if (core.record.tombstone !== null) return;
+  await core.update({ operation: null, errorCode: error.code });
+}
+
+function restoreIdOf({ restoreId, safetyCheckpointId }: RestoreInProgress): string {
+  return restoreId ?? safetyCheckpointId;
 }

@@ -31,9 +31,9 @@ interface Start {
  */
 export async function startWorkspace(
   core: WorkspaceCore,
-  options: { reason: StateReason; signal: AbortSignal },
+  options: { reason: StateReason; signal: AbortSignal; isOfRestore?: boolean },
 ): Promise<void> {
-  const { reason, signal } = options;
+  const { reason, signal, isOfRestore = false } = options;
   const { clock, timings, logger } = core.dependencies;
   const { workspaceId, state: from, generation } = core.record;
   await dropIfSealed(core);
@@ -55,6 +55,8 @@ export async function startWorkspace(
       await core.transition(isFirst ? "create_begun" : "resume_begun", reason, {
         generation: generation + 1,
         errorCode: null,
+        // What is done from now on is not undone by a restore that never came to its end.
+        ...(isOfRestore ? {} : { operation: null }),
         // Its machine is named already: from here on a crash leaves it to be started, not ended.
         handshake: beginning === "memory" ? resumed(core) : null,
       });
@@ -87,6 +89,7 @@ export async function startWorkspace(
       startedBy: lostBy === undefined ? path : "boot",
       handshake: null,
       errorCode: null,
+      operation: null,
     });
     progress.finish();
     core.setStage(undefined);

@@ -24,6 +24,7 @@ export async function stopWorkspace(
     snapshot: null,
     restoredFrom: null,
     machine: null,
+    operation: null,
     errorCode: null,
     lastWork: core.lastWork(),
   };

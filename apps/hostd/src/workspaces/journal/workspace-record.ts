@@ -37,6 +37,8 @@ const restoreInProgress = z.strictObject({
   kind: z.literal("restore"),
   checkpointId: uuid,
   safetyCheckpointId: uuid,
+  /** What the caller knows it by; `lastRestoreId` once the disk was put back. Before it was kept: the safety checkpoint. */
+  restoreId: uuid.optional(),
   wasRunning: z.boolean(),
   startedAtMs: z.number(),
   /** The safety checkpoint is stored; from here on it is only finished, never undone. */
