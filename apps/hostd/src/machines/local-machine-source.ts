@@ -185,7 +185,9 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     return manifest && snapshotRef(manifest);
   }
 
-  async reserve(request: MachineRequest, _disk: WorkspaceDisk, machine: Machine): Promise<SpaceReservation> {
+  async reserve(request: MachineRequest, disk: WorkspaceDisk, machine: Machine): Promise<SpaceReservation> {
+    // Committed by a sealing that was left behind: older than what runs now, and of the same epoch.
+    await this.dropSnapshots(disk);
     const ramBytes = request.size.memoryMb * 1024 * 1024;
     const changedBytes = await machine.changedBytes();
     return this.#space.reserve(Math.min(changedBytes * SEAL_MARGIN, ramBytes) + SEAL_MARGIN_BYTES);
@@ -202,6 +204,8 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
       const nowMs = this.#clock.now();
       const manifest = await writeSnapshot(directory.snapshotsPath, workspaceKey, origin, state, nowMs);
       try {
+        // Whoever gave up waiting may have let the machine run on.
+        signal?.throwIfAborted();
         await machine.kill();
       } catch (error) {
         // Whoever hears of a failure may let it run on: then this must not be found.

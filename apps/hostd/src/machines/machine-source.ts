@@ -105,11 +105,14 @@ export interface MachineSource {
   findSnapshot(workspaceId: string, disk: WorkspaceDisk): Promise<SnapshotRef | undefined>;
   /** Sealed memory of a workspace that was stopped: nobody resumes it. Repeatable. */
   dropSnapshots(disk: WorkspaceDisk): Promise<void>;
-  /** Room for what sealing this machine may need, also against other pauses at the same time. @throws AtollError host.disk_full */
+  /**
+   * Before a pause: room for what sealing this machine may need, also against other pauses at the same time. What earlier
+   * sealings left is void. @throws AtollError host.disk_full
+   */
   reserve(request: MachineRequest, disk: WorkspaceDisk, machine: Machine): Promise<SpaceReservation>;
   /**
    * Of a stopped machine whose guest is quiesced: seals state and RAM under the workspace's key, commits the manifest
-   * last, then kills the process. When it fails the machine is as it was: stopped, its memory complete.
+   * last, then kills the process. When it fails, or was aborted, the machine is as it was: stopped, its memory complete.
    */
   seal(request: MachineRequest, disk: WorkspaceDisk, machine: Machine): Promise<SnapshotRef>;
 

@@ -1,6 +1,7 @@
 import { readdir, readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type FileOps, realFileOps, withFileOps } from "@atoll/durable/file-ops";
+import { AtollError } from "@atoll/protocol/atoll-error";
 import { expect, test } from "vitest";
 import { LiveWorkspace } from "../testing/live-workspace.ts";
 import { newRequest, TestSource } from "../testing/test-source.ts";
@@ -153,6 +154,53 @@ test("a checkpoint that the disk has no room for leaves nothing, and the point c
     `${facts.checkpointId}.json`,
     `${facts.checkpointId}.sealed`,
   ]);
+});
+
+test("a sealing that nobody waits for any more ends no machine and leaves nothing to be found", async () => {
+  await using place = await opened();
+  const { at } = place;
+  const workspace = await LiveWorkspace.create(at.source, newRequest());
+  const count = await workspace.guest.count();
+  const machine = await standing(workspace);
+  const [syncing, isSlow] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const slow: FileOps = {
+    ...realFileOps,
+    async create(path, mode) {
+      const file = await realFileOps.create(path, mode);
+      const sync = async () => {
+        syncing.resolve();
+        await isSlow.promise;
+        await file.sync();
+      };
+      const write = (bytes: Uint8Array) => file.write(bytes);
+      return { write, sync, [Symbol.asyncDispose]: () => file[Symbol.asyncDispose]() };
+    },
+  };
+  const abort = new AbortController();
+  const request = { ...workspace.request, signal: abort.signal };
+  const sealing = withFileOps(slow, () => at.source.seal(request, workspace.disk, machine));
+  await syncing.promise;
+  abort.abort(new AtollError("workspace.busy"));
+  await goesOn(workspace, count + 1);
+  isSlow.resolve();
+  await expect(sealing).rejects.toMatchObject({ code: "workspace.busy" });
+  expect(await readdir(snapshotsPath(at, workspace))).toEqual([]);
+  expect(await workspace.guest.count()).toBe(count + 2);
+});
+
+test("what a sealing left behind committed is void once the machine ran and pauses anew", async () => {
+  await using place = await opened();
+  const { at } = place;
+  const workspace = await LiveWorkspace.create(at.source, newRequest());
+  const count = await workspace.guest.count();
+  const machine = await standing(workspace);
+  const { kill } = machine;
+  machine.kill = async () => {};
+  await at.source.seal(workspace.request, workspace.disk, machine);
+  machine.kill = kill;
+  await goesOn(workspace, count + 1);
+  using _room = await at.source.reserve(workspace.request, workspace.disk, machine);
+  expect(await at.source.findSnapshot(workspace.request.workspaceId, workspace.disk)).toBeUndefined();
 });
 
 test("a pause whose process cannot be ended is no pause", async () => {

@@ -154,8 +154,9 @@ export class FakeMachineSource implements MachineSource {
     this.#disk(ref).snapshot = undefined;
   }
 
-  async reserve(): Promise<SpaceReservation> {
+  async reserve(_request: MachineRequest, ref: WorkspaceDisk): Promise<SpaceReservation> {
     await this.#enter("reserve");
+    this.#disk(ref).snapshot = undefined;
     const reservation: SpaceReservation = {
       bytes: 1,
       [Symbol.dispose]: () => void this.reservations.delete(reservation),

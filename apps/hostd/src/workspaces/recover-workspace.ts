@@ -215,13 +215,17 @@ async function startUndone(core: WorkspaceCore): Promise<undefined> {
     await core.transition("start_failed", "host_restarted", { ...patch, errorCode: "vm.start_failed" });
     return undefined;
   }
-  const snapshot = await dependencies.source.findSnapshot(record.workspaceId, record.disk);
+  // One that went on from its own memory had none; what is found now was committed by a sealing left behind.
+  const wentOn = record.handshake?.reason === "resume";
+  const snapshot = wentOn
+    ? undefined
+    : await dependencies.source.findSnapshot(record.workspaceId, record.disk);
   if (snapshot !== undefined) {
     await core.transition("found_paused", "host_restarted", { ...patch, pausedIn: "disk", snapshot });
     return undefined;
   }
   // Consumed by a machine that never ran and is named nowhere; or it paused in memory, and that is gone.
-  const wasInMemory = record.snapshot !== null || record.handshake?.reason === "resume";
+  const wasInMemory = record.snapshot !== null || wentOn;
   return foundStopped(core, wasInMemory ? "vm.gone" : undefined);
 }
 

@@ -103,6 +103,22 @@ it.each([true, false])(
   },
 );
 
+it("takes no memory that was sealed behind the back of a machine that already ran on", async () => {
+  await using host = await FakeHost.start({ pauseGraceMs: 60_000 });
+  const before = await host.create();
+  const { disk, guest } = host.source.machine;
+  const ref = { snapshotId: "late", sizeBytes: 1, createdAtMs: 0 };
+  if (disk !== undefined) disk.snapshot = { ref, epoch: disk.epoch, memory: memoryOf(guest) };
+  const handshake = { reason: "resume", expectedToken: before.record.linkToken } as const;
+  const { workspace } = await restart(
+    host,
+    before,
+    { state: "resuming", handshake },
+    { isMachineGone: true },
+  );
+  expect(workspace.status).toMatchObject({ state: "stopped", lostMemory: { code: "vm.gone" } });
+});
+
 it.each(["running", "paused", "deleting", "failed"] as const)(
   "finishes an erasure begun in %s",
   async (state) => {
