@@ -10,9 +10,11 @@ import { withFileOps } from "@atoll/durable/file-ops";
 import { replaceFile } from "@atoll/durable/replace-file";
 import type { AtollError } from "@atoll/protocol/atoll-error";
 import { describe, expect, it } from "vitest";
+import { hostBootId } from "../hypervisor/qemu/process-identity.ts";
 import { HostLease, type HostLeaseOptions } from "./host-lease.ts";
 import { thisProcess } from "./lease-holder.ts";
 import { leasedFileOps } from "./leased-file-ops.ts";
+import { isOfOneKernel } from "./one-kernel-file-system.ts";
 
 const TTL_MS = 15_000;
 
@@ -26,7 +28,15 @@ function optionsFor(
   more: Partial<HostLeaseOptions> = {},
 ): HostLeaseOptions & { lost: AtollError[] } {
   const lost: AtollError[] = [];
-  return { directory: path, clock: new ManualClock(), onLost: (error) => lost.push(error), lost, ...more };
+  const shared = { isOfOneKernel: async () => false };
+  return {
+    directory: path,
+    clock: new ManualClock(),
+    onLost: (error) => lost.push(error),
+    lost,
+    ...shared,
+    ...more,
+  };
 }
 
 /** As a holder would look that stands on another machine, or in another life of this one. */
@@ -67,6 +77,36 @@ describe("taking it", () => {
     await HostLease.acquire(optionsFor(data.path, { holder }));
     const lease = await HostLease.acquire(optionsFor(data.path));
     expect(lease.generation).toBe(2);
+  });
+
+  it("takes over at once from an earlier boot of the only machine that can have these data", async () => {
+    await using data = await directory();
+    await HostLease.acquire(optionsFor(data.path, { holder: ELSEWHERE }));
+    const lease = await HostLease.acquire(optionsFor(data.path, { isOfOneKernel: async () => true }));
+    expect(lease.generation).toBe(2);
+    await lease.check();
+  });
+
+  it.each([
+    ["of another pid namespace of this boot", { ...ELSEWHERE, place: `${hostBootId()} pid:[1]` }, true],
+    ["of another boot, on data that machines may share", ELSEWHERE, false],
+    ["that lives and stands still", thisProcess(), true],
+  ])("never gives up a holder %s before its time", async (_name, holder, isOfOneKernel) => {
+    await using data = await directory();
+    const clock = new ManualClock();
+    const first = await HostLease.acquire(optionsFor(data.path, { clock, holder }));
+    const second = HostLease.acquire(
+      optionsFor(data.path, { clock, isOfOneKernel: async () => isOfOneKernel }),
+    );
+    await expect(settle(clock, second)).rejects.toMatchObject({ code: "host.lease_lost" });
+    await first.check();
+  });
+
+  it("knows the file systems of one machine from those of many", async () => {
+    await using data = await directory();
+    expect(await isOfOneKernel("/dev/shm")).toBe(true);
+    expect(await isOfOneKernel("/proc")).toBe(false);
+    expect(await isOfOneKernel(data.path)).toBeTypeOf("boolean");
   });
 
   it.each([

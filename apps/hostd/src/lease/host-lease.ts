@@ -14,6 +14,7 @@ import { makeDirectory } from "@atoll/durable/make-directory";
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import { z } from "zod";
 import { isKnownDead, type LeaseHolder, leaseHolder, thisProcess } from "./lease-holder.ts";
+import { isOfOneKernel as isFileSystemOfOneKernel } from "./one-kernel-file-system.ts";
 
 export interface HostLeaseOptions {
   /** The data directory. */
@@ -25,6 +26,8 @@ export interface HostLeaseOptions {
   ttlMs?: number;
   /** Who claims it; this process unless a test says otherwise. */
   holder?: LeaseHolder;
+  /** Whether no other kernel can have these data. */
+  isOfOneKernel?: (path: string) => Promise<boolean>;
 }
 
 const TTL_MS = 15_000;
@@ -138,10 +141,11 @@ export class HostLease implements AsyncDisposable {
 async function waitUntilFree(
   place: string,
   newest: Found,
-  { clock, ttlMs = TTL_MS }: HostLeaseOptions,
+  { clock, ttlMs = TTL_MS, isOfOneKernel = isFileSystemOfOneKernel }: HostLeaseOptions,
 ): Promise<void> {
   const isReleased = newest.renewedAtMs === 0;
-  if (isReleased || (newest.holder !== undefined && isKnownDead(newest.holder))) return;
+  if (isReleased) return;
+  if (newest.holder !== undefined && isKnownDead(newest.holder, await isOfOneKernel(place))) return;
   // Another kernel's process, or one that is there but may stand still: only its silence tells, by our own clock.
   const step = ttlMs / RENEWALS_PER_TTL;
   for (let waitedMs = 0; waitedMs < ttlMs + step; waitedMs += step) {

@@ -21,7 +21,11 @@ export function thisPlace(): string {
   return `${hostBootId()} ${readlinkSync("/proc/self/ns/pid")}`;
 }
 
-/** Known only where its pid can be looked up; elsewhere time has to tell. */
-export function isKnownDead(holder: LeaseHolder): boolean {
-  return holder.place === thisPlace() && !isAlive(holder);
+/**
+ * Known where its pid can be looked up; and where it ran in an earlier boot, if `isOfOneKernel`: then only this kernel can
+ * have the data, so what held it before this kernel began is over. Elsewhere time has to tell.
+ */
+export function isKnownDead(holder: LeaseHolder, isOfOneKernel: boolean): boolean {
+  if (holder.place === thisPlace()) return !isAlive(holder);
+  return isOfOneKernel && !holder.place.startsWith(`${hostBootId()} `);
 }
