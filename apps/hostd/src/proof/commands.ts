@@ -11,8 +11,19 @@ export type Command =
   | { kind: "eraseOwner"; owner: number }
   | { kind: "sessions" | "keepAwake"; at: number; count: number }
   | { kind: "advance"; seconds: number }
-  | { kind: "kill" | "suspend" | "damage"; at: number }
-  | { kind: "diskFull" | "keysDown"; isOn: boolean };
+  /** Files of a checkpoint, or without one of the workspace as it lies there, through a machine that is nobody's. */
+  | { kind: "view"; at: number; checkpoint: number | null }
+  | { kind: "restoreFile"; at: number; checkpoint: number; file: number }
+  | { kind: "makeTemplate"; at: number; checkpoint: number }
+  | { kind: "forkTemplate"; template: number; owner: number }
+  | { kind: "publish" | "eraseTemplate"; template: number }
+  | { kind: "kill" | "suspend" | "thaw" | "damage"; at: number }
+  | { kind: "halt"; at: number; isReset: boolean }
+  /** The agent in the guest ends and is started again, or stands still for good. */
+  | { kind: "agent"; at: number; isRestart: boolean }
+  /** What guests confirm at a handshake from now on. */
+  | { kind: "guests"; are: "well" | "withoutEntropy" | "hoursOff" }
+  | { kind: "diskFull" | "diskBroken" | "keysDown"; isOn: boolean };
 
 /** Commands at the same time; `crashAfter` steps into it hostd is killed. */
 export interface Burst {
@@ -76,11 +87,46 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       seconds: fc.constantFrom(1, 60, 700, 4000),
     }),
   },
-  { weight: 2, arbitrary: ofOne(["kill", "suspend", "damage"]) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("view" as const),
+      at,
+      checkpoint: fc.option(checkpoint, { nil: null, freq: 1 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant("restoreFile" as const), at, checkpoint, file: fc.nat(7) }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("makeTemplate" as const), at, checkpoint }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant("forkTemplate" as const), template: fc.nat(1), owner }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({
-      kind: fc.constantFrom("diskFull" as const, "keysDown" as const),
+      kind: fc.constantFrom("publish" as const, "publish" as const, "eraseTemplate" as const),
+      template: fc.nat(1),
+    }),
+  },
+  { weight: 3, arbitrary: ofOne(["kill", "suspend", "thaw", "damage"]) },
+  {
+    weight: 1,
+    arbitrary: fc.oneof(
+      fc.record({ kind: fc.constant("halt" as const), at, isReset: fc.boolean() }),
+      fc.record({ kind: fc.constant("agent" as const), at, isRestart: fc.boolean() }),
+      fc.record({
+        kind: fc.constant("guests" as const),
+        are: fc.constantFrom("well" as const, "withoutEntropy" as const, "hoursOff" as const),
+      }),
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constantFrom("diskFull" as const, "diskBroken" as const, "keysDown" as const),
       isOn: fc.boolean(),
     }),
   },
@@ -92,7 +138,7 @@ const burst: fc.Arbitrary<Burst> = fc.record({
   commands: fc.array(command, { minLength: 1, maxLength: 4 }),
   crashAfter: fc.option(steps, { nil: undefined, freq: 2 }),
   crashAgainAfter: fc.option(steps, { nil: undefined, freq: 4 }),
-  freezeAfter: fc.constant(undefined),
+  freezeAfter: fc.option(steps, { nil: undefined, freq: 3 }),
   drains: fc.oneof({ weight: 6, arbitrary: fc.constant(false) }, fc.constant(true)),
 });
 
@@ -100,9 +146,13 @@ const burst: fc.Arbitrary<Burst> = fc.record({
 export const schedule: fc.Arbitrary<{ seed: number; bursts: Burst[] }> = fc
   .record({
     seed: fc.nat(2 ** 31),
+    hasHistory: fc.boolean(),
     bursts: fc.array(burst, { minLength: 1, maxLength: 12, size: "max" }),
   })
-  .map(({ seed, bursts }) => ({ seed, bursts: [...BEGINNING, ...bursts] }));
+  .map(({ seed, hasHistory, bursts }) => ({
+    seed,
+    bursts: [...BEGINNING, ...(hasHistory ? HISTORY : []), ...bursts],
+  }));
 
 const calm = (commands: Command[]): Burst => ({
   commands,
@@ -116,5 +166,13 @@ const BEGINNING: readonly Burst[] = [
   calm([
     { kind: "write", at: 0 },
     { kind: "remember", at: 0 },
+  ]),
+];
+/** Something to look back at: without it most schedules end before a checkpoint meets whoever wants it. */
+const HISTORY: readonly Burst[] = [
+  calm([{ kind: "checkpoint", at: 0, withMemory: true }]),
+  calm([
+    { kind: "write", at: 0 },
+    { kind: "makeTemplate", at: 0, checkpoint: 0 },
   ]),
 ];

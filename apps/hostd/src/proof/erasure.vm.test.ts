@@ -1,58 +1,36 @@
 /**
- * I7 to I10 on real machines. One mark for each entry of the data map; before the erasure every mark is found with the
- * owner's keys, so that the search is known to find; after it nothing that is left opens anything.
+ * I7 to I10 on real machines. One mark for each entry of the data map; before the erasure every mark is found where it
+ * belongs, so that the search is known to find; after it nothing that is left opens anything.
  */
 import { execFile } from "node:child_process";
-import { randomBytes, randomUUID } from "node:crypto";
-import { closeSync, createReadStream, openSync, readSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { createReadStream } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { KEY_BYTES } from "@atoll/keys/key-store";
 import { LocalKeyStore } from "@atoll/keys/local-key-store";
-import { call, openChannel } from "@atoll/protocol/call";
-import { deleteAnswer, templateInfo } from "@atoll/protocol/hostd-api";
-import { terminalAttach, terminalOpen } from "@atoll/protocol/messages/terminal";
+import { openChannel } from "@atoll/protocol/call";
+import { deleteAnswer } from "@atoll/protocol/hostd-api";
+import { filesPack, VIEW_ROOT } from "@atoll/protocol/messages/views";
 import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { diskRecord } from "../disks/disk-record.ts";
 import { unwrapLayers } from "../disks/layer-keys.ts";
 import { readBuiltVmm } from "../images/built-images.ts";
+import type { LinkClient } from "../testing/link-client.ts";
 import { openArtefacts, search, searchQcow2 } from "./open-artefacts.ts";
+import { CONTENT, type Entry, Marks, NAMES } from "./testing/data-map.ts";
 import { HostdProcess } from "./testing/hostd-process.ts";
+import { diskIdOf, plantMarks } from "./testing/plant-marks.ts";
+import { inMemoryOf } from "./testing/process-memory.ts";
 
 const EVE = "33333333-3333-4333-8333-333333333333";
 const BOB = "44444444-4444-4444-8444-444444444444";
-const POLL_MS = 250;
-const WAIT_MS = 120_000;
-
-/** Where a user's content can come to lie on a host, and what plants it there. */
-const DATA_MAP = [
-  "disk",
-  "memory",
-  "scrollback",
-  "older disk",
-  "older memory",
-  "before a restore",
-  "fork",
-  "template",
-  "archive",
-] as const;
-type Entry = (typeof DATA_MAP)[number];
 
 let hostd: HostdProcess;
-const halves = new Map<Entry, [string, string]>(
-  DATA_MAP.map((entry) => [entry, [randomBytes(10).toString("hex"), randomBytes(10).toString("hex")]]),
-);
-const mark = (entry: Entry) => (halves.get(entry) ?? []).join("-");
-const marks = DATA_MAP.map(mark);
-/** Put together in the guest, so that no message or log of ours holds it. */
-const planted = (entry: Entry) => {
-  const [left, right] = halves.get(entry) ?? [];
-  return `m=${left}; m=$m-${right}`;
-};
+const marks = new Marks();
 
 beforeAll(async () => {
   hostd = await HostdProcess.start({
@@ -62,72 +40,6 @@ beforeAll(async () => {
   });
 });
 afterAll(() => hostd?.[Symbol.asyncDispose]());
-
-async function until<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
-  const endMs = performance.now() + WAIT_MS;
-  for (;;) {
-    const value = await look();
-    if (value !== undefined) return value;
-    if (performance.now() > endMs) throw new Error(`not in time: ${what}`);
-    await delay(POLL_MS);
-  }
-}
-
-async function typeIntoTerminal(workspace: WorkspaceStatus, text: string, shown: string): Promise<void> {
-  await using client = await hostd.session(workspace);
-  const { terminalId } = await call(client.mux, terminalOpen, { cols: 80, rows: 24 });
-  const screen = await openChannel(client.mux, terminalAttach, { terminalId });
-  await screen.stream.write(Buffer.from(text));
-  let output = "";
-  for await (const item of screen.items()) {
-    if (item.kind === "data") output += Buffer.from(item.bytes).toString();
-    if (output.includes(shown)) return;
-  }
-  throw new Error(`the terminal ended at ${output}`);
-}
-
-async function plantAll(): Promise<void> {
-  const main = await hostd.create({ ownerId: EVE, slug: "eves-reef" });
-  const at = `/v1/workspaces/${main.workspaceId}`;
-  const older = randomUUID();
-  const save = (entry: Entry, path: string) => `${planted(entry)}; echo $m > ${path}; sync`;
-  await hostd.shell(main, save("older disk", "~/older"));
-  await hostd.shell(main, save("older memory", "/dev/shm/older"));
-  await hostd.shell(main, save("template", "~/taught"));
-  await hostd.ask("PUT", `${at}/checkpoints/${older}`, { name: "older", withMemory: true });
-  await hostd.shell(main, save("before a restore", "~/undone"));
-  await hostd.ask("POST", `${at}/restore`, { checkpointId: older, safetyCheckpointId: randomUUID() });
-  expect(await hostd.shell(main, "cat ~/undone 2>/dev/null || echo gone")).toBe("gone");
-  await hostd.shell(main, "rm -f ~/older /dev/shm/older; sync");
-  await hostd.shell(main, save("disk", "~/kept"));
-  await hostd.shell(main, save("memory", "/dev/shm/kept"));
-  await typeIntoTerminal(main, `${planted("scrollback")}; echo $m\n`, mark("scrollback"));
-
-  const origin = { kind: "workspace" as const, workspaceId: main.workspaceId };
-  const fork = await hostd.create({ ownerId: EVE, slug: "eves-fork", origin });
-  await hostd.shell(fork, save("fork", "~/forked"));
-  await hostd.ask("POST", `/v1/workspaces/${fork.workspaceId}/stop`, {});
-
-  const templateId = randomUUID();
-  const wish = { ownerId: EVE, workspaceId: main.workspaceId, checkpointId: older };
-  await hostd.ask("PUT", `/v1/templates/${templateId}`, wish);
-  await until("template", async () => {
-    const info = templateInfo.parse(await hostd.ask("GET", `/v1/templates/${templateId}`));
-    if (info.state === "failed") throw new Error(`the template failed: ${info.errorCode}`);
-    return info.state === "making" ? undefined : info;
-  });
-
-  const retention = { stopAfterPausedSeconds: 1, archiveAfterStoppedSeconds: 1 };
-  const old = await hostd.create({ ownerId: EVE, slug: "eves-old", retention });
-  await hostd.shell(old, save("archive", "~/filed"));
-  await hostd.ask("POST", `/v1/workspaces/${old.workspaceId}/pause`, {});
-  await until("archive", async () => {
-    const { state } = await hostd.status(old.workspaceId);
-    return state === "archived" ? true : undefined;
-  });
-  await hostd.ask("POST", `${at}/pause`, {});
-  expect(await hostd.status(main.workspaceId)).toMatchObject({ state: "paused", pausedIn: "disk" });
-}
 
 /** Keys of workspaces and templates that the key store still gives. */
 async function storedKeys(): Promise<Map<string, Uint8Array>> {
@@ -157,105 +69,143 @@ async function keyMaterial(): Promise<Uint8Array[]> {
   return found;
 }
 
-async function plainHits(): Promise<string[]> {
+/** Files, below hostd's directory, in which one of these lies as it is. */
+async function plainHits(words: readonly string[]): Promise<string[]> {
   const hits: string[] = [];
   for (const entry of await readdir(hostd.directory, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath, entry.name);
-    const found = await search(createReadStream(path, { highWaterMark: 4 * 1024 * 1024 }), marks).catch(
-      () => [],
-    );
-    if (found.length > 0) hits.push(path);
+    const bytes = createReadStream(path, { highWaterMark: 4 * 1024 * 1024 });
+    const found = await search(bytes, words).catch(() => []);
+    if (found.length > 0) hits.push(path.slice(hostd.directory.length + 1));
   }
   return hits;
 }
 
-/** Names of the needles that lie in the process's own memory. */
-async function inMemoryOf(pid: number, needles: ReadonlyMap<string, Uint8Array>): Promise<string[]> {
-  const maps = await readFile(`/proc/${pid}/maps`, "utf8");
-  const memory = openSync(`/proc/${pid}/mem`, "r");
-  const found = new Set<string>();
-  try {
-    for (const line of maps.split("\n")) {
-      const [range, rights] = line.split(" ");
-      if (range === undefined || !rights?.startsWith("rw")) continue;
-      const [from = 0, to = 0] = range.split("-").map((end) => Number.parseInt(end, 16));
-      if (to - from > 512 * 1024 * 1024) continue;
-      const bytes = Buffer.alloc(to - from);
-      try {
-        readSync(memory, bytes, 0, bytes.length, from);
-      } catch {
-        continue;
-      }
-      for (const [name, needle] of needles) if (bytes.includes(Buffer.from(needle))) found.add(name);
-    }
-  } finally {
-    closeSync(memory);
+const content = marks.all(CONTENT);
+const names = marks.all(NAMES);
+
+/** Somebody downloads a folder of a checkpoint and prepares a push: neither lies readable, meanwhile or in the end. */
+async function useView(view: LinkClient): Promise<void> {
+  await hostd.run(view, `${marks.inShell("view")}; git init -q /tmp/push; echo $m >/tmp/push/note; sync`);
+  expect(await hostd.run(view, "cat /tmp/push/note")).toBe(marks.of("view"));
+  const wish = { root: `${VIEW_ROOT}/home`, paths: ["dev"], format: "tar" as const };
+  const download = await openChannel(view.mux, filesPack, wish);
+  let received = "";
+  for await (const item of download.items()) {
+    if (received === "") expect(await plainHits(content)).toEqual([]);
+    if (item.kind === "data") received += Buffer.from(item.bytes).toString("latin1");
   }
-  return [...found];
+  for (const entry of ["older disk", "template"] as const) expect(received).toContain(marks.of(entry));
+}
+
+/** Keys of all layers that these open. */
+async function layerKeysIn(workspaces: string, keys: readonly Uint8Array[]): Promise<Uint8Array[]> {
+  const found: Uint8Array[] = [];
+  for (const diskId of await readdir(workspaces)) {
+    const text = await readFile(join(workspaces, diskId, "disk.json"), "utf8").catch(() => "null");
+    const record = diskRecord.safeParse(JSON.parse(text));
+    if (!record.success) continue;
+    for (const key of keys) {
+      try {
+        found.push(...unwrapLayers(key, diskId, record.data.layers).map((layer) => layer.key));
+      } catch {
+        // Another workspace's.
+      }
+    }
+  }
+  return found;
+}
+
+/** Layers of all directories there are, also of those that no record names. */
+async function layerFiles(workspaces: string): Promise<string[]> {
+  const entries = await readdir(workspaces, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".qcow2"))
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+async function bobIsThere(workspaces: readonly WorkspaceStatus[]): Promise<void> {
+  for (const one of workspaces) {
+    expect(await hostd.shell(one, "cat ~/mine")).toBe("of-bob");
+    for (const deed of ["stop", "resume", "pause", "resume"]) {
+      await hostd.ask("POST", `/v1/workspaces/${one.workspaceId}/${deed}`, {});
+    }
+    expect(await hostd.shell(one, "cat ~/mine")).toBe("of-bob");
+  }
 }
 
 test("after an owner's erasure no file, no key and no byte of hostd's memory gives anything of theirs back", {
-  timeout: 600_000,
+  timeout: 900_000,
 }, async () => {
-  await plantAll();
+  const planted = await plantMarks(hostd, EVE, marks);
   const bobs = await hostd.create({ ownerId: BOB, slug: "bobs-reef" });
-  await hostd.shell(bobs, "echo of-bob > ~/mine; sync");
-  const vmm = await readBuiltVmm(
+  const origin = { kind: "template" as const, templateId: planted.templateId };
+  const taught = await hostd.create({ ownerId: BOB, slug: "bobs-course", origin });
+  for (const one of [bobs, taught]) await hostd.shell(one, "echo of-bob > ~/mine; sync");
+  await using view = await hostd.session(planted.main, { checkpointId: planted.older });
+  await useView(view);
+  const { qemuImgCommand } = await readBuiltVmm(
     process.env.ATOLL_CACHE ?? join(import.meta.dirname, "../../../../.data/cache"),
   );
-  const { qemuImgCommand } = vmm;
 
-  // Nothing lies readable while everything exists.
-  expect(await plainHits()).toEqual([]);
-  const stolen = tmpdir();
-  const loot = join(stolen, `atoll-loot-${randomBytes(6).toString("hex")}`);
+  // Nothing of the content lies readable while everything exists; names lie in hostd's own records and nowhere else.
+  expect(await plainHits(content)).toEqual([]);
+  for (const entry of NAMES) expect(await plainHits([marks.of(entry)]), entry).not.toEqual([]);
+  for (const path of await plainHits(names)) {
+    expect(path).toMatch(/^data\/(journal\/workspaces\/|workspaces\/[^/]+\/checkpoints\/)[^/]+\.json$/);
+  }
+  expect(await plainHits([planted.main.workspaceId])).toContain("logs/hostd.log");
+  const viewed = new Set(await readdir(hostd.at("data/workspaces")));
+  const loot = join(tmpdir(), `atoll-loot-${randomBytes(6).toString("hex")}`);
   await promisify(execFile)("cp", ["-a", hostd.at("data/workspaces"), loot]);
   try {
     const before = await storedKeys();
     const eves = [...before].filter(([name]) => name.startsWith(EVE)).map(([, key]) => key);
     const thief = { workspaces: loot, qemuImgCommand };
-    const { findings } = await openArtefacts(thief, eves, marks);
-    for (const entry of DATA_MAP) {
-      const where = findings.filter((finding) => finding.marks.includes(mark(entry)));
-      expect(where.length, `${entry} was planted and is found`).toBeGreaterThan(0);
+    const { findings } = await openArtefacts(thief, eves, content);
+    const foundAt = (entry: Entry) =>
+      findings.filter((finding) => finding.marks.includes(marks.of(entry))).map(({ where }) => where);
+    for (const [entry, place] of planted.places) {
+      const isThere = foundAt(entry).some((where) => where.startsWith(place));
+      expect(isThere, `${entry} in ${place}: ${foundAt(entry).join(", ")}`).toBe(true);
     }
-    const layerKeys: Uint8Array[] = [];
-    for (const diskId of await readdir(loot)) {
-      const record = diskRecord.safeParse(
-        JSON.parse(await readFile(join(loot, diskId, "disk.json"), "utf8")),
-      );
-      if (!record.success) continue;
-      for (const key of eves) {
-        try {
-          layerKeys.push(...unwrapLayers(key, diskId, record.data.layers).map((layer) => layer.key));
-        } catch {
-          // Another workspace's.
-        }
-      }
-    }
+    expect([...planted.places.keys(), "view"].sort()).toEqual([...CONTENT].sort());
+    // What a view writes is under a key that is stored nowhere: it was read above, and not even its owner's keys open it.
+    expect(foundAt("view")).toEqual([]);
+    const layerKeys = await layerKeysIn(loot, eves);
     expect(layerKeys.length).toBeGreaterThan(0);
 
     const answer = deleteAnswer.parse(await hostd.ask("DELETE", `/v1/owners/${EVE}`));
-    expect(answer.erasures.length).toBeGreaterThanOrEqual(4);
+    expect(answer.erasures.length).toBe(4);
     expect(answer.ownerKeyDestroyedAtMs).not.toBeNull();
+    expect((await view.ended).code).toBe("workspace.deleted");
 
     const after = await storedKeys();
     expect([...after.keys()].filter((name) => name.startsWith(EVE))).toEqual([]);
     const left = [...after.values(), ...(await keyMaterial())];
-    const opened = await openArtefacts(thief, left, marks);
-    expect(opened.findings.filter((finding) => finding.marks.length > 0)).toEqual([]);
+    const opened = (await openArtefacts(thief, left, content)).findings.filter((one) => one.marks.length > 0);
+    // What she published is Bob's as well, and of that only what she published.
+    const bobsCourse = await diskIdOf(hostd, "workspaces", taught.workspaceId);
+    expect(opened.map(({ where }) => where.split(" ")[0])).toContain(bobsCourse);
+    const older = ["older disk", "template", "half-way upload"] as const;
+    for (const { where, marks: found } of opened) {
+      expect(where.startsWith(bobsCourse), where).toBe(true);
+      expect(marks.all(older)).toEqual(expect.arrayContaining(found));
+    }
     // Files that are keys themselves would open a layer without any wrapping.
-    for (const diskId of await readdir(loot)) {
-      for (const name of await readdir(join(loot, diskId, "layers")).catch(() => [])) {
-        for (const key of left) {
-          const path = join(loot, diskId, "layers", name);
-          const found = (await searchQcow2(path, key, { qemuImgCommand, marks })) ?? [];
-          expect(found).toEqual([]);
-        }
+    for (const path of await layerFiles(loot)) {
+      for (const key of left) {
+        expect((await searchQcow2(path, key, { qemuImgCommand, marks: content })) ?? []).toEqual([]);
       }
     }
-    expect(await plainHits()).toEqual([]);
+    expect(await plainHits([...content, ...names])).toEqual([]);
+    expect(await plainHits([planted.main.workspaceId])).toContain("logs/hostd.log");
+    // The directories of her disks, of her template and of the view.
+    const kept = await readdir(hostd.at("data/workspaces"));
+    expect(viewed.size - kept.length).toBe(5);
+    expect(kept.filter((name) => !viewed.has(name))).toEqual([]);
+
     const secrets = new Map<string, Uint8Array>();
     for (const [kind, keys] of Object.entries({ workspace: eves, layer: layerKeys })) {
       for (const [index, key] of keys.entries()) {
@@ -268,11 +218,7 @@ test("after an owner's erasure no file, no key and no byte of hostd's memory giv
     expect(await inMemoryOf(hostd.pid, known)).toHaveLength(1);
     expect(await inMemoryOf(hostd.pid, secrets)).toEqual([]);
 
-    // Bob hears nothing of it.
-    expect(await hostd.shell(bobs, "cat ~/mine")).toBe("of-bob");
-    await hostd.ask("POST", `/v1/workspaces/${bobs.workspaceId}/stop`, {});
-    await hostd.ask("POST", `/v1/workspaces/${bobs.workspaceId}/resume`, {});
-    expect(await hostd.shell(bobs, "cat ~/mine")).toBe("of-bob");
+    await bobIsThere([bobs, taught]);
   } finally {
     await promisify(execFile)("rm", ["-rf", loot]);
   }

@@ -2,6 +2,7 @@
  * What a user may rely on, kept beside the real thing: words they saved and words their programs remember. Commands at
  * the same time leave it open what holds; looking at the guest settles it.
  */
+import type { CreateWorkspace } from "@atoll/protocol/hostd-api";
 import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
 
 /** Everything in `must` is there, nothing outside `may`. */
@@ -26,18 +27,56 @@ export interface ModelCheckpoint extends Capture {
   isDeleteAsked: boolean;
 }
 
-export class ModelWorkspace {
-  readonly workspaceId: string;
+/** What has a key of its own, whose end is attested. */
+export abstract class ModelErasable {
+  readonly id: string;
   readonly ownerId: string;
+  /** A create of it was answered: from then on it must be there. */
+  isAcknowledged = false;
+  erasure: "none" | "asked" | "done" = "none";
+  /** As text, to be compared. */
+  erasureAnswer: string | undefined;
+  /** Of the key, as the record had it when its creation was answered. */
+  keyCommitment: string | undefined;
+
+  constructor(id: string, ownerId: string) {
+    this.id = id;
+    this.ownerId = ownerId;
+  }
+}
+
+/** Made from a checkpoint; what it holds is what that froze, and the mark of the scrubbing. */
+export class ModelTemplate extends ModelErasable {
+  readonly #origin: Capture;
+  readonly #mark: string;
+  isPublished = false;
+
+  constructor(id: string, ownerId: string, origin: Capture, mark: string) {
+    super(id, ownerId);
+    this.#origin = origin;
+    this.#mark = mark;
+  }
+
+  get contents(): Content[] {
+    return this.#origin.contents.map(({ must, may }) => ({
+      must: plus(must, [this.#mark]),
+      may: plus(may, [this.#mark]),
+    }));
+  }
+}
+
+export class ModelWorkspace extends ModelErasable {
   /** One of these is true. */
   contents: Content[] = [NOTHING];
   memory: Content = NOTHING;
   readonly checkpoints = new Map<string, ModelCheckpoint>();
-  /** A create of it was answered: from then on it must be there. */
-  isAcknowledged = false;
+  /** Those made before a restore, oldest first, also of restores that came to nothing. */
+  readonly safeties: ModelCheckpoint[] = [];
   isFork = false;
-  erasure: "none" | "asked" | "done" = "none";
-  erasureAnswer: unknown;
+  /** What it was created with. */
+  body: CreateWorkspace | undefined;
+  /** How many handshakes there had been when its last start began. */
+  helloMark = 0;
   expiresAtMs: number | undefined;
   /** Memory may be gone: a cold boot was announced since the last look. */
   isLossAnnounced = false;
@@ -47,9 +86,8 @@ export class ModelWorkspace {
   status: WorkspaceStatus | undefined;
   readonly #captures = new Set<Capture>();
 
-  constructor(workspaceId: string, ownerId: string) {
-    this.workspaceId = workspaceId;
-    this.ownerId = ownerId;
+  get workspaceId(): string {
+    return this.id;
   }
 
   wordAsked(word: string): void {
@@ -97,12 +135,15 @@ export class ModelWorkspace {
     return () => this.#captures.delete(fork);
   }
 
-  restoreBegun({ contents }: Capture): void {
+  /** @param safety what it freezes before it changes anything */
+  restoreBegun({ contents }: Capture, safety: Capture): void {
     this.restoreCount += 1;
     this.restoresInFlight += 1;
     // Until it is done either may be there, and captures meanwhile may have frozen either.
     this.contents = [...this.contents, ...contents];
-    for (const capture of this.#captures) capture.contents = [...capture.contents, ...contents];
+    for (const capture of this.#captures) {
+      if (capture !== safety) capture.contents = [...capture.contents, ...contents];
+    }
   }
 
   /**

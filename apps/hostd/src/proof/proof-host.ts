@@ -1,5 +1,6 @@
 /** One life of hostd in a simulated world: the real registry, source, key store and journal over simulated machines. */
 
+import { Scope } from "@atoll/base/scope";
 import { type FileOps, withFileOps } from "@atoll/durable/file-ops";
 import { replaceFile } from "@atoll/durable/replace-file";
 import { LocalKeyStore } from "@atoll/keys/local-key-store";
@@ -7,14 +8,19 @@ import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import { openChannel } from "@atoll/protocol/call";
 import type { CreateWorkspace } from "@atoll/protocol/hostd-api";
 import { processRun } from "@atoll/protocol/messages/process";
+import type { IncomingOpen, Mux } from "@atoll/protocol/mux";
 import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import { type Logger, pino } from "pino";
+import { hostBootId } from "../hypervisor/qemu/process-identity.ts";
 import { HostLease } from "../lease/host-lease.ts";
 import { leasedFileOps } from "../lease/leased-file-ops.ts";
 import { LeasedHypervisor } from "../lease/leased-hypervisor.ts";
 import { prepareGuest } from "../link/prepare-guest.ts";
 import { rehearseGuest } from "../link/rehearse-guest.ts";
 import { LocalMachineSource } from "../machines/local-machine-source.ts";
+import { restorePaths } from "../views/restore-paths.ts";
+import type { ViewUse } from "../views/view.ts";
+import { ViewRegistry } from "../views/view-registry.ts";
 import { Admission, freeDiskBytesOf } from "../workspaces/admission.ts";
 import { WorkspaceJournal } from "../workspaces/journal/workspace-journal.ts";
 import type { Guard } from "../workspaces/operation-queue.ts";
@@ -22,7 +28,7 @@ import { StageTimings } from "../workspaces/stage-timings.ts";
 import { WorkspaceRegistry } from "../workspaces/workspace-registry.ts";
 import type { SimHost } from "./world/sim-host.ts";
 import { SimHypervisor } from "./world/sim-hypervisor.ts";
-import type { Life } from "./world/sim-world.ts";
+import { CONTENT_MARK, type Life } from "./world/sim-world.ts";
 
 export const IMAGE = { key: "image", kernelPath: "", initramfsPath: "", layerPaths: [], kernelArguments: "" };
 const PAUSE_GRACE_MS = 60_000;
@@ -48,6 +54,7 @@ export class ProofHost {
   readonly lease: HostLease;
   readonly source: LocalMachineSource;
   readonly registry: WorkspaceRegistry;
+  readonly views: ViewRegistry;
   readonly faults: unknown[] = [];
 
   /** Everything up to serving: opens what is there and recovers. Call it inside the life. */
@@ -61,8 +68,8 @@ export class ProofHost {
         life.world.note(`${life.number} LOST its lease`);
         life.die();
       },
-      // Of no kernel that is known here: only its silence tells that it ended.
-      holder: { pid: 1000 + life.number, startTicks: "1", place: "sim" },
+      // In a pid namespace that is not known here: only its silence tells that it ended.
+      holder: { pid: 1000 + life.number, startTicks: "1", place: `${hostBootId()} sim` },
     });
     const ops = leasedFileOps(lease);
     return withFileOps(ops, () => ProofHost.#open(options, lease, ops));
@@ -124,37 +131,83 @@ export class ProofHost {
             code?: string;
             err?: { message: string };
           };
+          if (line.includes(CONTENT_MARK)) life.world.violation(`I7: content of a guest in the log: ${line}`);
           life.world.note(`${life.number} LOG ${msg} ${code ?? ""} ${err?.message ?? ""}`);
         },
       },
     );
+    const admission = new Admission({
+      memoryMb: 16_384,
+      overcommit: 1,
+      diskReserveBytes: 1000,
+      freeDiskBytes: freeDiskBytesOf(directory),
+    });
+    const createOutbound = () => ({
+      onOpen: (open: IncomingOpen) => void open.accept(),
+      presetChanged: () => {},
+    });
+    this.views = new ViewRegistry({ source: this.source, createOutbound, admission, clock, logger });
     this.registry = new WorkspaceRegistry({
       journal,
       source: this.source,
       hypervisor,
-      admission: new Admission({
-        memoryMb: 16_384,
-        overcommit: 1,
-        diskReserveBytes: 1000,
-        freeDiskBytes: freeDiskBytesOf(directory),
-      }),
+      admission,
       timings: new StageTimings(),
       underLease,
       pauseGraceMs: PAUSE_GRACE_MS,
-      endCurrentViews: async () => {},
+      endCurrentViews: (workspaceId) => this.views.endCurrent(workspaceId),
       clock,
       logger,
-      createOutbound: () => ({ onOpen: (open) => void open.accept(), presetChanged: () => {} }),
+      createOutbound,
       onStatus: options.onStatus,
       onNotice: () => {},
-      endSessions: () => {},
+      endSessions: (workspaceId, error) => this.views.endWorkspace(workspaceId, error),
       checkImage: () => {},
     });
   }
 
   /** The answer of a user's command in the guest. @throws AtollError */
-  async run(workspaceId: string, ...argv: string[]): Promise<string> {
-    const mux = this.registry.get(workspaceId).guest?.mux;
+  run(workspaceId: string, ...argv: string[]): Promise<string> {
+    return this.#run(this.registry.get(workspaceId).guest?.mux, argv);
+  }
+
+  /** What a view shows. @throws AtollError */
+  async look(workspaceId: string, checkpointId: string | null): Promise<string[]> {
+    const view: ViewUse = this.views.open(this.registry.get(workspaceId), checkpointId);
+    try {
+      await view.ready;
+      return JSON.parse(await this.#run(view.guest?.mux, ["view"])) as string[];
+    } finally {
+      view.release();
+    }
+  }
+
+  /** As the route does; the safety checkpoint is the caller's. @throws AtollError */
+  restoreFile(workspaceId: string, checkpointId: string, path: string) {
+    const workspace = this.registry.get(workspaceId);
+    return restorePaths(this.views, workspace, {
+      checkpointId,
+      paths: [`/${path}`],
+      clock: clockOf(this.life),
+    });
+  }
+
+  async deleteCheckpoint(workspaceId: string, checkpointId: string): Promise<void> {
+    await this.registry.get(workspaceId).deleteCheckpoint(checkpointId);
+    await this.views.endCheckpoint(workspaceId, checkpointId);
+  }
+
+  /** As at SIGTERM. */
+  async drain(): Promise<void> {
+    await this.registry.drain();
+    await using scope = new Scope();
+    scope.own(this.lease);
+    scope.own(this.source);
+    scope.defer(() => this.registry.close());
+    scope.own(this.views);
+  }
+
+  async #run(mux: Mux | undefined, argv: string[]): Promise<string> {
     if (mux === undefined) throw new AtollError("workspace.not_running");
     const clock = clockOf(this.life);
     const options = { timeoutMs: RUN_TIMEOUT_MS, clock };

@@ -47,4 +47,17 @@ export const regressions: Record<string, { seed: number; bursts: Burst[] }> = {
       burst([{ kind: "eraseOwner", owner: 0 }], 5, 4),
     ],
   },
+  "a hostd that stood still wakes up with commands that it had not begun": {
+    seed: 1125351959,
+    bursts: [
+      burst([{ kind: "create", owner: 0, isDisposable: false }]),
+      {
+        ...burst([
+          { kind: "pause", at: 2 },
+          { kind: "advance", seconds: 60 },
+        ]),
+        freezeAfter: 2,
+      },
+    ],
+  },
 };

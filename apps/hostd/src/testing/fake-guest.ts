@@ -41,6 +41,10 @@ export class FakeGuest {
   isFrozen = false;
   /** What the next handshakes answer; `undefined` answers nothing. */
   answer: Partial<LinkHelloAnswer> | undefined = {};
+  /** Hears of every handshake that is answered. */
+  onHello: (hello: LinkHello, answer: LinkHelloAnswer) => void = () => {};
+  /** Takes in nothing more, as an agent that stands still. */
+  isSilent = false;
   /** What core.quiesce does. */
   quiesce: () => Promise<{ frozen: boolean }> | { frozen: boolean } = () => ({ frozen: true });
   onShutdown = () => {};
@@ -102,6 +106,7 @@ export class FakeGuest {
   }
 
   #receive(duplex: Duplex, chunk: Buffer): void {
+    if (this.isSilent) return;
     this.#pending = Buffer.concat([this.#pending, chunk]);
     const token = Buffer.from(this.expectedToken, "hex");
     const at = this.#pending.indexOf(token);
@@ -165,6 +170,7 @@ export class FakeGuest {
       clockOffsetMs: 3,
       ...this.answer,
     };
+    this.onHello(hello, answer);
     const payload = encodeJson(answer);
     // Rubbish first: the rest of an earlier life.
     duplex.write(Buffer.from("left over from before"));

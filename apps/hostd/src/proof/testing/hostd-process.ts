@@ -19,6 +19,7 @@ const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 60_000;
 const POLL_MS = 100;
 const RUN_TIMEOUT_MS = 60_000;
+const SESSIONS_MAX = 4;
 
 export class HostdProcess implements AsyncDisposable {
   readonly directory: string;
@@ -107,15 +108,26 @@ export class HostdProcess implements AsyncDisposable {
     return workspaceStatus.parse(await this.ask("GET", `/v1/workspaces/${workspaceId}`));
   }
 
-  async session({ workspaceId, ownerId }: WorkspaceStatus): Promise<LinkClient> {
+  /** With `view`, of a stored state of it: resolves when its files can be read. */
+  async session(
+    { workspaceId, ownerId }: WorkspaceStatus,
+    view?: { checkpointId: string | null },
+  ): Promise<LinkClient> {
     const client = await LinkClient.connect(this.at("link.sock"));
-    const ticket = await this.#maker.make({ workspaceId, sub: ownerId });
+    const ticket = await this.#maker.make({
+      ...{ workspaceId, sub: ownerId, maxSessions: SESSIONS_MAX },
+      ...(view === undefined ? {} : { view }),
+    });
     return client.accepted({ type: "session", ticket, tabId: randomUUID(), takeOver: true });
   }
 
   /** Standard output of a shell command in the workspace. */
   async shell(workspace: WorkspaceStatus, command: string): Promise<string> {
     await using client = await this.session(workspace);
+    return await this.run(client, command);
+  }
+
+  async run(client: LinkClient, command: string): Promise<string> {
     const argv = ["sh", "-c", command];
     const channel = await openChannel(client.mux, processRun, { argv, timeoutMs: RUN_TIMEOUT_MS });
     channel.stream.end();

@@ -77,6 +77,7 @@ class SimFile {
   }
 
   write(buffer: Uint8Array, offset = 0, length = buffer.byteLength - offset, position: number | null = null) {
+    this.#life.world.checkWritten(this.#path, buffer.subarray(offset, offset + length));
     return this.#step("write", true, () => ({
       bytesWritten: fs.writeSync(this.fd, buffer, offset, length, position),
       buffer,
@@ -88,6 +89,7 @@ class SimFile {
       for await (const piece of data) await this.writeFile(piece);
       return;
     }
+    this.#life.world.checkWritten(this.#path, data);
     await this.#step("writeFile", true, () => fs.writeSync(this.fd, data as string));
   }
 
@@ -201,6 +203,7 @@ for (const name of SINGLE) {
   patch(files, name, (original) => (...args: never[]) => {
     const life = currentLife();
     if (life === undefined) return original(...args);
+    if (name === "writeFile" || name === "appendFile") life.world.checkWritten(String(args[0]), args[1]);
     return life.world.step(
       life,
       `${name} ${shortName(args[name === "rename" || name === "link" ? 1 : 0])}`,

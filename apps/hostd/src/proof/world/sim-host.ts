@@ -1,4 +1,5 @@
 import { statSync } from "node:fs";
+import type { LinkHelloAnswer } from "@atoll/protocol/link-handshake";
 import type { SavedState, SimMachine } from "./sim-machine.ts";
 import type { SimWorld } from "./sim-world.ts";
 
@@ -10,9 +11,29 @@ export class SimHost {
   readonly ended: SimMachine[] = [];
   nextPid = 1000;
   nextSaveId = 1;
+  /** Counts handshakes that make a guest somebody's. */
+  nextHello = 1;
+  /** What guests of this host answer to handshakes that is not as it should be. */
+  guestAnswer: Partial<LinkHelloAnswer> = {};
 
   constructor(world: SimWorld) {
     this.world = world;
+  }
+
+  setGuestAnswer(answer: Partial<LinkHelloAnswer>): void {
+    this.guestAnswer = answer;
+    for (const { guest } of this.machines.values()) guest.answer = answer;
+  }
+
+  /** I12: of a workspace that just came to run; its start began when `since` handshakes had been. */
+  checkRunning(workspaceId: string, since: number): void {
+    const own = this.all.filter(({ taken }) => taken?.workspaceId === workspaceId && taken.serial >= since);
+    const isConfirmed = own.some(({ taken, isTimely }) => taken?.isReseeded === true && isTimely);
+    if (isConfirmed) return;
+    const about = own.map(({ taken, isTimely }) => `reseeded ${taken?.isReseeded}, timely ${isTimely}`);
+    this.world.violation(
+      `I12: ${workspaceId.slice(0, 6)} runs, and its guest confirmed no new start (${about})`,
+    );
   }
 
   get all(): SimMachine[] {
@@ -80,20 +101,25 @@ export class SimHost {
     }
   }
 
-  /** I13: no two handshakes share a secret, and no two workspaces a machine id. */
+  /** I13: no two handshakes share a secret, and no two workspaces a machine id or link token. */
   checkIdentities(): void {
     const entropy = new Set<string>();
-    const ids = new Map<string, string>();
+    const owners = new Map<string, string>();
     for (const { guest } of this.all) {
       for (const hello of guest.hellos) {
         if (entropy.has(hello.entropy)) this.world.violation("I13: entropy was handed out twice");
         entropy.add(hello.entropy);
         const { workspaceId, machineId } = hello.identity;
-        const owner = ids.get(machineId);
-        if (owner !== undefined && owner !== workspaceId) {
-          this.world.violation(`I13: machine id of ${workspaceId} is that of ${owner}`);
+        for (const [what, value] of [
+          ["machine id", machineId],
+          ["link token", hello.linkToken],
+        ] as const) {
+          const owner = owners.get(`${what} ${value}`);
+          if (owner !== undefined && owner !== workspaceId) {
+            this.world.violation(`I13: ${what} of ${workspaceId} is that of ${owner}`);
+          }
+          owners.set(`${what} ${value}`, workspaceId);
         }
-        ids.set(machineId, workspaceId);
       }
     }
   }

@@ -63,6 +63,11 @@ export class SimHypervisor implements Hypervisor {
     return this.#life.world.step(this.#life, `adopt ${record.machineId}`, () => {
       const machine = this.#host.machines.get(record.pid);
       if (machine === undefined || machine.record.startTicks !== record.startTicks) return undefined;
+      if (machine.hasOtherMonitor(this.#life)) {
+        // As QEMU's monitor, which serves one connection: that of a hostd that stands still is never given up.
+        machine.end({ reason: "killed", detail: "its monitor is another's" });
+        return undefined;
+      }
       this.#mine.add(record.pid);
       return this.#handle(machine, undefined);
     });
@@ -89,6 +94,7 @@ export class SimHypervisor implements Hypervisor {
 
   #handle(machine: SimMachine, start: MachineStart | undefined): Machine {
     const handle = new SimHandle(this.#life, machine, start);
+    machine.monitorOwner = this.#life;
     this.#life.atDeath.push(() => machine.dropLink(this.#life));
     return handle;
   }
@@ -151,6 +157,7 @@ class SimHandle implements Machine {
   saveTemplate(deviceStatePath: string): Promise<void> {
     return this.#ask("saveTemplate", () => {
       const state: SavedState = { ...this.#machine.save(), disk: [] };
+      this.#life.world.checkWritten(deviceStatePath, JSON.stringify(state));
       writeFileSync(deviceStatePath, JSON.stringify(state), { flag: "wx" });
     });
   }

@@ -6,6 +6,7 @@
 import { type Duplex, duplexPair } from "node:stream";
 import { deferred } from "@atoll/base/deferred";
 import { AtollError } from "@atoll/protocol/atoll-error";
+import { FIRST_LINK_TOKEN } from "@atoll/protocol/link-handshake";
 import { z } from "zod";
 import type {
   DiskLayer,
@@ -16,8 +17,12 @@ import type {
 } from "../../hypervisor/hypervisor.ts";
 import { FakeGuest } from "../../testing/fake-guest.ts";
 import { appendWord, readLayer } from "./layer-file.ts";
+import { serveFiles } from "./serve-files.ts";
 import type { SimHost } from "./sim-host.ts";
 import type { Life } from "./sim-world.ts";
+
+/** I12: a guest further off was not told the time. */
+const CLOCK_MAX_MS = 2000;
 
 export const savedState = z.strictObject({
   saveId: z.number().int(),
@@ -43,6 +48,12 @@ export class SimMachine {
   /** By SIGSTOP: nothing answers, the process is there. */
   isSuspended = false;
   isGone = false;
+  /** Who has the connection to its monitor. */
+  monitorOwner: Life | undefined;
+  /** Of its last handshake that was to make it somebody's: whose, the how manieth on this host, and what the guest confirmed. */
+  taken: { workspaceId: string; serial: number; isReseeded: boolean } | undefined;
+  /** The guest's clock was right after its last handshake. */
+  isTimely = false;
   #loaded: SavedState | undefined;
   readonly #host: SimHost;
   readonly #exited = deferred<MachineExit>();
@@ -64,6 +75,20 @@ export class SimMachine {
     this.viewDirectory = view?.directory;
     this.guest.onShutdown = () => this.end({ reason: "guest_halted", detail: "guest-shutdown" });
     this.guest.run = (argv) => this.#run(argv);
+    this.guest.answer = host.guestAnswer;
+    this.guest.onHello = (hello, { isReseeded, clockOffsetMs }) => {
+      const { nowMs } = host.world.clock;
+      this.isTimely = Math.abs(clockOffsetMs) <= CLOCK_MAX_MS && nowMs - hello.hostTimeMs <= CLOCK_MAX_MS;
+      if (hello.reason === "reconnect") return;
+      this.taken = { workspaceId: hello.identity.workspaceId, serial: host.nextHello++, isReseeded };
+    };
+    serveFiles(this);
+  }
+
+  /** A process that still lives has it, whatever it is doing. */
+  hasOtherMonitor(life: Life): boolean {
+    const owner = this.monitorOwner;
+    return owner !== undefined && owner !== life && !owner.isDead;
   }
 
   get exited(): Promise<MachineExit> {
@@ -159,6 +184,13 @@ export class SimMachine {
     if (!isSuspended) this.#attach();
   }
 
+  /** The guest's init starts its agent again: it waits for the first token, and what ran goes on. */
+  restartAgent(): void {
+    this.guest.expectedToken = FIRST_LINK_TOKEN;
+    this.guest.mux = undefined;
+    this.#cutLink();
+  }
+
   end(exit: MachineExit): void {
     if (this.isGone) return;
     this.isGone = true;
@@ -207,6 +239,8 @@ export class SimMachine {
         return JSON.stringify(this.diskWords());
       case "memory":
         return JSON.stringify(this.memory);
+      case "view":
+        return JSON.stringify(this.viewWords());
       default:
         return "";
     }

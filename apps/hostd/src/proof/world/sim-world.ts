@@ -70,6 +70,8 @@ interface Waiting {
 
 /** Turns of the event loop without a step in sight after which nothing is under way any more. */
 const QUIET_TURNS = 4;
+/** What guests write and remember begins with it: what a test looks for where it must not be. */
+export const CONTENT_MARK = "content-";
 /** Virtual time in which every operation must have an end: the longest deadline is two minutes. */
 export const PATIENCE_MS = 900_000;
 
@@ -114,6 +116,15 @@ export class SimWorld {
   violation(text: string): void {
     this.violations.push(text);
     this.note(`VIOLATION ${text}`);
+  }
+
+  /** I7, at the moment of writing: also what is gone again by the end lay on the disk for a while. */
+  checkWritten(path: string, data: unknown): void {
+    if (path.includes("/scratch/")) return;
+    const bytes = typeof data === "string" || ArrayBuffer.isView(data) ? data : "";
+    const text =
+      typeof bytes === "string" ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (text.includes(CONTENT_MARK)) this.violation(`I7: content of a guest lies readable in ${path}`);
   }
 
   note(text: string): void {
