@@ -73,6 +73,21 @@ it("tries again what failed, less and less often, without holding up the rest", 
   expect(fired).toEqual(["seal", "seal", "stop"]);
 });
 
+it("does not ask at once again whoever leaves a thing as due as it was", async () => {
+  const { clock, fired, one } = timer();
+  one.update({ seal: clock.now(), stop: clock.now() + 1000 });
+  clock.advance(0);
+  await turn();
+  clock.advance(1000);
+  expect(fired).toEqual(["seal", "stop"]);
+  one.update({ seal: clock.now() - 1000 });
+  await turn();
+  clock.advance(28_999);
+  expect(fired).toEqual(["seal", "stop"]);
+  clock.advance(1);
+  expect(fired).toEqual(["seal", "stop", "seal"]);
+});
+
 it("does nothing more once it is closed", () => {
   const { clock, fired, one } = timer();
   one.update({ stop: clock.now() + 10 });

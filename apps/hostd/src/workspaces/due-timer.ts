@@ -66,19 +66,26 @@ export class DueTimer implements Disposable {
     return next;
   }
 
+  #tryLater(kind: DueKind): void {
+    const retryMs = this.#notBefore.get(kind)?.retryMs ?? RETRY_FIRST_MS;
+    this.#notBefore.set(kind, {
+      atMs: this.#options.clock.monotonic() + retryMs,
+      retryMs: Math.min(retryMs * 2, RETRY_MAX_MS),
+    });
+  }
+
   async #run(kind: DueKind): Promise<void> {
     this.#isBusy = true;
+    const dueMs = this.#due[kind];
     try {
       await this.#options.onDue(kind);
       const skipped = this.#notBefore.get(kind);
-      if (skipped === undefined || skipped.atMs <= this.#options.clock.monotonic())
-        this.#notBefore.delete(kind);
+      const isSkipped = skipped !== undefined && skipped.atMs > this.#options.clock.monotonic();
+      // As due as before, whoever was asked: asking again at once would be all this process does.
+      if (!isSkipped && this.#due[kind] === dueMs) this.#tryLater(kind);
+      else if (!isSkipped) this.#notBefore.delete(kind);
     } catch {
-      const retryMs = this.#notBefore.get(kind)?.retryMs ?? RETRY_FIRST_MS;
-      this.#notBefore.set(kind, {
-        atMs: this.#options.clock.monotonic() + retryMs,
-        retryMs: Math.min(retryMs * 2, RETRY_MAX_MS),
-      });
+      this.#tryLater(kind);
     } finally {
       this.#isBusy = false;
       this.#arm();

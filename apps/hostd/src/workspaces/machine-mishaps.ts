@@ -53,7 +53,7 @@ export class MachineMishaps {
         "the monitor does not answer, ending the machine",
       );
       const snapshot = await this.#sealed(core);
-      await core.endMachine(error);
+      await this.#end(core, error);
       if (snapshot !== undefined) return this.#foundSealed(core, snapshot);
       await this.#lost(core, "vm.monitor_failed");
     });
@@ -63,9 +63,22 @@ export class MachineMishaps {
     this.#options.run(async () => {
       const core = this.#options.core();
       if (core.link !== link) return;
-      await core.endMachine(error);
+      await this.#end(core, error);
       await this.#lost(core, error.code);
     });
+  }
+
+  /**
+   * A process that hangs in the kernel goes when the kernel lets it. Until then its disk's lock keeps every other from
+   * opening it; the workspace has lost it now.
+   */
+  async #end(core: WorkspaceCore, error: AtollError): Promise<void> {
+    try {
+      await core.endMachine(error);
+    } catch (cause) {
+      const { workspaceId } = core.record;
+      core.dependencies.logger.error({ workspaceId, err: cause }, "a machine does not end");
+    }
   }
 
   /** A sealing whose answer was lost may have been committed: then its memory is not gone. */

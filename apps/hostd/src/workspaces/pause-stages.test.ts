@@ -266,6 +266,64 @@ describe("a machine that obeys nothing", () => {
     expect(running.status).toMatchObject({ reason: "vm_exited", lostMemory: { code: "vm.monitor_failed" } });
   });
 
+  it.each(["stuck", "abandoned"])(
+    "is lost, and that is said, although its process does not go: %s",
+    async (how) => {
+      await using host = await inGrace();
+      const workspace = await host.create();
+      await workspace.keepAwake(86_400);
+      const { machine } = host.source;
+      machine.kill = () => Promise.reject(new AtollError("vm.monitor_failed"));
+      if (how === "stuck") machine.isStuck = true;
+      else {
+        machine.openLink = () => Promise.reject(new AtollError("link.lost"));
+        machine.link?.destroy();
+      }
+      await host.drive(host.reached(workspace, "failed"));
+      expect(workspace.status.lostMemory).toBeDefined();
+      expect(workspace.record.machine).toBeNull();
+      await workspace.start("requested");
+      expect(workspace.status).toMatchObject({ state: "running", startedBy: "boot" });
+    },
+  );
+
+  it("ends a pause in memory, although its process does not go", async () => {
+    const { host, workspace, machine } = await paused();
+    await using _host = host;
+    machine.kill = () => Promise.reject(new AtollError("vm.monitor_failed"));
+    machine.isStuck = true;
+    await host.drive(host.reached(workspace, "stopped"));
+    expect(workspace.status).toMatchObject({
+      reason: "vm_exited",
+      lostMemory: { code: "vm.monitor_failed" },
+    });
+  });
+
+  it("leaves a stop that cannot end it, in a state that can be started", async () => {
+    await using host = await inGrace();
+    const workspace = await host.create();
+    const { machine } = host.source;
+    machine.guest.onShutdown = () => {};
+    machine.kill = () => Promise.reject(new AtollError("vm.monitor_failed"));
+    await expect(host.drive(workspace.stop("requested"))).rejects.toMatchObject({
+      code: "vm.monitor_failed",
+    });
+    expect(workspace.status).toMatchObject({ state: "failed", errorCode: "vm.monitor_failed" });
+    await workspace.start("requested");
+    expect(workspace.status).toMatchObject({ state: "running", startedBy: "boot" });
+  });
+
+  it("is given up by a restarted hostd that cannot take it over, which says that its memory is lost", async () => {
+    const { host, workspace } = await paused();
+    await using _host = host;
+    host.source.adopt = () => Promise.reject(new AtollError("vm.monitor_failed"));
+    const next = await FakeHost.start({ previous: host, pauseGraceMs: GRACE_MS });
+    const again = next.registry.get(workspace.id);
+    expect(again.status).toMatchObject({ state: "stopped", lostMemory: { code: "vm.gone" } });
+    await again.start("requested");
+    expect(again.status).toMatchObject({ startedBy: "boot", lostMemory: { code: "vm.gone" } });
+  });
+
   it("does not keep a restarted hostd from starting the workspace again", async () => {
     await using host = await inGrace();
     const workspace = await host.create();

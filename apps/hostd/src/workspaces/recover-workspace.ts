@@ -41,6 +41,10 @@ export async function recoverWorkspace(core: WorkspaceCore): Promise<Rest | unde
 /** In every case it ends in a state that a start can leave. What was not taken over is ended by the sweep. */
 async function giveUp(core: WorkspaceCore, error: AtollError): Promise<undefined> {
   const { state } = core.record;
+  // What nobody took over goes with the sweep, unless its memory was sealed already.
+  if (core.record.pausedIn === "memory" && core.machine === undefined) {
+    return recoverPaused(core, undefined).catch(() => foundStopped(core, error.code));
+  }
   // Paused ones keep their machine: whatever looked wrong is looked at again when they start.
   if (["paused", "stopped", "archived", "failed"].includes(state)) return undefined;
   await core.endMachine(error).catch(() => {});
@@ -59,6 +63,7 @@ async function findMachine(core: WorkspaceCore): Promise<Machine | undefined> {
   const machine = await core.step("adopt", () => hypervisor.adopt(known), {
     timeoutMs: MONITOR_TIMEOUT_MS,
     signal: new AbortController().signal,
+    onLate: (late) => late?.kill(),
   });
   if (machine === undefined) return undefined;
   const { workspaceId, state } = record;

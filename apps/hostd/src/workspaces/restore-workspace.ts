@@ -7,6 +7,7 @@ import { CHECKPOINT_TIMEOUT_MS, keepPoint, listCheckpoints } from "./checkpoint-
 import type { WorkspaceRecord } from "./journal/workspace-record.ts";
 import { letGoOn } from "./quiesce-guest.ts";
 import { startWorkspace } from "./start-workspace.ts";
+import { endForGood } from "./stop-workspace.ts";
 import type { WorkspaceCore } from "./workspace-core.ts";
 
 export const SAFETY_NAME = "Before a restore";
@@ -90,7 +91,7 @@ async function replaceDisk(
   const hadMachine = core.machine !== undefined;
   if (hadMachine) {
     await core.transition("stop_begun", "restored", { operation: replacing });
-    await core.endMachine(new AtollError("workspace.not_running"));
+    await endForGood(core);
   } else await core.update({ operation: replacing });
   try {
     await putBack(core, target, restoreIdOf(operation), signal);

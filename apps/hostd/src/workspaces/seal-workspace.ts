@@ -15,9 +15,13 @@ export function memoryStepTimeoutMs(core: WorkspaceCore): number {
  * it is paused as before and says why; the caller tries again.
  */
 export async function sealWorkspace(core: WorkspaceCore, signal: AbortSignal): Promise<void> {
-  const { source, logger } = core.dependencies;
+  const { source, clock, logger } = core.dependencies;
   const { machine, record } = core;
-  if (machine === undefined || record.state !== "paused" || record.pausedIn !== "memory") return;
+  if (record.state !== "paused" || record.pausedIn !== "memory") return;
+  if (machine === undefined) {
+    const lostMemory = { code: "vm.gone", atMs: clock.now() };
+    return core.transition("memory_gone", "vm_exited", { machine: null, errorCode: "vm.gone", lostMemory });
+  }
   try {
     // What a restart of hostd forgot.
     core.reservation ??= await core.step(

@@ -35,8 +35,16 @@ export async function startWorkspace(
 ): Promise<void> {
   const { reason, signal, isOfRestore = false } = options;
   const { clock, timings, logger } = core.dependencies;
-  const { workspaceId, state: from, generation } = core.record;
+  const { workspaceId, generation } = core.record;
   await dropIfSealed(core);
+  // Its process is gone without a word.
+  if (core.machine === undefined && core.record.pausedIn === "memory") {
+    await core.transition("memory_gone", "vm_exited", {
+      machine: null,
+      lostMemory: { code: "vm.gone", atMs: clock.now() },
+    });
+  }
+  const from = core.record.state;
   const beginning = beginningOf(core);
   const path: StartStage["path"] = PATHS[beginning];
   const progress = new StartProgress({ path, timings, clock, onChange: (stage) => core.setStage(stage) });
@@ -130,8 +138,11 @@ async function dropIfSealed(core: WorkspaceCore): Promise<void> {
   const { reason, workspaceId } = core.record;
   const snapshot = await core.dependencies.source.findSnapshot(workspaceId, core.disk);
   if (snapshot === undefined) return;
-  await core.endMachine(new AtollError("workspace.not_running"));
-  await core.transition("sealed", reason, { pausedIn: "disk", sealsAtMs: null, snapshot, machine: null });
+  try {
+    await core.endMachine(new AtollError("workspace.not_running"));
+  } finally {
+    await core.transition("sealed", reason, { pausedIn: "disk", sealsAtMs: null, snapshot, machine: null });
+  }
 }
 
 async function admit({ dependencies, record }: WorkspaceCore, beginning: Beginning): Promise<void> {

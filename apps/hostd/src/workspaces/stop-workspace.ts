@@ -1,5 +1,5 @@
 import { withDeadline } from "@atoll/base/with-deadline";
-import { AtollError } from "@atoll/protocol/atoll-error";
+import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import { call } from "@atoll/protocol/call";
 import { coreShutdown } from "@atoll/protocol/messages/core";
 import type { StateReason } from "@atoll/protocol/workspace-status";
@@ -49,9 +49,28 @@ export async function stopWorkspace(
   } catch (error) {
     logger.warn({ workspaceId: record.workspaceId, err: error }, "guest did not shut down, killing it");
   }
-  await core.endMachine(new AtollError("workspace.not_running"));
+  await endForGood(core);
   await core.transition("stopped", reason, stopped);
   await dropMemory(core, signal);
+}
+
+/** Between `stop_begun` and what follows. A process that does not go leaves a state that a start can leave. */
+export async function endForGood(core: WorkspaceCore): Promise<void> {
+  try {
+    await core.endMachine(new AtollError("workspace.not_running"));
+  } catch (cause) {
+    const { code } = toAtollError(cause);
+    if (core.record.state === "stopping") {
+      const lostMemory = { code, atMs: core.dependencies.clock.now() };
+      await core.transition("vm_lost", "vm_exited", {
+        machine: null,
+        operation: null,
+        errorCode: code,
+        lostMemory,
+      });
+    }
+    throw cause;
+  }
 }
 
 /** What is left of it costs room, and nobody may find it. The next boot makes it void in any case. */
