@@ -2,13 +2,14 @@ import { type Clock, systemClock } from "@atoll/base/clock";
 import { withDeadline } from "@atoll/base/with-deadline";
 import type { z } from "zod";
 import { AtollError } from "./atoll-error.ts";
-import type {
-  AcceptorEventOf,
-  ChannelDefinition,
-  OpenerEventOf,
-  ParamsOf,
-  RequestDefinition,
-  ResultOf,
+import {
+  type AcceptorEventOf,
+  type ChannelDefinition,
+  isPlainFrom,
+  type OpenerEventOf,
+  type ParamsOf,
+  type RequestDefinition,
+  type ResultOf,
 } from "./message.ts";
 import type { Mux } from "./mux.ts";
 import type { MuxStream } from "./mux-stream.ts";
@@ -41,7 +42,7 @@ export async function call<D extends RequestDefinition>(
   params: ParamsOf<D>,
   options: CallOptions = {},
 ): Promise<ResultOf<D>> {
-  const stream = mux.open(definition.name, params);
+  const stream = mux.open(definition.name, params, { isPlain: isPlainFrom(definition, "acceptor") });
   try {
     const result = await awaitReply(stream, definition, options);
     stream.finish();
@@ -59,7 +60,7 @@ export async function openChannel<D extends ChannelDefinition>(
   params: ParamsOf<D>,
   options: CallOptions = {},
 ): Promise<OpenChannel<D>> {
-  const stream = mux.open(definition.name, params);
+  const stream = mux.open(definition.name, params, { isPlain: isPlainFrom(definition, "acceptor") });
   try {
     const result = await awaitReply(stream, definition, options);
     return {

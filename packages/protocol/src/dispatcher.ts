@@ -1,11 +1,12 @@
 import { AtollError, toAtollError } from "./atoll-error.ts";
-import type {
-  Caller,
-  ChannelDefinition,
-  MessageDefinition,
-  ParsedParamsOf,
-  RequestDefinition,
-  ResultOf,
+import {
+  type Caller,
+  type ChannelDefinition,
+  isPlainFrom,
+  type MessageDefinition,
+  type ParsedParamsOf,
+  type RequestDefinition,
+  type ResultOf,
 } from "./message.ts";
 import type { IncomingOpen } from "./mux.ts";
 import type { MuxStream } from "./mux-stream.ts";
@@ -62,10 +63,11 @@ export class Dispatcher {
 
   #add(definition: MessageDefinition, run: (params: unknown, stream: MuxStream) => Promise<void>): void {
     if (this.#routes.has(definition.name)) throw new TypeError(`${definition.name} has a handler already`);
+    const isPlain = isPlainFrom(definition, "opener");
     this.#routes.set(definition.name, {
       definition,
       serve: (params, incoming) => {
-        const stream = incoming.accept();
+        const stream = incoming.accept({ isPlain });
         run(params, stream).catch((cause: unknown) => {
           // A stream already over: its end was the peer's wish or the link's, not a fault of the handler.
           if (stream.isOver) return;

@@ -32,6 +32,24 @@ export const EGRESS_STREAMS_PER_WORKSPACE = 256;
 /** Frames waiting for a slow transport beyond the credit windows (control frames). Past it the peer is cut. */
 export const CONTROL_QUEUE_MAX_FRAMES = 16_384;
 
+/** Their bytes, with replies: two of the largest messages. */
+export const CONTROL_QUEUE_MAX_BYTES = 2 * MESSAGE_MAX_BYTES;
+
+/** Queued frames of one stream. Bytes are packed and cost their header only; no JSON event is so short that a window holds more. */
+export const STREAM_QUEUE_MAX_FRAMES = 32_768;
+
+/** Items a stream holds for a reader that is behind: more than one read of a transport brings. Neighbouring bytes are one item. */
+export const STREAM_ITEMS_MAX = 16_384;
+
+/** Fragmented messages that one connection is putting together or holds unread. Past it the peer is cut. */
+export const MESSAGES_HELD_MAX_BYTES = 4 * MESSAGE_MAX_BYTES;
+
+/** Frames of a stream that nobody has accepted yet. */
+export const EARLY_MAX_FRAMES = 4096;
+
+/** A RESET's payload: a code and a few small facts. */
+export const RESET_MAX_BYTES = 4 * KIB;
+
 /** One Socket.IO message from a browser; Engine.IO closes the connection above it. */
 export const SOCKET_MESSAGE_MAX_BYTES = 256 * KIB;
 

@@ -51,6 +51,13 @@ export function channel<P extends z.ZodType, R extends z.ZodType, O extends z.Zo
   return { kind: "channel", name, ...definition };
 }
 
+/** What the other end of a stream may send: a request's answerer and a side without events send no events. */
+export function isPlainFrom(definition: MessageDefinition, sender: "opener" | "acceptor"): boolean {
+  if (definition.kind === "request") return true;
+  const events = sender === "opener" ? definition.openerEvent : definition.acceptorEvent;
+  return events instanceof z.ZodNever;
+}
+
 export type ParamsOf<D extends MessageDefinition> = z.input<D["params"]>;
 export type ParsedParamsOf<D extends MessageDefinition> = z.output<D["params"]>;
 export type ResultOf<D extends MessageDefinition> = z.output<D["result"]>;

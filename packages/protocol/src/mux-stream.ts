@@ -5,7 +5,9 @@
  */
 import { deferred } from "@atoll/base/deferred";
 import { AtollError, toAtollError } from "./atoll-error.ts";
+import type { ByteBudget } from "./byte-budget.ts";
 import { type Frame, FrameFlag, FrameKind } from "./frame.ts";
+import { ItemQueue, type QueuedItem, type StreamItem } from "./item-queue.ts";
 import { decodeJson, encodeJson } from "./json-payload.ts";
 import {
   CREDIT_STEP_BYTES,
@@ -17,20 +19,14 @@ import {
 import { MessageAssembler } from "./message-assembler.ts";
 import type { StreamEnd } from "./mux.ts";
 
-export type StreamItem =
-  | { kind: "data"; bytes: Uint8Array; isSecondary: boolean }
-  /** Unparsed. */
-  | { kind: "event"; value: unknown };
-
 export interface MuxStreamOptions {
   streamId: number;
   send: (frame: Frame) => void;
   forget: () => void;
-}
-
-interface QueuedItem {
-  item: StreamItem;
-  creditBytes: number;
+  /** The connection's, for fragmented messages. */
+  budget: ByteBudget;
+  /** The peer may send primary bytes only: its events and second output are faults. */
+  isPlain?: boolean | undefined;
 }
 
 export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
@@ -39,18 +35,23 @@ export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
   readonly #forget: () => void;
   readonly #reply = deferred<unknown>();
   readonly #closed = deferred<AtollError | undefined>();
-  readonly #incoming: QueuedItem[] = [];
-  readonly #assembler = new MessageAssembler();
+  readonly #incoming = new ItemQueue();
+  readonly #budget: ByteBudget;
+  readonly #assembler: MessageAssembler;
+  readonly #isPlain: boolean;
   #takeNow: ((item: StreamItem) => void) | undefined;
   #wakeReader: (() => void) | undefined;
   #wakeWriters: Array<() => void> = [];
   #writable = STREAM_WINDOW_BYTES;
   #readableLeft = STREAM_WINDOW_BYTES;
   #consumed = 0;
+  /** Credit of fragments that arrived while their reader had something to read. */
+  #withheld = 0;
   #peerEnded = false;
   #weEnded = false;
   #error: AtollError | undefined;
   #isOver = false;
+  #hasReply = false;
   /** Nobody waits for a reply any more. Errors cost a stack trace, so none is made for a promise that is settled. */
   #isReplySettled = false;
 
@@ -58,6 +59,9 @@ export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
     this.streamId = options.streamId;
     this.#send = options.send;
     this.#forget = options.forget;
+    this.#budget = options.budget;
+    this.#assembler = new MessageAssembler(options.budget);
+    this.#isPlain = options.isPlain ?? false;
   }
 
   /** The acceptor's answer, unparsed. Rejects when the stream is refused, reset or lost first. */
@@ -145,7 +149,7 @@ export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
     for (;;) {
       const queued = this.#incoming.shift();
       if (queued !== undefined) {
-        this.#giveCredit(queued.creditBytes);
+        this.#wasRead(queued);
         yield queued.item;
         continue;
       }
@@ -165,7 +169,7 @@ export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
     for (;;) {
       const queued = this.#incoming.shift();
       if (queued !== undefined) {
-        this.#giveCredit(queued.creditBytes);
+        this.#wasRead(queued);
         await take(queued.item);
         continue;
       }
@@ -188,35 +192,12 @@ export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
   onFrame(frame: Frame): void {
     if (this.#isOver) return;
     switch (frame.kind) {
-      case FrameKind.reply: {
-        const message = this.#assembler.push(frame);
-        if (message === undefined) return;
-        const value = decodeJson(message);
-        this.#isReplySettled = true;
-        this.#reply.resolve(
-          typeof value === "object" && value !== null && "ok" in value ? value.ok : undefined,
-        );
-        return;
-      }
+      case FrameKind.reply:
+        return this.#onReply(frame);
       case FrameKind.data:
-        this.#takeReadable(frame.payload.length);
-        if (this.#peerEnded) throw new AtollError("link.protocol", "data after end");
-        this.#push(
-          { kind: "data", bytes: frame.payload, isSecondary: (frame.flags & FrameFlag.secondary) !== 0 },
-          frame.payload.length,
-        );
-        return;
-      case FrameKind.event: {
-        this.#takeReadable(frame.payload.length);
-        const message = this.#assembler.push(frame);
-        if (message === undefined) {
-          // A fragment occupies memory already counted by MESSAGE_MAX_BYTES: give its credit back at once.
-          this.#giveCredit(frame.payload.length);
-          return;
-        }
-        this.#push({ kind: "event", value: decodeJson(message) }, frame.payload.length);
-        return;
-      }
+        return this.#onData(frame);
+      case FrameKind.event:
+        return this.#onEvent(frame);
       case FrameKind.credit: {
         if (frame.payload.length !== 4) throw new AtollError("link.protocol", "credit of wrong size");
         const bytes = new DataView(frame.payload.buffer, frame.payload.byteOffset, 4).getUint32(0);
@@ -240,6 +221,47 @@ export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
 
   onLost(error: AtollError): void {
     if (!this.#isOver) this.#over(error);
+  }
+
+  #onReply(frame: Frame): void {
+    if (this.#hasReply) throw new AtollError("link.protocol", "a second reply");
+    const message = this.#assembler.push(frame);
+    if (message === undefined) return;
+    this.#hasReply = true;
+    const value = decodeJson(message);
+    this.#budget.give(this.#assembler.handOver());
+    this.#isReplySettled = true;
+    this.#reply.resolve(typeof value === "object" && value !== null && "ok" in value ? value.ok : undefined);
+  }
+
+  #onData({ payload, flags }: Frame): void {
+    // It would be queued without having cost any credit.
+    if (payload.length === 0) throw new AtollError("link.protocol", "empty data");
+    this.#takeReadable(payload.length);
+    if (this.#peerEnded) throw new AtollError("link.protocol", "data after end");
+    const isSecondary = (flags & FrameFlag.secondary) !== 0;
+    if (isSecondary && this.#isPlain) throw new AtollError("link.protocol", "no second output here");
+    this.#push({
+      item: { kind: "data", bytes: payload, isSecondary },
+      creditBytes: payload.length,
+      heldBytes: 0,
+    });
+  }
+
+  #onEvent(frame: Frame): void {
+    if (this.#isPlain) throw new AtollError("link.protocol", "no events here");
+    const creditBytes = frame.payload.length;
+    this.#takeReadable(creditBytes);
+    const message = this.#assembler.push(frame);
+    if (message === undefined) {
+      // Held within the budget, so its credit can go back at once, as a message longer than the window needs it; but the
+      // next message waits until the reader has read what is there.
+      if (this.#incoming.isEmpty) this.#giveCredit(creditBytes);
+      else this.#withheld += creditBytes;
+      return;
+    }
+    const value = decodeJson(message);
+    this.#push({ item: { kind: "event", value }, creditBytes, heldBytes: this.#assembler.handOver() });
   }
 
   #sendData(payload: Uint8Array, flags: number): void {
@@ -282,15 +304,22 @@ export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
     this.#send({ kind: FrameKind.credit, flags: 0, streamId: this.streamId, payload });
   }
 
-  #push(item: StreamItem, creditBytes: number): void {
+  #push(queued: QueuedItem): void {
     if (this.#takeNow !== undefined) {
-      this.#giveCredit(creditBytes);
-      this.#takeNow(item);
+      this.#wasRead(queued);
+      this.#takeNow(queued.item);
       return;
     }
-    this.#incoming.push({ item, creditBytes });
+    this.#incoming.push(queued);
     this.#wakeReader?.();
     this.#wakeReader = undefined;
+  }
+
+  #wasRead({ creditBytes, heldBytes }: QueuedItem): void {
+    this.#budget.give(heldBytes);
+    const withheld = this.#incoming.isEmpty ? this.#withheld : 0;
+    this.#withheld -= withheld;
+    this.#giveCredit(creditBytes + withheld);
   }
 
   #wakeAllWriters(): void {
@@ -311,6 +340,7 @@ export class MuxStream implements StreamEnd, AsyncIterable<StreamItem> {
     this.#isOver = true;
     this.#error = error;
     this.#peerEnded = true;
+    this.#budget.give(this.#assembler.handOver() + this.#incoming.handOver());
     this.#forget();
     this.#rejectReply(error);
     this.#wakeReader?.();

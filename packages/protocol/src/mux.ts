@@ -4,10 +4,11 @@
  * The same class serves browser ↔ hostd (through the gateway, which only passes bytes) and hostd ↔ agent.
  */
 import { AtollError } from "./atoll-error.ts";
+import { ByteBudget } from "./byte-budget.ts";
 import { type Frame, FrameKind, FrameReader } from "./frame.ts";
 import { FrameScheduler, type SendBytes } from "./frame-scheduler.ts";
 import { decodeJson, encodeJson } from "./json-payload.ts";
-import { FRAME_HEADER_BYTES, STREAM_WINDOW_BYTES } from "./limits.ts";
+import { EARLY_MAX_FRAMES, MESSAGES_HELD_MAX_BYTES, STREAM_WINDOW_BYTES } from "./limits.ts";
 import { openEnvelope } from "./message.ts";
 import { MuxStream } from "./mux-stream.ts";
 
@@ -20,10 +21,18 @@ export interface StreamEnd {
 
 export interface RelayHandle {
   readonly streamId: number;
-  /** Passes a frame of the other hop on; the stream id is replaced. */
+  /**
+   * Passes a frame of the other hop on; the stream id is replaced.
+   * @throws AtollError link.protocol when whoever sends these has too many small ones waiting here
+   */
   forward(frame: Frame): void;
   /** Forgets the stream without a frame; use after END in both directions or RESET was forwarded. */
   forget(): void;
+}
+
+export interface StreamOptions {
+  /** The peer may send primary bytes only: no events, no second output. What waits unread is then bounded by the window. */
+  isPlain?: boolean | undefined;
 }
 
 /** A stream the peer wants to open. Exactly one of the three must be called, synchronously or later. */
@@ -32,7 +41,7 @@ export interface IncomingOpen {
   readonly name: string;
   /** Unparsed. */
   readonly params: unknown;
-  accept(): MuxStream;
+  accept(options?: StreamOptions): MuxStream;
   relay(end: StreamEnd): RelayHandle;
   refuse(error: AtollError): void;
 }
@@ -55,6 +64,7 @@ export class Mux {
   readonly #options: MuxOptions;
   readonly #reader = new FrameReader();
   readonly #scheduler: FrameScheduler;
+  readonly #budget = new ByteBudget(MESSAGES_HELD_MAX_BYTES);
   readonly #ends = new Map<number, StreamEnd>();
   readonly #pings = new Map<number, (ok: boolean) => void>();
   #nextStreamId: number;
@@ -92,13 +102,9 @@ export class Mux {
     if (!this.#closedBy) this.#scheduler.drained();
   }
 
-  open(name: string, params: unknown): MuxStream {
+  open(name: string, params: unknown, options: StreamOptions = {}): MuxStream {
     const streamId = this.#allocate();
-    const stream = new MuxStream({
-      streamId,
-      send: (frame) => this.#enqueue(frame),
-      forget: () => this.#ends.delete(streamId),
-    });
+    const stream = this.#newStream(streamId, options);
     this.#ends.set(streamId, stream);
     this.#enqueue({ kind: FrameKind.open, flags: 0, streamId, payload: encodeJson({ name, params }) });
     return stream;
@@ -179,6 +185,16 @@ export class Mux {
     this.#options.onFatal(error);
   }
 
+  #newStream(streamId: number, { isPlain }: StreamOptions): MuxStream {
+    return new MuxStream({
+      streamId,
+      send: (frame) => this.#enqueue(frame),
+      forget: () => this.#ends.delete(streamId),
+      budget: this.#budget,
+      isPlain,
+    });
+  }
+
   #allocate(): number {
     if (this.#closedBy) throw this.#closedBy;
     if (this.#ends.size >= this.#options.maxStreams) {
@@ -194,7 +210,12 @@ export class Mux {
   #relayHandle(streamId: number): RelayHandle {
     return {
       streamId,
-      forward: (frame) => this.#enqueue({ ...frame, streamId }),
+      forward: (frame) => {
+        const isCrumb = frame.kind !== FrameKind.reset && frame.kind !== FrameKind.credit;
+        if (isCrumb && this.#scheduler.isCrowded(streamId))
+          throw new AtollError("link.protocol", "relayed stream of crumbs");
+        this.#enqueue({ ...frame, streamId });
+      },
       forget: () => {
         this.#ends.delete(streamId);
       },
@@ -210,6 +231,7 @@ export class Mux {
 
   #onConnectionFrame(frame: Frame): void {
     if (frame.kind === FrameKind.ping) {
+      if (frame.payload.length !== 4) throw new AtollError("link.protocol", "ping without its number");
       this.#enqueue({ ...frame, kind: FrameKind.pong });
     } else if (frame.kind === FrameKind.pong) {
       if (frame.payload.length !== 4) throw new AtollError("link.protocol", "pong without its number");
@@ -247,10 +269,11 @@ export class Mux {
     let lostBy: AtollError | undefined;
     this.#ends.set(streamId, {
       onFrame: (next) => {
-        earlyBytes += next.payload.length + FRAME_HEADER_BYTES;
-        if (earlyBytes > 2 * STREAM_WINDOW_BYTES)
+        earlyBytes += next.payload.length;
+        if (earlyBytes > 2 * STREAM_WINDOW_BYTES || early.length >= EARLY_MAX_FRAMES)
           throw new AtollError("link.protocol", "stream overran its window");
-        early.push(next);
+        // A copy: the frame may be a small view of a large read.
+        early.push({ ...next, payload: new Uint8Array(next.payload) });
       },
       onLost: (error) => {
         lostBy = error;
@@ -265,12 +288,8 @@ export class Mux {
       streamId,
       name: envelope.data.name,
       params: envelope.data.params,
-      accept: () => {
-        const stream = new MuxStream({
-          streamId,
-          send: (next) => this.#enqueue(next),
-          forget: () => this.#ends.delete(streamId),
-        });
+      accept: (options = {}) => {
+        const stream = this.#newStream(streamId, options);
         settle(stream);
         return stream;
       },
