@@ -109,13 +109,14 @@ export async function searchQcow2(
       `driver=qcow2,file.driver=file,file.filename=${path},encrypt.format=luks,encrypt.key-secret=key`,
       `backing.driver=raw,backing.file.driver=file,backing.file.filename=${backing}`,
     ].join(",");
-    const raw = join(directory, "raw");
+    // As qcow2, which leaves out what is all zeroes: most of a disk.
+    const plain = join(directory, "plain");
     const [program = "", ...prefix] = qemuImgCommand;
     await promisify(execFile)(program, [
       ...[...prefix, "convert", "--object", `secret,id=key,file=${secret},format=raw`],
-      ...["--image-opts", image, "-O", "raw", raw],
+      ...["--image-opts", image, "-O", "qcow2", plain],
     ]);
-    return await search(createReadStream(raw, { highWaterMark: 4 * 1024 * 1024 }), marks);
+    return await search(createReadStream(plain, { highWaterMark: PIECE_BYTES }), marks);
   } catch {
     return undefined;
   } finally {
@@ -156,13 +157,21 @@ async function searchCheckpoint(
   }
 }
 
-/** Which of `marks` a byte stream holds. */
+const PIECE_BYTES = 4 * 1024 * 1024;
+/** Sparse files are read in pieces of holes. */
+const ZEROES = Buffer.alloc(PIECE_BYTES);
+
+/** Which of `marks` a byte stream holds; no mark has a zero byte. */
 export async function search(stream: AsyncIterable<Uint8Array>, marks: readonly string[]): Promise<string[]> {
   const needles = new Map(marks.map((mark) => [mark, Buffer.from(mark)]));
   const longest = Math.max(...marks.map((mark) => mark.length));
   const found = new Set<string>();
   let tail: Buffer = Buffer.alloc(0);
   for await (const piece of stream) {
+    if (ZEROES.subarray(0, piece.length).equals(piece)) {
+      tail = Buffer.alloc(0);
+      continue;
+    }
     const bytes = Buffer.concat([tail, piece]);
     for (const [mark, needle] of needles) if (!found.has(mark) && bytes.includes(needle)) found.add(mark);
     tail = bytes.subarray(Math.max(0, bytes.length - longest + 1));
