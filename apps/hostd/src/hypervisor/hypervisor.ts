@@ -130,7 +130,7 @@ export interface Machine extends AsyncDisposable {
   kill(): Promise<void>;
 }
 
-/** Two drivers (qemu, in-memory fake) pass `hypervisor.contract.ts`. */
+/** Two drivers (qemu, in-memory fake) pass what lies in `contract/`. */
 export interface Hypervisor {
   readonly isolation: Isolation;
   /** Monitor, version, machine model and accelerator: a snapshot is only restored under an equal value. */

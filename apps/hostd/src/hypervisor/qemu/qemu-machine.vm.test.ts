@@ -1,37 +1,22 @@
-import { randomBytes } from "node:crypto";
 import { readdir, readFile, readlink, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { GuestProbe } from "../../testing/guest-probe.ts";
-import { ContractDisk } from "../contract-disks.ts";
-import type { Machine, MachineStart, TemplateFiles } from "../hypervisor.ts";
+import { VmTestHost } from "../../testing/vm-test-host.ts";
+import type { ContractHost } from "../contract/contract-host.ts";
 import { findJailed } from "./find-jailed.ts";
 import { openQemuContractHost } from "./open-qemu-contract-host.ts";
 import { isAlive } from "./process-identity.ts";
 
-const templateToken = randomBytes(32).toString("hex");
-let host: Awaited<ReturnType<typeof openQemuContractHost>>;
-let template: TemplateFiles;
+let vm: VmTestHost;
+let host: ContractHost;
 
 beforeAll(async () => {
-  host = await openQemuContractHost();
-  template = await host.bake(async (machine) => {
-    const guest = await GuestProbe.start(machine, { reason: "boot", linkToken: templateToken });
-    guest.close();
-  });
+  vm = await VmTestHost.open();
+  host = await openQemuContractHost(vm);
 });
 afterAll(() => host?.[Symbol.asyncDispose]());
 
-const launch = (start: MachineStart, disk: ContractDisk) =>
-  host.hypervisor.launch({ ...host.base(), start, disk: disk.encrypted });
-const clone = (disk: ContractDisk) => launch({ kind: "template", template }, disk);
-const startClone = (machine: Machine) =>
-  GuestProbe.start(machine, { reason: "create", expectedToken: templateToken });
-const addLayer = async (disk: ContractDisk) => {
-  const layer = await disk.newLayer();
-  disk.layers.push(layer);
-  return layer;
-};
 /** What a process has open below a directory, as `path mode`. */
 async function openFiles(pid: number, directory: string): Promise<string[]> {
   const found: string[] = [];
@@ -46,15 +31,15 @@ async function openFiles(pid: number, directory: string): Promise<string[]> {
 }
 
 test("a frozen layer is given up for writing, by its owner and by the process that wrote it, and no key is left", async () => {
-  const disk = await ContractDisk.create(host.disks);
-  await using machine = await clone(disk);
+  const disk = await host.newDisk();
+  await using machine = await host.clone(disk);
   await machine.load();
   const { pid, uid, runDirectory } = machine.record;
   const [bottom] = disk.layers.map(({ layerId }) => `${layerId}.qcow2`) as [string];
   const inJail = "/files/layers";
   expect(await openFiles(pid, inJail)).toEqual([`${bottom} writable`]);
   expect((await stat(join(disk.directory, bottom))).uid).toBe(uid);
-  await machine.switchLayer(await addLayer(disk));
+  await machine.switchLayer(await disk.addLayer());
   const top = `${disk.layers[1]?.layerId}.qcow2`;
   expect(await openFiles(pid, inJail)).toEqual([`${bottom} read-only`, `${top} writable`].sort());
   const [lower, upper] = [await stat(join(disk.directory, bottom)), await stat(join(disk.directory, top))];
@@ -65,8 +50,8 @@ test("a frozen layer is given up for writing, by its owner and by the process th
 });
 
 test("a process that was stopped from outside is noticed in time, and still ends", async () => {
-  const disk = await ContractDisk.create(host.disks);
-  await using machine = await clone(disk);
+  const disk = await host.newDisk();
+  await using machine = await host.clone(disk);
   await machine.load();
   await machine.ping();
   process.kill(machine.record.pid, "SIGSTOP");
@@ -77,9 +62,9 @@ test("a process that was stopped from outside is noticed in time, and still ends
 });
 
 test("processes of a life that ended while it started them are found by their jail, others are left alone", async () => {
-  const [disk, other] = [await ContractDisk.create(host.disks), await ContractDisk.create(host.disks)];
-  const orphan = await clone(disk);
-  const kept = await clone(other);
+  const [disk, other] = [await host.newDisk(), await host.newDisk()];
+  const orphan = await host.clone(disk);
+  const kept = await host.clone(other);
   await host.hypervisor.letGo();
   const next = host.reopen();
   await using adopted = await next.adopt(kept.record);
@@ -93,18 +78,18 @@ test("processes of a life that ended while it started them are found by their ja
 });
 
 test("flattening offline that is given up leaves no process and no key", async () => {
-  const disk = await ContractDisk.create(host.disks);
+  const disk = await host.newDisk();
   {
-    await using machine = await clone(disk);
-    const guest = await startClone(machine);
+    await using machine = await host.clone(disk);
+    const guest = await host.startClone(machine);
     // Enough that the copy takes a while.
     await guest.shell("head -c 120000000 /dev/urandom >$HOME/big && sync");
     await guest.writeDisk("a", "1");
     await machine.stop();
-    await machine.switchLayer(await addLayer(disk));
+    await machine.switchLayer(await disk.addLayer());
     guest.close();
   }
-  const runRoot = join(host.vm.memoryDirectory, "run");
+  const runRoot = join(vm.memoryDirectory, "run");
   const stopping = new AbortController();
   const reason = new Error("given up");
   const flattening = host.hypervisor.flattenDisk(disk.encrypted, stopping.signal);
@@ -120,17 +105,7 @@ test("flattening offline that is given up leaves no process and no key", async (
   expect((await readdir(runRoot)).filter((name) => name.startsWith("flatten"))).toEqual([]);
   await host.hypervisor.flattenDisk(disk.encrypted);
   await disk.keepTop();
-  const view = await ContractDisk.over(disk, disk.layers);
-  const own = await ContractDisk.create(host.disks);
-  await using viewer = await host.hypervisor.launch({
-    ...host.base(),
-    start: { kind: "template", template },
-    disk: own.encrypted,
-    view: view.encrypted,
-  });
-  const eye = await startClone(viewer);
-  expect(await eye.readView("a")).toBe("1");
-  eye.close();
+  expect(await host.look(disk, 1, ["a"])).toEqual(["1"]);
 });
 
 /** Pieces of half the size each until nothing fits, then bytes. */
@@ -142,15 +117,15 @@ const FILL = `i=4096; while [ $i -ge 1 ]; do
 const FREE = "df --output=avail $HOME | tail -1";
 
 test("a disk that its user filled starts, and files on it can be deleted", { timeout: 400_000 }, async () => {
-  const disk = await ContractDisk.create(host.disks);
+  const disk = await host.newDisk();
   {
-    await using machine = await clone(disk);
-    const guest = await startClone(machine);
+    await using machine = await host.clone(disk);
+    const guest = await host.startClone(machine);
     await guest.shell(FILL);
     expect(await guest.shell(FREE)).toBe("0");
     guest.close();
   }
-  await using machine = await launch({ kind: "boot" }, disk);
+  await using machine = await host.launch({ kind: "boot" }, disk);
   const guest = await GuestProbe.start(machine, { reason: "boot" });
   expect(await guest.shell(FREE)).toBe("0");
   await guest.shell("rm $HOME/fill.*; sync");

@@ -1,34 +1,30 @@
-import { randomUUID } from "node:crypto";
-import { constants, copyFile, link, mkdir, rm } from "node:fs/promises";
+import { randomBytes, randomUUID } from "node:crypto";
+import { link, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { DiskLayer, EncryptedDisk } from "./hypervisor.ts";
+import type { EmptyLayers } from "../../disks/empty-layers.ts";
+import type { GuestProbe } from "../../testing/guest-probe.ts";
+import type { DiskLayer, EncryptedDisk, Machine } from "../hypervisor.ts";
 
-export interface Seed {
-  path: string;
-  key: Uint8Array;
-}
-
-export interface ContractDisksOptions {
+export interface ContractDiskOptions {
   /** Of all disks. */
   directory: string;
   backingPath: string;
-  /** Empty layers under keys of their own: new layers take turns with them, so that a chain has several keys. */
-  seeds: readonly [Seed, ...Seed[]];
+  sizeMb: number;
+  emptyLayers: EmptyLayers;
 }
 
-/** One disk of the contract's cases, in a directory of its own. */
+/** One disk of the contract's cases, in a directory of its own, each layer under a key of its own. */
 export class ContractDisk {
-  readonly #options: ContractDisksOptions;
+  readonly #options: ContractDiskOptions;
   readonly directory: string;
   layers: DiskLayer[] = [];
-  #made = 0;
 
-  private constructor(options: ContractDisksOptions) {
+  private constructor(options: ContractDiskOptions) {
     this.#options = options;
     this.directory = join(options.directory, randomUUID());
   }
 
-  static async create(options: ContractDisksOptions): Promise<ContractDisk> {
+  static async create(options: ContractDiskOptions): Promise<ContractDisk> {
     const disk = new ContractDisk(options);
     await mkdir(disk.directory, { recursive: true, mode: 0o700 });
     disk.layers.push(await disk.newLayer());
@@ -46,11 +42,24 @@ export class ContractDisk {
 
   /** An empty layer whose file lies there and that belongs to no chain yet. */
   async newLayer(): Promise<DiskLayer> {
-    const { seeds } = this.#options;
-    const seed = seeds[this.#made++ % seeds.length] ?? seeds[0];
-    const layerId = randomUUID();
-    await copyFile(seed.path, this.#path(layerId), constants.COPYFILE_EXCL);
-    return { layerId, key: Uint8Array.from(seed.key) };
+    const { emptyLayers, sizeMb } = this.#options;
+    const layer = { layerId: randomUUID(), key: randomBytes(32) };
+    await emptyLayers.make(this.#path(layer.layerId), sizeMb, layer.key);
+    return layer;
+  }
+
+  /** An empty layer on top of the chain, for a machine to switch to. */
+  async addLayer(): Promise<DiskLayer> {
+    const layer = await this.newLayer();
+    this.layers.push(layer);
+    return layer;
+  }
+
+  /** Stops the quiesced guest and lets writes go to a new layer. */
+  async stopAndSwitch(machine: Machine, guest: GuestProbe): Promise<void> {
+    await guest.quiesce();
+    await machine.stop();
+    await machine.switchLayer(await this.addLayer());
   }
 
   /** Only the top is left, and what was below it does not exist any more. */

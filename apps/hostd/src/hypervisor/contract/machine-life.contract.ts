@@ -1,0 +1,176 @@
+/** What both drivers must do, of a machine's life and its memory. Cases share a template: booting takes seconds. */
+import { randomBytes } from "node:crypto";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { GuestProbe } from "../../testing/guest-probe.ts";
+import type { LaunchSpec, MachineStart } from "../hypervisor.ts";
+import type { ContractHost } from "./contract-host.ts";
+import { collect, pieces } from "./state-bytes.ts";
+
+export function machineLifeContract(open: () => Promise<ContractHost>): void {
+  let host: ContractHost;
+  beforeAll(async () => {
+    host = await open();
+  });
+  afterAll(() => host?.[Symbol.asyncDispose]());
+
+  test("clones of one template go on from it, each on its own", async () => {
+    await using first = await host.clone();
+    await using second = await host.clone();
+    const guests = [await host.startClone(first), await host.startClone(second)] as const;
+    expect([await guests[0].count(), await guests[0].count(), await guests[1].count()]).toEqual([3, 4, 3]);
+    expect(first.record.pid).not.toBe(second.record.pid);
+    expect(first.record.uid).not.toBe(second.record.uid);
+    for (const guest of guests) guest.close();
+  });
+
+  test("a stopped machine goes on where it was", async () => {
+    await using machine = await host.clone();
+    const guest = await host.startClone(machine);
+    expect(await guest.count()).toBe(3);
+    await machine.stop();
+    const answer = guest.count();
+    await machine.start();
+    expect(await answer).toBe(4);
+    guest.close();
+  });
+
+  test("saved state over its template brings the guest back, more than once over", async () => {
+    const linkToken = randomBytes(32).toString("hex");
+    const disk = await host.newDisk();
+    let machine = await host.clone(disk);
+    const guest = await host.startClone(machine, linkToken);
+    expect(await guest.count()).toBe(3);
+    guest.close();
+    for (const expected of [4, 5]) {
+      await machine.stop();
+      const state = await collect(machine.saveState());
+      await machine.kill();
+      const start: MachineStart = { kind: "saved", template: host.template, state: pieces(state) };
+      machine = await host.launch(start, disk);
+      await machine.load();
+      const resumed = await GuestProbe.start(machine, {
+        reason: "resume",
+        expectedToken: linkToken,
+        linkToken,
+      });
+      expect(await resumed.count()).toBe(expected);
+      resumed.close();
+    }
+    await machine.kill();
+  });
+
+  test("state that was cut short is an invalid snapshot, and the process can still be ended", async () => {
+    const disk = await host.newDisk();
+    await using source = await host.clone(disk);
+    const state = await collect(source.saveState());
+    await source.kill();
+    const start: MachineStart = {
+      kind: "saved",
+      template: host.template,
+      state: pieces(state.subarray(0, state.length - 3)),
+    };
+    await using machine = await host.launch(start, disk);
+    await expect(machine.load()).rejects.toMatchObject({ code: "snapshot.invalid" });
+    await machine.kill();
+    expect(await machine.exited).toEqual({ reason: "killed", detail: "" });
+  });
+
+  test("a new connection replaces the one before", async () => {
+    await using machine = await host.clone();
+    const before = await machine.openLink();
+    const closed = new Promise((resolve) => before.once("close", resolve));
+    const guest = await host.startClone(machine);
+    await closed;
+    expect(await guest.count()).toBe(3);
+    guest.close();
+  });
+
+  test("a machine outlives hostd: the next life adopts it and no other process", async () => {
+    const linkToken = randomBytes(32).toString("hex");
+    const disk = await host.newDisk();
+    const machine = await host.clone(disk);
+    const orphan = await host.clone();
+    const guest = await host.startClone(machine, linkToken);
+    expect(await guest.count()).toBe(3);
+    await guest.writeDisk("before", "1");
+    await disk.stopAndSwitch(machine, guest);
+    guest.close();
+    await host.hypervisor.letGo();
+    const next = host.reopen();
+    expect(await next.adopt({ ...machine.record, startTicks: "1" })).toBeUndefined();
+    const adopted = await next.adopt(machine.record);
+    if (adopted === undefined) throw new Error("the machine was not found again");
+    expect(adopted.record).toEqual(machine.record);
+    expect(await adopted.topLayerId()).toBe(disk.layers[1]?.layerId);
+    await next.reap();
+    expect(await next.adopt(orphan.record)).toBeUndefined();
+    const resumed = await GuestProbe.start(adopted, {
+      reason: "reconnect",
+      expectedToken: linkToken,
+      linkToken,
+    });
+    expect(await resumed.count()).toBe(4);
+    await disk.stopAndSwitch(adopted, resumed);
+    expect(await adopted.topLayerId()).toBe(disk.layers[2]?.layerId);
+    await adopted.start();
+    await resumed.thaw();
+    expect(await resumed.readDisk("before")).toBe("1");
+    await adopted.flatten();
+    expect(await resumed.readDisk("before")).toBe("1");
+    resumed.close();
+    await adopted.kill();
+    expect(await adopted.exited).toMatchObject({ reason: "killed" });
+    expect(await next.adopt(machine.record)).toBeUndefined();
+  });
+
+  test("a guest that powers off is told apart from a kill", async () => {
+    await using machine = await host.clone();
+    const guest = await host.startClone(machine);
+    await guest.shutDown();
+    expect(await machine.exited).toMatchObject({ reason: "guest_halted" });
+    guest.close();
+    await expect(machine.start()).rejects.toMatchObject({ code: "vm.gone" });
+  });
+
+  test("a machine booted without a template can be saved as well", async () => {
+    const linkToken = randomBytes(32).toString("hex");
+    const disk = await host.newDisk();
+    const machine = await host.launch({ kind: "boot" }, disk);
+    const guest = await GuestProbe.start(machine, { reason: "boot", linkToken });
+    expect(await guest.count()).toBe(1);
+    guest.close();
+    await machine.stop();
+    const state = await collect(machine.saveState());
+    await machine.kill();
+    const start: MachineStart = { kind: "saved", template: undefined, state: pieces(state) };
+    await using next = await host.launch(start, disk);
+    const resumed = await GuestProbe.start(next, { reason: "resume", expectedToken: linkToken, linkToken });
+    expect(await resumed.count()).toBe(2);
+    resumed.close();
+  });
+
+  test("a launch given up by its caller leaves nothing", async () => {
+    const disk = (await host.newDisk()).encrypted;
+    const spec: LaunchSpec = { ...host.base(), disk, start: { kind: "template", template: host.template } };
+    const reason = new Error("given up");
+    await expect(host.hypervisor.launch({ ...spec, signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    await using machine = await host.hypervisor.launch(spec);
+    expect(machine.record.machineId).toBe(spec.machineId);
+  });
+
+  test("changed memory is counted before it is saved", async () => {
+    await using machine = await host.clone();
+    await machine.load();
+    const before = await machine.changedBytes();
+    const guest = await host.startClone(machine);
+    await guest.count();
+    await machine.stop();
+    await machine.ping();
+    const bytes = await machine.changedBytes();
+    const saved = (await collect(machine.saveState())).length;
+    expect(bytes).toBeGreaterThanOrEqual(before);
+    expect(saved).toBeGreaterThanOrEqual(bytes);
+    expect(saved).toBeLessThan(bytes + 4 * 1024 * 1024);
+    guest.close();
+  });
+}
