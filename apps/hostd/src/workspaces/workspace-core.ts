@@ -8,6 +8,7 @@ import { AtollError } from "@atoll/protocol/atoll-error";
 import type { IncomingOpen } from "@atoll/protocol/mux";
 import type { StartStage, StateReason, WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import type { Logger } from "pino";
+import { diskError } from "../disks/disk-error.ts";
 import type { Hypervisor, Machine } from "../hypervisor/hypervisor.ts";
 import { sampleGuest } from "../idle/sample-guest.ts";
 import { WorkMeter } from "../idle/work-meter.ts";
@@ -166,13 +167,20 @@ export class WorkspaceCore {
     return { workspaceId, ownerId, disk: this.disk };
   }
 
-  /** One step of an operation that somebody else does: with a deadline, and left behind when it obeys nothing. */
-  step<T>(
+  /**
+   * One step of an operation that somebody else does: with a deadline, and left behind when it obeys nothing. What the
+   * host's disk refused on the way has its name.
+   */
+  async step<T>(
     name: string,
     work: (signal: AbortSignal) => Promise<T>,
     options: { timeoutMs: number; signal: AbortSignal; onLate?: (result: NoInfer<T>) => unknown },
   ): Promise<T> {
-    return boundedStep(work, { name, clock: this.dependencies.clock, ...options });
+    try {
+      return await boundedStep(work, { name, clock: this.dependencies.clock, ...options });
+    } catch (error) {
+      throw diskError(error);
+    }
   }
 
   async transition(event: WorkspaceEvent, reason: StateReason, patch: RecordPatch = {}): Promise<void> {
