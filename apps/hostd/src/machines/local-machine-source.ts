@@ -6,6 +6,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, systemClock } from "@atoll/base/clock";
+import { withDeadline } from "@atoll/base/with-deadline";
 import { makeDirectory } from "@atoll/durable/make-directory";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { CheckpointInfo } from "@atoll/protocol/hostd-api";
@@ -53,6 +54,8 @@ import type { OpenDisk } from "./open-disk.ts";
 import { openView } from "./view-machine.ts";
 
 const CAPTURED_MEMORY_MAX_BYTES = 4 * 1024 ** 3;
+/** Of whoever only looks. */
+const TEMPLATE_TIMEOUT_MS = 600_000;
 /** A guest changes more until it stands still, and devices come along. */
 const SEAL_MARGIN = 1.25;
 const SEAL_MARGIN_BYTES = 64 * 1024 * 1024;
@@ -334,7 +337,11 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     signal?: AbortSignal,
   ): Promise<{ machine: Machine; linkToken: string }> {
     const { warm } = this.#options;
-    const kind = await this.#ready.kindFor(warm.image, warm.size);
+    // A bake goes on for whoever else needs it.
+    const kind = await withDeadline(this.#ready.kindFor(warm.image, warm.size), {
+      ...{ timeoutMs: TEMPLATE_TIMEOUT_MS, clock: this.#clock, signal },
+      onTimeout: () => new AtollError("template.unavailable", "its bake takes too long"),
+    });
     await using point = requireLocal(
       checkpointId === null
         ? await this.#presentOf(owner)

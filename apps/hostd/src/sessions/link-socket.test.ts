@@ -481,6 +481,27 @@ describe("what counts as use", () => {
     channel.stream.reset();
   });
 
+  it("is a key typed while the guest is being stopped: it runs on, and the key arrives", async () => {
+    await using one = await quiet();
+    const { host, workspace } = one;
+    const { stream } = await openChannel(one.client.mux, processRun, cat);
+    const echoed = Promise.withResolvers<unknown>();
+    host.source.machine.guest.quiesce = async () => {
+      await stream.write(Buffer.from("k"));
+      echoed.resolve((await stream[Symbol.asyncIterator]().next()).value);
+      return { frozen: true };
+    };
+    const bytes = new Uint8Array(Buffer.from("k"));
+    expect(await host.drive(echoed.promise)).toMatchObject({ kind: "data", bytes });
+    const states = () => host.statuses.map(({ state }) => state);
+    await expect.poll(() => states().slice(states().indexOf("pausing"))).toContain("running");
+    expect(workspace.status.errorCode).toBeUndefined();
+    expect(states()).not.toContain("paused");
+    expect(host.source.machine.isRunning).toBe(true);
+    expect(host.source.machine.guest.isFrozen).toBe(false);
+    stream.reset();
+  });
+
   it("is what the tab reports of its keys and pointer", async () => {
     await using one = await quiet();
     one.client.mux.sendConnectionEvent({ type: "active" });

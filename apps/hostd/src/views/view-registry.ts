@@ -121,7 +121,10 @@ export class ViewRegistry implements AsyncDisposable {
         signal.throwIfAborted();
         // Of the disk as it lies there only while nothing can start on it.
         if (checkpointId === null) {
-          return workspace.whileOff((owner) => source.openView(owner, null, signal));
+          return workspace.whileOff((owner, bounded) => source.openView(owner, null, bounded), {
+            signal,
+            onLate: ({ machine }) => machine.kill(),
+          });
         }
         return source.openView(workspace.checkpointOwner, checkpointId, signal);
       },

@@ -113,7 +113,7 @@ describe("a checkpoint", () => {
       workspace.checkpoint(randomUUID(), named("x")),
       workspace.deleteCheckpoint(randomUUID()),
       workspace.restore({ checkpointId: randomUUID(), safetyCheckpointId: randomUUID() }),
-      workspace.whileOff(async () => {}),
+      workspace.whileOff(async () => {}, { signal: new AbortController().signal, onLate: () => {} }),
       workspace.listCheckpoints(),
       workspace.stop("requested"),
     ];

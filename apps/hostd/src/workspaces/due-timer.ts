@@ -10,6 +10,7 @@ export interface DueTimerOptions {
   clock: Clock;
   /** Called for one thing at a time; what it rejects is tried again later. */
   onDue: (kind: DueKind) => Promise<void>;
+  retryMaxMs?: number;
 }
 
 /** Does what is due, when it is, by wall time: dates of days are shown to people and outlive a process. */
@@ -70,7 +71,7 @@ export class DueTimer implements Disposable {
     const retryMs = this.#notBefore.get(kind)?.retryMs ?? RETRY_FIRST_MS;
     this.#notBefore.set(kind, {
       atMs: this.#options.clock.monotonic() + retryMs,
-      retryMs: Math.min(retryMs * 2, RETRY_MAX_MS),
+      retryMs: Math.min(retryMs * 2, this.#options.retryMaxMs ?? RETRY_MAX_MS),
     });
   }
 

@@ -3,16 +3,21 @@ import type { StateReason } from "@atoll/protocol/workspace-status";
 import { letGoOn, MONITOR_TIMEOUT_MS, quiesceGuest, stopMachine } from "./quiesce-guest.ts";
 import type { WorkspaceCore } from "./workspace-core.ts";
 
+export interface PauseOptions {
+  reason: StateReason;
+  graceMs: number;
+  /** Asked last, when the guest stands still: what happened until then may be a reason to let it go on. */
+  isWanted?: () => boolean;
+  signal: AbortSignal;
+}
+
 /**
  * Stops a running workspace with its memory where it is; `sealWorkspace` follows after the grace time. Room on the disk
  * is promised before the guest notices anything, and whatever fails on the way, the guest is thawed and goes on running.
  * Session streams end only once the pause succeeded.
  */
-export async function pauseWorkspace(
-  core: WorkspaceCore,
-  options: { reason: StateReason; graceMs: number; signal: AbortSignal },
-): Promise<void> {
-  const { reason, graceMs, signal } = options;
+export async function pauseWorkspace(core: WorkspaceCore, options: PauseOptions): Promise<void> {
+  const { reason, graceMs, isWanted = () => true, signal } = options;
   const { source, clock, logger } = core.dependencies;
   const { machine, record } = core;
   const previousReason = record.reason;
@@ -29,16 +34,21 @@ export async function pauseWorkspace(
     await quiesceGuest(core, signal);
     await stopMachine(core, machine, signal);
     signal.throwIfAborted();
+    if (!isWanted()) throw new AtollError("request.aborted", "there is work again");
   } catch (cause) {
     const error = toAtollError(cause);
-    logger.error({ workspaceId: record.workspaceId, code: error.code, err: error }, "pause failed");
+    const isFault = error.code !== "request.aborted";
+    const about = { workspaceId: record.workspaceId, code: error.code, err: error };
+    logger[isFault ? "error" : "info"](about, "not paused");
     core.releaseSpace();
     const event = core.record.state === "pausing" ? "pause_failed" : "pause_refused";
     if (event === "pause_failed") await letGoOn(core, machine);
     // A machine that died meanwhile, or was deleted, has its own way.
     if (core.machine === machine && ["running", "pausing"].includes(core.record.state)) {
       const isDiskFull = error.code === "host.disk_full";
-      await core.transition(event, isDiskFull ? "disk_full" : previousReason, { errorCode: error.code });
+      await core.transition(event, isDiskFull ? "disk_full" : previousReason, {
+        errorCode: isFault ? error.code : null,
+      });
     }
     throw error;
   }

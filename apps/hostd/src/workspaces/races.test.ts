@@ -38,6 +38,41 @@ describe("at once", () => {
     expect(workspace.status.pausesAtMs).toBeGreaterThan(host.clock.now());
   });
 
+  it("a view of what is off is being opened: a start does not wait for it, nor for ever for its end", async () => {
+    await using host = await FakeHost.start();
+    const workspace = await host.create();
+    await workspace.stop("requested");
+    const view = new AbortController();
+    const [opening, opened] = [Promise.withResolvers<void>(), Promise.withResolvers<string>()];
+    const late: string[] = [];
+    const off = workspace.whileOff(
+      () => {
+        opening.resolve();
+        return opened.promise;
+      },
+      { signal: view.signal, onLate: (one) => late.push(one) },
+    );
+    off.catch(() => {});
+    await opening.promise;
+    const started = workspace.start("requested");
+    await expect.poll(() => host.endedViews).toContain(workspace.id);
+    view.abort(new AtollError("view.unavailable"));
+    await host.drive(started);
+    expect(workspace.status.state).toBe("running");
+    await expect(off).rejects.toMatchObject({ code: "view.unavailable" });
+    opened.resolve("a machine");
+    await expect.poll(() => late).toEqual(["a machine"]);
+  });
+
+  it("a view that never opens gives its turn back", async () => {
+    await using host = await FakeHost.start();
+    const workspace = await host.create();
+    await workspace.stop("requested");
+    const { signal } = new AbortController();
+    const off = workspace.whileOff(() => new Promise<never>(() => {}), { signal, onLate: () => {} });
+    await expect(host.drive(off)).rejects.toMatchObject({ code: "request.timeout" });
+  });
+
   it("pause and resume asked for many times end in the last one asked for", async () => {
     await using host = await FakeHost.start({ pauseGraceMs: 60_000 });
     const workspace = await host.create();

@@ -136,6 +136,40 @@ it("erases it also when hostd was down at the deadline", async () => {
   expect(next.source.liveMachines).toEqual([]);
 });
 
+it("erases it within a minute of its deadline, whatever is under way and obeys nothing", async () => {
+  await using host = await FakeHost.start();
+  const expiresAtMs = host.clock.now() + 1_030_000;
+  const workspace = await host.create({ retention, expiresAtMs });
+  await workspace.stop("requested");
+  const begun = Promise.withResolvers<void>();
+  host.source.archive = () => {
+    begun.resolve();
+    return new Promise(() => {});
+  };
+  host.clock.advance(1_000_000);
+  await begun.promise;
+  host.clock.advance(30_000);
+  await host.drive(host.reached(workspace, "erased"));
+  expect(host.clock.now() - expiresAtMs).toBeLessThan(60_000);
+});
+
+it("tries an erasure of its deadline every half minute", async () => {
+  await using host = await FakeHost.start();
+  const workspace = await host.create({ expiresAtMs: host.clock.now() + 50_000 });
+  host.source.before = (operation) => {
+    if (operation === "destroy") throw new AtollError("key.unavailable");
+  };
+  const tries = () => host.source.calls.filter((call) => call === "destroy").length;
+  host.clock.advance(50_000);
+  for (let count = 1; count < 6; count++) {
+    await expect.poll(tries).toBe(count);
+    await host.pass(31);
+  }
+  host.source.before = () => {};
+  host.clock.advance(30_000);
+  await host.drive(host.reached(workspace, "erased"));
+});
+
 it("finishes an erasure by itself that the key store held up", async () => {
   await using host = await FakeHost.start();
   const workspace = await host.create();

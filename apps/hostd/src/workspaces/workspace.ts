@@ -38,18 +38,28 @@ const AUTOMATIC_NAME = "Automatic";
 /** How soon "is there work since" is asked again. */
 const NO_WORK_LOOK_AGAIN_MS = 60_000;
 const LEASE_DETAIL = "kept awake";
+/** Whoever wants to start meanwhile ends it at once. */
+const WHILE_OFF_MS = 120_000;
+/** What has a deadline that people were told is not tried less often than this. */
+const END_RETRY_MAX_MS = 30_000;
+/** Nothing that runs in the workspace's turn holds these up. */
+const ENDS: ReadonlySet<string> = new Set<DueKind>(["expire", "erase"]);
 
 export class Workspace {
   readonly #core: WorkspaceCore;
   readonly #queue: OperationQueue;
   readonly #timer: DueTimer;
+  readonly #endTimer: DueTimer;
   readonly #expire: () => Promise<unknown>;
 
   /** @param expire erases this workspace with everything that belongs to that */
   constructor(record: WorkspaceRecord, dependencies: WorkspaceDependencies, expire: () => Promise<unknown>) {
     this.#expire = expire;
     this.#queue = new OperationQueue(dependencies.underLease ?? ((operation) => operation()));
-    this.#timer = new DueTimer({ clock: dependencies.clock, onDue: (kind) => this.#due(kind) });
+    const { clock } = dependencies;
+    const onDue = (kind: DueKind) => this.#due(kind);
+    this.#timer = new DueTimer({ clock, onDue });
+    this.#endTimer = new DueTimer({ clock, onDue, retryMaxMs: END_RETRY_MAX_MS });
     const mishaps: MachineMishaps = new MachineMishaps({
       core: () => this.#core,
       run: (operation) => void this.#queue.run(operation).catch(this.#logFault),
@@ -57,7 +67,7 @@ export class Workspace {
     });
     this.#core = new WorkspaceCore(record, dependencies, {
       onIdle: () => void this.#pauseIdle(),
-      onRecord: (changed) => this.#timer.update(dueTimes(changed)),
+      onRecord: (changed) => this.#plan(changed),
       onMachineExit: (machine) => mishaps.exited(machine),
       onMachineStuck: (machine, error) => mishaps.stuck(machine, error),
       onLinkAbandoned: (link, error) => mishaps.abandoned(link, error),
@@ -100,7 +110,11 @@ export class Workspace {
   }
 
   /** Resolves when it is running. @throws AtollError */
-  start(reason: StateReason, generation?: number): Promise<void> {
+  async start(reason: StateReason, generation?: number): Promise<void> {
+    this.#check(generation);
+    const { endCurrentViews } = this.#core.dependencies;
+    // One that is being opened has the turn before this.
+    if (this.record.state !== "running") endCurrentViews(this.id).catch(this.#logFault);
     return this.#queue.run(
       async (signal) => {
         this.#check(generation);
@@ -179,15 +193,28 @@ export class Workspace {
     );
   }
 
-  /** Nothing starts meanwhile. @throws AtollError view.unavailable while it has a machine */
-  whileOff<T>(work: (owner: CheckpointOwner) => Promise<T>): Promise<T> {
-    return this.#withDisk(async (signal) => {
+  /**
+   * Nothing starts meanwhile, so `work` has a deadline and obeys its signal, or is left behind.
+   * @throws AtollError view.unavailable while it has a machine
+   */
+  whileOff<T>(
+    work: (owner: CheckpointOwner, signal: AbortSignal) => Promise<T>,
+    options: { signal: AbortSignal; onLate: (result: NoInfer<T>) => unknown },
+  ): Promise<T> {
+    return this.#withDisk(async (ofTurn) => {
+      const signal = AbortSignal.any([ofTurn, options.signal]);
+      signal.throwIfAborted();
       if (this.#core.machine !== undefined) throw new AtollError("view.unavailable", "it has a machine");
       if (this.record.isArchived) {
         await unarchiveDisk(this.#core, signal);
         if (this.record.state === "archived") await this.#core.transition("stopped", this.record.reason);
       }
-      return work(this.#core.checkpointOwner);
+      const { checkpointOwner } = this.#core;
+      return this.#core.step("work while off", (bounded) => work(checkpointOwner, bounded), {
+        timeoutMs: WHILE_OFF_MS,
+        signal,
+        onLate: options.onLate,
+      });
     });
   }
 
@@ -240,13 +267,14 @@ export class Workspace {
       const rest = await this.#queue.run(() => recoverWorkspace(this.#core));
       if (rest !== undefined) void this.#queue.run(rest).catch(this.#logFault);
     } finally {
-      this.#timer.update(dueTimes(this.record));
+      this.#plan(this.record);
     }
   }
 
   /** Nothing happens by itself any more. Its machine is left as it is. */
   close(): void {
     this.#timer[Symbol.dispose]();
+    this.#endTimer[Symbol.dispose]();
     this.#core.letGo();
   }
 
@@ -255,13 +283,24 @@ export class Workspace {
     return this.#core.endMachine(error);
   }
 
-  async #pause(reason: StateReason, graceMs: number, signal: AbortSignal): Promise<void> {
+  async #pause(
+    reason: StateReason,
+    graceMs: number,
+    signal: AbortSignal,
+    isWanted?: () => boolean,
+  ): Promise<void> {
     const { state } = this.record;
     if (state === "paused") return;
     if (state !== "running") throw new AtollError("workspace.not_running");
-    await pauseWorkspace(this.#core, { reason, graceMs, signal });
+    await pauseWorkspace(this.#core, { reason, graceMs, signal, ...(isWanted && { isWanted }) });
     // A failed sealing is no failed pause: the timer tries again.
     if (graceMs === 0) await sealWorkspace(this.#core, signal).catch(this.#logFault);
+  }
+
+  #plan(record: Readonly<WorkspaceRecord>): void {
+    const due = Object.entries(dueTimes(record));
+    this.#timer.update(Object.fromEntries(due.filter(([kind]) => !ENDS.has(kind))));
+    this.#endTimer.update(Object.fromEntries(due.filter(([kind]) => ENDS.has(kind))));
   }
 
   #check(generation: number | undefined): void {
@@ -289,9 +328,13 @@ export class Workspace {
       .run(async (signal) => {
         // The user may have come back while this waited for its turn.
         if (this.record.state !== "running" || this.isDeleted || !this.#core.idle.isIdle) return;
-        await this.#pause("idle", this.#core.dependencies.pauseGraceMs, signal);
+        const isWanted = () => this.#core.idle.isIdle;
+        await this.#pause("idle", this.#core.dependencies.pauseGraceMs, signal, isWanted);
       })
-      .catch(this.#logFault);
+      .catch((cause: unknown) => {
+        // Or while it was being stopped.
+        if (toAtollError(cause).code !== "request.aborted") this.#logFault(cause);
+      });
   }
 
   /** Each looks again at its turn: what made it due may have passed. */
