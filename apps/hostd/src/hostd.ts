@@ -17,6 +17,7 @@ import { thisPlace } from "./lease/lease-holder.ts";
 import { leasedFileOps } from "./lease/leased-file-ops.ts";
 import { openMachineHost } from "./machine-host.ts";
 import { LinkSocketServer } from "./sessions/link-socket-server.ts";
+import { Revocations } from "./sessions/revocations.ts";
 import { SessionRegistry } from "./sessions/session-registry.ts";
 import { TicketVerifier } from "./sessions/ticket-verifier.ts";
 import { restorePaths } from "./views/restore-paths.ts";
@@ -82,8 +83,15 @@ async function start(
   );
   const { hypervisor, images, source, vmm } = await openMachineHost(env, logger, { scope, lease });
   const feed = new StatusFeed();
+  const revocations = await Revocations.open({
+    path: join(env.ATOLL_DATA, "sessions", "revoked.json"),
+    clock,
+    writeDurably: (path, bytes) => underLease(() => replaceFile(path, bytes)),
+    onUnreadable: (error) => logger.error({ err: error }, "unreadable list of ended sign-ins"),
+  });
   const sessions = new SessionRegistry({
     clock,
+    revocations,
     onCountChange: (workspaceId, count) => workspaces.find(workspaceId)?.setSessionCount(count),
   });
   const journal = new WorkspaceJournal({

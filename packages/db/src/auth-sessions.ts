@@ -91,3 +91,9 @@ export async function revokeAllAuthSessions(
   });
   return rows.map((row) => row.id);
 }
+
+/** Of all users, oldest first: what hosts are told again. Ids only. */
+export function listEndedAuthSessions(db: Db, since: Date): Promise<Array<{ id: string; userId: string }>> {
+  return db.$queryRaw<Array<{ id: string; userId: string }>>`
+    SELECT id::text, user_id::text AS "userId" FROM ended_auth_sessions(${since})`;
+}

@@ -23,6 +23,8 @@ export const connectionHello = z.discriminatedUnion("type", [
     userId: uuid,
     /** Sign-in session that opened the preview, so that signing out ends it (`session.revoked`). */
     authSessionId: uuid,
+    /** When the viewer's grant was signed: the end of all sign-ins of a user ends the grants before it. */
+    grantedAtMs: z.number(),
   }),
 ]);
 export type ConnectionHello = z.infer<typeof connectionHello>;

@@ -6,6 +6,9 @@ export const TICKET_ISSUER = "atoll-web";
 export const SESSION_TICKET = { audience: "atoll-session", lifetimeSeconds: 60 } as const;
 export const PREVIEW_TICKET = { audience: "atoll-preview", lifetimeSeconds: 30 } as const;
 
+/** How long a preview host's own cookie, got for a ticket, lets a browser in, unless its sign-in ends before. */
+export const PREVIEW_GRANT_SECONDS = 12 * 3600;
+
 /** Lets one browser tab open one session on one workspace. Handed by web to the browser, checked by gateway and hostd. */
 export const sessionTicketClaims = z.object({
   jti: uuid,

@@ -1,4 +1,4 @@
-import { GRANT_LIFETIME_SECONDS } from "./preview-grant.ts";
+import { PREVIEW_GRANT_SECONDS } from "@atoll/protocol/tickets";
 
 /**
  * Two cookies of one value. The application's frame is another site than the preview, so the first is partitioned:
@@ -9,7 +9,7 @@ const FRAME_COOKIE = "atoll-preview-frame";
 const TAB_COOKIE = "atoll-preview-tab";
 
 export function setGrantCookies(value: string): string[] {
-  const common = `Path=/; Max-Age=${GRANT_LIFETIME_SECONDS}; HttpOnly`;
+  const common = `Path=/; Max-Age=${PREVIEW_GRANT_SECONDS}; HttpOnly`;
   return [
     `${FRAME_COOKIE}=${value}; ${common}; SameSite=None; Secure; Partitioned`,
     `${TAB_COOKIE}=${value}; ${common}; SameSite=Lax`,

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ManualClock } from "@atoll/base/manual-clock";
 import { Scope } from "@atoll/base/scope";
+import { PREVIEW_GRANT_SECONDS } from "@atoll/protocol/tickets";
 import { expect, test, vi } from "vitest";
 import { HostdStandIn } from "../testing/hostd-stand-in.ts";
 import { PreviewConnections } from "./preview-connections.ts";
@@ -51,6 +52,7 @@ test("one connection for a sign-in, another for every other", async () => {
     workspaceId: mine.workspaceId,
     userId: mine.userId,
     authSessionId: mine.authSessionId,
+    grantedAtMs: (mine.exp - PREVIEW_GRANT_SECONDS) * 1000,
   });
 });
 

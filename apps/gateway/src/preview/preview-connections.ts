@@ -1,6 +1,7 @@
 import type { Clock } from "@atoll/base/clock";
 import type { Scope } from "@atoll/base/scope";
 import { AtollError } from "@atoll/protocol/atoll-error";
+import { PREVIEW_GRANT_SECONDS } from "@atoll/protocol/tickets";
 import { connectHostd } from "../hostd/connect-hostd.ts";
 import { GuestAgents } from "./guest-agents.ts";
 import { PreviewConnection } from "./preview-connection.ts";
@@ -39,13 +40,14 @@ export class PreviewConnections {
 
   #open(key: string, grant: PreviewGrant): Promise<Viewer> {
     const { linkSocketPath, clock, scope } = this.#options;
-    const { workspaceId, userId, authSessionId } = grant;
+    const { workspaceId, userId, authSessionId, exp } = grant;
+    const grantedAtMs = (exp - PREVIEW_GRANT_SECONDS) * 1000;
     const forget = () => {
       if (this.#viewers.get(key) === viewer) this.#viewers.delete(key);
     };
     const viewer = connectHostd({
       socketPath: linkSocketPath,
-      hello: { type: "preview", workspaceId, userId, authSessionId },
+      hello: { type: "preview", workspaceId, userId, authSessionId, grantedAtMs },
       signal: scope.signal,
       clock,
     }).then((socket) => {

@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { ManualClock } from "@atoll/base/manual-clock";
+import { PREVIEW_GRANT_SECONDS } from "@atoll/protocol/tickets";
 import { expect, test } from "vitest";
 import { setGrantCookies, splitCookies } from "./grant-cookie.ts";
-import { GRANT_LIFETIME_SECONDS, GrantSigner } from "./preview-grant.ts";
+import { GrantSigner } from "./preview-grant.ts";
 
 const grant = {
   workspaceId: randomUUID(),
@@ -22,7 +23,7 @@ test("opens its own grants for twelve hours", () => {
   const { clock, signer } = signers();
   const text = signer.sign(grant);
   expect(signer.open(text)).toMatchObject(grant);
-  clock.advance(GRANT_LIFETIME_SECONDS * 1000);
+  clock.advance(PREVIEW_GRANT_SECONDS * 1000);
   expect(signer.open(text)).toBeUndefined();
 });
 

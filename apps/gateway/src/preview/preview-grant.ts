@@ -1,6 +1,7 @@
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto";
 import type { Clock } from "@atoll/base/clock";
 import { previewPort, uuid, workspaceSlug } from "@atoll/protocol/ids";
+import { PREVIEW_GRANT_SECONDS } from "@atoll/protocol/tickets";
 import { z } from "zod";
 
 /** What one browser may see on one preview host. */
@@ -14,8 +15,6 @@ export const previewGrant = z.object({
   exp: z.number().int(),
 });
 export type PreviewGrant = z.infer<typeof previewGrant>;
-
-export const GRANT_LIFETIME_SECONDS = 12 * 3600;
 
 /** Keeps a signature of this kind from standing in for any other made with the same key. */
 const PURPOSE = "atoll-preview-grant\0";
@@ -31,7 +30,7 @@ export class GrantSigner {
   }
 
   sign(grant: Omit<PreviewGrant, "exp">): string {
-    const exp = Math.floor(this.#clock.now() / 1000) + GRANT_LIFETIME_SECONDS;
+    const exp = Math.floor(this.#clock.now() / 1000) + PREVIEW_GRANT_SECONDS;
     const body = Buffer.from(JSON.stringify({ ...grant, exp })).toString("base64url");
     return `${body}.${this.#mac(body).toString("base64url")}`;
   }

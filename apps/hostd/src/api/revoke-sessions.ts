@@ -5,8 +5,8 @@ import type { Route } from "./route.ts";
 export const revokeSessionsRoute: Route = {
   method: "POST",
   path: "/v1/sessions/revoke",
-  handle: ({ body }, { sessions }) => {
+  handle: async ({ body }, { sessions }) => {
     const { userId, authSessionId } = parseBody(revokeSessions, body);
-    return { endedCount: sessions.revoke(userId, authSessionId) };
+    return { endedCount: await sessions.revoke(userId, authSessionId) };
   },
 };

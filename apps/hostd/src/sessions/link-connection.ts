@@ -138,10 +138,10 @@ export class LinkConnection {
       if (wasEndedByHost(workspace)) this.#wake(workspace);
       return;
     }
-    const { workspaceId, userId, authSessionId } = hello;
+    const { workspaceId, userId, authSessionId, grantedAtMs } = hello;
     const workspace = this.#find(workspaceId, userId);
     const member = { connection: this, workspaceId, userId, authSessionId };
-    this.#releases.push(this.#options.sessions.admitPreview(member));
+    this.#releases.push(this.#options.sessions.admitPreview(member, grantedAtMs));
     this.#accepted("preview", workspace, workspace.status);
   }
 

@@ -9,6 +9,7 @@ import { STREAM_WINDOW_BYTES, STREAMS_PER_SESSION } from "@atoll/protocol/limits
 import { corePing, coreQuiesce } from "@atoll/protocol/messages/core";
 import { portsConnect } from "@atoll/protocol/messages/ports";
 import { processRun } from "@atoll/protocol/messages/process";
+import { PREVIEW_GRANT_SECONDS } from "@atoll/protocol/tickets";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
 import { FakeHost, OWNER } from "../testing/fake-host.ts";
@@ -21,8 +22,8 @@ import { TicketVerifier } from "./ticket-verifier.ts";
 
 const AUTH_SESSION = "22222222-2222-4222-8222-222222222222";
 
-async function start() {
-  const host = await FakeHost.start();
+async function start(previous?: FakeHost) {
+  const host = await FakeHost.start(previous === undefined ? {} : { previous });
   const maker = new TicketMaker(host.clock);
   const views = new ViewRegistry({
     source: host.source,
@@ -57,8 +58,10 @@ async function start() {
       const client = await connect();
       return client.accepted({ type: "session", ticket: await maker.make(wishes), tabId, takeOver });
     },
-    preview: async (workspaceId: string, userId = OWNER) =>
-      (await connect()).accepted({ type: "preview", workspaceId, userId, authSessionId: AUTH_SESSION }),
+    preview: async (
+      workspaceId: string,
+      { userId = OWNER, authSessionId = AUTH_SESSION, grantedAtMs = host.clock.now() } = {},
+    ) => (await connect()).accepted({ type: "preview", workspaceId, userId, authSessionId, grantedAtMs }),
     async [Symbol.asyncDispose]() {
       for (const client of clients) await client[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();
@@ -160,7 +163,9 @@ describe("entry", () => {
     await expect(link.session({ workspaceId: workspace.id, sub: other })).rejects.toMatchObject({
       code: "workspace.not_found",
     });
-    await expect(link.preview(workspace.id, other)).rejects.toMatchObject({ code: "workspace.not_found" });
+    await expect(link.preview(workspace.id, { userId: other })).rejects.toMatchObject({
+      code: "workspace.not_found",
+    });
     await link.host.registry.erase(workspace.id);
     await expect(link.session({ workspaceId: workspace.id })).rejects.toMatchObject({
       code: "workspace.deleted",
@@ -328,7 +333,7 @@ describe("revocation", () => {
     const kept = await link.session({ ...wishes, authSessionId: other });
     const ended = await link.session(wishes);
     const preview = await link.preview(workspace.id);
-    expect(link.host.sessions.revoke(OWNER, AUTH_SESSION)).toBe(2);
+    expect(await link.host.sessions.revoke(OWNER, AUTH_SESSION)).toBe(2);
     expect((await ended.ended).code).toBe("session.revoked");
     expect((await preview.ended).code).toBe("session.revoked");
     expect(kept.socket.destroyed).toBe(false);
@@ -339,12 +344,41 @@ describe("revocation", () => {
   it("of a user refuses tickets signed before it, not after", async () => {
     await using link = await start();
     const workspace = await link.host.create();
-    link.host.sessions.revoke(OWNER, undefined);
+    await link.host.sessions.revoke(OWNER, undefined);
     await expect(link.session({ workspaceId: workspace.id })).rejects.toMatchObject({
       code: "session.revoked",
     });
     link.host.clock.advance(2000);
     await link.session({ workspaceId: workspace.id });
+  });
+
+  it("refuses a sign-in's previews for as long as their grants may live, also after others and a restart", async () => {
+    await using link = await start();
+    const { id } = await link.host.create();
+    const grantedAtMs = link.host.clock.now();
+    await link.host.sessions.revoke(OWNER, AUTH_SESSION);
+    link.host.clock.advance(180_000);
+    await link.host.sessions.revoke(OWNER, randomUUID());
+    await expect(link.preview(id, { grantedAtMs })).rejects.toMatchObject({ code: "session.revoked" });
+    await using later = await start(link.host);
+    later.host.clock.advance((PREVIEW_GRANT_SECONDS - 300) * 1000);
+    await later.host.sessions.revoke(OWNER, randomUUID());
+    await expect(later.preview(id, { grantedAtMs })).rejects.toMatchObject({ code: "session.revoked" });
+    await later.preview(id, { authSessionId: randomUUID(), grantedAtMs });
+  });
+
+  it("of a user refuses the previews of all sign-ins before it, not of those after", async () => {
+    await using link = await start();
+    const { id } = await link.host.create();
+    const grantedAtMs = link.host.clock.now();
+    const open = await link.preview(id, { authSessionId: randomUUID() });
+    link.host.clock.advance(1000);
+    await link.host.sessions.revoke(OWNER, undefined);
+    expect((await open.ended).code).toBe("session.revoked");
+    link.host.clock.advance(300_000);
+    const early = link.preview(id, { authSessionId: randomUUID(), grantedAtMs });
+    await expect(early).rejects.toMatchObject({ code: "session.revoked" });
+    await link.preview(id, { authSessionId: randomUUID() });
   });
 
   it("cuts a peer that reads nothing, too", async () => {
@@ -353,7 +387,7 @@ describe("revocation", () => {
     const client = await link.session({ workspaceId: workspace.id });
     client.socket.pause();
     const closed = once(client.socket, "close");
-    link.host.sessions.revoke(OWNER, undefined);
+    await link.host.sessions.revoke(OWNER, undefined);
     client.socket.resume();
     await closed;
     expect(workspace.status.sessionCount).toBe(0);

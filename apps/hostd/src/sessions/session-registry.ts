@@ -5,6 +5,7 @@
 import type { Clock } from "@atoll/base/clock";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { SESSION_TICKET, type SessionTicketClaims } from "@atoll/protocol/tickets";
+import type { Revocations } from "./revocations.ts";
 
 /** A live connection; `end` tells the peer why and closes it. */
 export interface EndableConnection {
@@ -23,22 +24,18 @@ interface Member {
 
 export interface SessionRegistryOptions {
   clock: Clock;
+  revocations: Pick<Revocations, "revokedAtMs" | "add">;
   onCountChange: (workspaceId: string, sessionCount: number) => void;
 }
 
 /** More tabs than any plan lets in at once. */
 const TABS_KNOWN = 32;
 
-/** Beyond it every ticket signed before a revocation has expired. */
-const REVOCATION_MEMORY_MS = 2 * SESSION_TICKET.lifetimeSeconds * 1000;
-
 export class SessionRegistry {
   readonly #options: SessionRegistryOptions;
   readonly #byWorkspace = new Map<string, Set<Member>>();
   /** Tabs of each workspace, newest first. */
   readonly #tabs = new Map<string, string[]>();
-  /** Sign-in session, or user, → when it was revoked. */
-  readonly #revoked = new Map<string, number>();
 
   constructor(options: SessionRegistryOptions) {
     this.#options = options;
@@ -56,7 +53,7 @@ export class SessionRegistry {
     claims: SessionTicketClaims,
     options: { connection: EndableConnection; tabId: string; takeOver: boolean },
   ): { release: () => void; isNewTab: boolean } {
-    this.#refuseRevoked(claims);
+    this.#refuseRevoked(claims.sub, claims.authSessionId, signedAtMs(claims));
     const { workspaceId, maxSessions, planLabel } = claims;
     const sessions = this.#sessions(workspaceId);
     const previous = sessions.find(({ session }) => session.tabId === options.tabId);
@@ -88,13 +85,13 @@ export class SessionRegistry {
 
   /** @throws AtollError session.revoked */
   admitView(member: Omit<Member, "session">, claims: SessionTicketClaims): () => void {
-    this.#refuseRevoked(claims);
+    this.#refuseRevoked(claims.sub, claims.authSessionId, signedAtMs(claims));
     return this.#add({ ...member });
   }
 
   /** @throws AtollError session.revoked */
-  admitPreview(member: Omit<Member, "session">): () => void {
-    if (this.#revoked.has(member.authSessionId)) throw new AtollError("session.revoked");
+  admitPreview(member: Omit<Member, "session">, grantedAtMs: number): () => void {
+    this.#refuseRevoked(member.userId, member.authSessionId, grantedAtMs);
     return this.#add({ ...member });
   }
 
@@ -113,11 +110,18 @@ export class SessionRegistry {
     for (const workspaceId of [...this.#byWorkspace.keys()]) this.endWorkspace(workspaceId, error);
   }
 
-  /** Ends what lives, sessions and previews, and refuses tickets signed until now. */
-  revoke(userId: string, authSessionId: string | undefined): number {
-    const now = this.#options.clock.now();
-    for (const [id, atMs] of this.#revoked) if (atMs + REVOCATION_MEMORY_MS < now) this.#revoked.delete(id);
-    this.#revoked.set(authSessionId ?? userId, now);
+  /**
+   * Ends what lives, sessions and previews, and refuses tickets and grants signed until now. They end at once; it
+   * resolves when that is durable, too.
+   */
+  async revoke(userId: string, authSessionId: string | undefined): Promise<number> {
+    const remembered = this.#options.revocations.add(authSessionId ?? userId);
+    const endedCount = this.#endAllOf(userId, authSessionId);
+    await remembered;
+    return endedCount;
+  }
+
+  #endAllOf(userId: string, authSessionId: string | undefined): number {
     let endedCount = 0;
     for (const members of [...this.#byWorkspace.values()]) {
       for (const member of [...members]) {
@@ -130,13 +134,12 @@ export class SessionRegistry {
     return endedCount;
   }
 
-  #refuseRevoked(claims: SessionTicketClaims): void {
+  #refuseRevoked(userId: string, authSessionId: string, atMs: number): void {
+    const { revocations } = this.#options;
     // A sign-in session never comes back; of a user's tickets only those signed before count.
-    if (this.#revoked.has(claims.authSessionId)) throw new AtollError("session.revoked");
-    const userRevokedAtMs = this.#revoked.get(claims.sub);
-    const signedAtMs = (claims.exp - SESSION_TICKET.lifetimeSeconds) * 1000;
-    if (userRevokedAtMs !== undefined && signedAtMs <= userRevokedAtMs)
-      throw new AtollError("session.revoked");
+    if (revocations.revokedAtMs(authSessionId) !== undefined) throw new AtollError("session.revoked");
+    const userRevokedAtMs = revocations.revokedAtMs(userId);
+    if (userRevokedAtMs !== undefined && atMs <= userRevokedAtMs) throw new AtollError("session.revoked");
   }
 
   #sessions(workspaceId: string): Array<Member & { session: NonNullable<Member["session"]> }> {
@@ -177,4 +180,8 @@ export class SessionRegistry {
   #countChanged({ workspaceId, session }: Member): void {
     if (session !== undefined) this.#options.onCountChange(workspaceId, this.sessionCount(workspaceId));
   }
+}
+
+function signedAtMs({ exp }: SessionTicketClaims): number {
+  return (exp - SESSION_TICKET.lifetimeSeconds) * 1000;
 }

@@ -118,7 +118,7 @@ it("somebody else's workspace has none, and neither has a running one of its own
 it("signing out and erasing end it", async () => {
   await using one = await start();
   const first = await one.look();
-  one.host.sessions.revoke(OWNER, "22222222-2222-4222-8222-222222222222");
+  await one.host.sessions.revoke(OWNER, "22222222-2222-4222-8222-222222222222");
   expect((await first.ended).code).toBe("session.revoked");
   await expect(one.look()).rejects.toMatchObject({ code: "session.revoked" });
   one.host.clock.advance(200_000);

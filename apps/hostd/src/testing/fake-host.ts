@@ -7,6 +7,7 @@ import { replaceFile } from "@atoll/durable/replace-file";
 import type { CreateWorkspace } from "@atoll/protocol/hostd-api";
 import type { WorkspaceState, WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import { pino } from "pino";
+import { Revocations } from "../sessions/revocations.ts";
 import { SessionRegistry } from "../sessions/session-registry.ts";
 import { Admission } from "../workspaces/admission.ts";
 import { WorkspaceJournal } from "../workspaces/journal/workspace-journal.ts";
@@ -74,19 +75,33 @@ export class FakeHost implements AsyncDisposable {
     options.previous?.life.kill();
     const directory =
       options.previous?.directory ?? (await mkdtemp(join(await memoryBacked(), "atoll-hostd-")));
-    const host = new FakeHost(directory, options);
+    const clock = options.previous?.clock ?? new ManualClock();
+    const revocations = await Revocations.open({
+      path: join(directory, "sessions", "revoked.json"),
+      clock,
+      writeDurably: replaceFile,
+      onUnreadable: (error) => {
+        throw error;
+      },
+    });
+    const host = new FakeHost(directory, options, clock, revocations);
     if (options.killAt !== undefined) host.life.killAt = options.killAt;
     const recovered = host.registry.recover(await host.journal.open());
     await Promise.race([recovered, host.life.killed]);
     return host;
   }
 
-  private constructor(directory: string, options: FakeHostOptions) {
+  private constructor(
+    directory: string,
+    options: FakeHostOptions,
+    clock: ManualClock,
+    revocations: Revocations,
+  ) {
     this.directory = directory;
-    this.clock = options.previous?.clock ?? new ManualClock();
+    this.clock = clock;
     this.source = options.previous?.source ?? new FakeMachineSource();
     this.feed.onAny((status) => this.statuses.push(status));
-    const clock = this.life.clock(this.clock);
+    const lifeClock = this.life.clock(clock);
     this.journal = new WorkspaceJournal({
       directory: join(directory, "journal"),
       writeDurably: async (path, bytes) => {
@@ -100,6 +115,7 @@ export class FakeHost implements AsyncDisposable {
     });
     this.sessions = new SessionRegistry({
       clock: this.clock,
+      revocations,
       onCountChange: (workspaceId, count) => this.registry.find(workspaceId)?.setSessionCount(count),
     });
     this.registry = new WorkspaceRegistry({
@@ -123,7 +139,7 @@ export class FakeHost implements AsyncDisposable {
         freeDiskBytes: options.freeDiskBytes ?? (async () => 1e9),
       }),
       timings: new StageTimings(),
-      clock,
+      clock: lifeClock,
       logger: pino({ level: "silent" }),
       createOutbound: () => ({
         onOpen: (open) => this.outbound.onOpen(open),

@@ -7,10 +7,10 @@ import { log } from "./log.ts";
 import { webProcess } from "./web-process.ts";
 
 /**
- * How often unfinished erasures are looked for: hostd may have been away when they were asked for. And the longest that
+ * How often unfinished erasures and sign-outs are looked for: hostd may have been away when they were asked for. And the longest that
  * deleted rows stay in the files of the database.
  */
-const ERASURE_SWEEP_MS = 60_000;
+const SWEEP_MS = 60_000;
 const RETRY_MS = 1_000;
 
 /**
@@ -19,7 +19,7 @@ const RETRY_MS = 1_000;
  */
 export async function startWebProcess(): Promise<void> {
   env();
-  const { db, hostd, receipts } = webProcess();
+  const { db, hostd, receipts, endedSignIns } = webProcess();
   for (let isFirst = true; ; isFirst = false) {
     try {
       const count = await applyTombstones({ db, hostd });
@@ -31,6 +31,9 @@ export async function startWebProcess(): Promise<void> {
     }
   }
   const sweep = async () => {
+    await endedSignIns
+      .catchUp()
+      .catch((error: unknown) => log().warn({ err: error }, "ended sign-ins wait for their host"));
     await resumeErasures({ db, hostd, receipts }).catch((error: unknown) =>
       log().warn({ err: error }, "erasures wait"),
     );
@@ -39,5 +42,5 @@ export async function startWebProcess(): Promise<void> {
     );
   };
   void sweep();
-  setInterval(sweep, ERASURE_SWEEP_MS).unref();
+  setInterval(sweep, SWEEP_MS).unref();
 }

@@ -7,6 +7,7 @@ import { systemClock } from "@atoll/base/clock";
 import { createDb, type Db } from "@atoll/db/create-db";
 import { env } from "#env.ts";
 import { RateLimiter } from "./auth/rate-limiter.ts";
+import { EndedSignIns } from "./hosts/ended-sign-ins.ts";
 import { HostdClient } from "./hosts/hostd-client.ts";
 import { StatusFeed } from "./hosts/status-feed.ts";
 import { storeStatus } from "./hosts/store-status.ts";
@@ -17,6 +18,7 @@ import { TicketIssuer } from "./tickets/ticket-issuer.ts";
 export interface WebProcess {
   db: Db;
   hostd: HostdClient;
+  endedSignIns: EndedSignIns;
   statuses: StatusFeed;
   tickets: TicketIssuer;
   receipts: ReceiptIssuer;
@@ -44,6 +46,7 @@ function create(): WebProcess {
   return {
     db,
     hostd,
+    endedSignIns: new EndedSignIns({ db, hostd, clock: systemClock }),
     statuses,
     tickets: new TicketIssuer({ privateKeyFile: ticketPrivateKeyFile }),
     receipts: new ReceiptIssuer({

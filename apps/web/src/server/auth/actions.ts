@@ -61,12 +61,12 @@ export async function signInWithProviderAction(form: FormData): Promise<void> {
 export async function signOutAction(): Promise<void> {
   const session = await currentSession();
   if (session) {
-    const { db, hostd } = webProcess();
+    const { db, endedSignIns } = webProcess();
     const { id: userId } = session.user;
     const authSessionId = session.session.id;
     await withTenant(db, userId, (tenant) => revokeAuthSession(tenant, authSessionId));
-    // Open tabs end within a second; with hostd away their tickets are not renewed and they end by themselves.
-    await hostd.revokeSessions({ userId, authSessionId }).catch((error: unknown) => {
+    // Open tabs and previews end within a second; a host that is away hears of it when it is back.
+    await endedSignIns.ended(userId, authSessionId).catch((error: unknown) => {
       log().warn({ err: error }, "live sessions not ended");
     });
   }

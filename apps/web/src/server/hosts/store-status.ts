@@ -3,6 +3,7 @@ import { withTenant } from "@atoll/db/with-tenant";
 import { recordWorkspaceState } from "@atoll/db/workspaces";
 import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import { log } from "../log.ts";
+import { storeErasure } from "./store-erasure.ts";
 
 /**
  * Keeps the database's copy of states (for lists while hostd is away) behind the live ones. One write at a
@@ -17,14 +18,15 @@ export function storeStatus(db: Db): (status: WorkspaceStatus) => void {
     for (const [workspaceId, status] of waiting) {
       waiting.delete(workspaceId);
       try {
-        await withTenant(db, status.ownerId, (tenant) =>
-          recordWorkspaceState(tenant, workspaceId, {
+        await withTenant(db, status.ownerId, async (tenant) => {
+          if (status.state === "erased") return storeErasure(tenant, status);
+          await recordWorkspaceState(tenant, workspaceId, {
             state: status.state,
             reason: status.reason,
             since: new Date(status.sinceMs),
             generation: status.generation,
-          }),
-        );
+          });
+        });
       } catch (error) {
         log().warn({ workspaceId, err: error }, "state not stored");
       }
