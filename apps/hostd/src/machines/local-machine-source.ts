@@ -144,6 +144,11 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     }
   }
 
+  async discard({ machine, disk }: Pick<CreatedMachine, "machine" | "disk">): Promise<void> {
+    await machine.kill();
+    await this.#disks.directory(disk.diskId).remove();
+  }
+
   async boot(
     request: MachineRequest,
     disk: WorkspaceDisk,

@@ -86,6 +86,8 @@ export interface SpaceReservation extends Disposable {
 export interface MachineSource {
   /** A ready disk and a waiting process over the template; wraps the disk's key for the owner, durably, before it returns. */
   create(request: MachineRequest): Promise<CreatedMachine>;
+  /** Of `create` or `createFrom`, when nobody noted it: the machine and its disk. The key is replaced or destroyed later. */
+  discard(created: Pick<CreatedMachine, "machine" | "disk">): Promise<void>;
   /** Cold start from the workspace's own disk. Raises the epoch, durably, before the disk is opened. */
   boot(
     request: MachineRequest,

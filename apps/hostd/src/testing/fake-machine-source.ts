@@ -123,6 +123,11 @@ export class FakeMachineSource implements MachineSource {
     };
   }
 
+  async discard({ machine, disk }: Pick<CreatedMachine, "machine" | "disk">): Promise<void> {
+    await machine.kill();
+    this.disks.delete(disk.diskId);
+  }
+
   async boot(request: MachineRequest, ref: WorkspaceDisk) {
     await this.#enter("boot", request.signal);
     const disk = this.#open(ref);

@@ -90,6 +90,41 @@ describe("create", () => {
     await expect(tight.create()).rejects.toMatchObject({ code: "host.full", details: { resource: "disk" } });
   });
 
+  it("leaves no machine and no disk when the journal cannot note them, and its key is attested to be destroyed", async () => {
+    await using host = await FakeHost.start();
+    const id = randomUUID();
+    host.beforeWrite = (record) => {
+      if (record.disk !== null) throw Object.assign(new Error("full"), { code: "ENOSPC" });
+    };
+    await expect(host.create({}, id)).rejects.toMatchObject({ code: "host.disk_full" });
+    expect(host.source.disks.size).toBe(0);
+    expect(host.source.liveMachines).toEqual([]);
+    host.beforeWrite = () => {};
+    expect(await host.registry.erase(id)).toMatchObject([{ workspaceId: id, keyDestroyedAtMs: 1 }]);
+  });
+
+  it("leaves nothing of one that came too late", async () => {
+    await using host = await FakeHost.start();
+    const id = randomUUID();
+    const held = Promise.withResolvers<void>();
+    const create = host.source.create.bind(host.source);
+    host.source.create = async ({ signal: _signal, ...request }) => {
+      await held.promise;
+      return create(request);
+    };
+    const first = host.create({}, id);
+    first.catch(() => {});
+    await expect.poll(() => host.registry.find(id)?.status.stage?.name).toBe("restore");
+    host.clock.advance(900_000);
+    await expect(host.drive(first)).rejects.toMatchObject({ code: "request.timeout" });
+    held.resolve();
+    await expect.poll(() => host.source.calls).toEqual(["create"]);
+    await expect.poll(() => host.source.disks.size).toBe(0);
+    expect(host.source.liveMachines).toEqual([]);
+    expect((await host.create({}, id)).status.state).toBe("running");
+    expect(host.source.disks.size).toBe(1);
+  });
+
   it("can be repeated after it failed", async () => {
     await using host = await FakeHost.start();
     const id = randomUUID();

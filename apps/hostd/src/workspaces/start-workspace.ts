@@ -1,7 +1,7 @@
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import type { StartStage, StateReason } from "@atoll/protocol/workspace-status";
 import type { Machine } from "../hypervisor/hypervisor.ts";
-import type { MachineRequest } from "../machines/machine-source.ts";
+import type { CreatedMachine, MachineRequest } from "../machines/machine-source.ts";
 import { unarchiveDisk } from "./archive-workspace.ts";
 import { type BringUp, bringUp, type Handshake } from "./bring-up.ts";
 import { memoryStepTimeoutMs } from "./seal-workspace.ts";
@@ -162,7 +162,8 @@ async function begin(start: Start, beginning: Beginning): Promise<void> {
     name: string,
     timeoutMs: number,
     work: (bounded: AbortSignal) => Promise<T>,
-  ): Promise<T> => core.step(name, work, { timeoutMs, signal, onLate: ({ machine }) => machine.kill() });
+    onLate: (late: T) => unknown = ({ machine }) => machine.kill(),
+  ): Promise<T> => core.step(name, work, { timeoutMs, signal, onLate });
   const memoryMs = memoryStepTimeoutMs(core);
   switch (beginning) {
     case "memory": {
@@ -172,14 +173,20 @@ async function begin(start: Start, beginning: Beginning): Promise<void> {
     }
     case "create":
     case "fork": {
-      const created = await launch(beginning, CREATE_TIMEOUT_MS, (bounded) => {
+      const create = (bounded: AbortSignal): Promise<CreatedMachine> => {
         const request = { ...core.request(bounded), mayReplaceKey: start.isRepeated };
         return beginning === "create" ? source.create(request) : fork(core, request, bounded);
-      });
+      };
+      const created = await launch(beginning, CREATE_TIMEOUT_MS, create, (late) => source.discard(late));
       const { machine, disk, keyCommitment, startsBy } = created;
       const reason = startsBy === "boot" ? "boot" : "create";
       const handshake = { reason, expectedToken: created.linkToken } as const;
-      return up({ machine, handshake, patch: { disk, keyCommitment } });
+      try {
+        return await up({ machine, handshake, patch: { disk, keyCommitment } });
+      } catch (error) {
+        if (core.record.disk === null) await abandon(core, created);
+        throw error;
+      }
     }
     case "checkpoint": {
       if (restoredFrom === null) throw new AtollError("checkpoint.not_found");
@@ -206,6 +213,19 @@ async function begin(start: Start, beginning: Beginning): Promise<void> {
       const handshake = { reason: "boot", expectedToken: booted.linkToken } as const;
       return up({ machine, handshake, patch: { disk, snapshot: null, restoredFrom: null } });
     }
+  }
+}
+
+/** What a create made and could not note: nobody else knows of it. */
+async function abandon(core: WorkspaceCore, created: CreatedMachine): Promise<void> {
+  try {
+    await core.endMachine(new AtollError("workspace.failed"));
+    // A write that failed may have been done: whatever the journal says from here on, it is not this disk.
+    await core.update({});
+    await core.dependencies.source.discard(created);
+  } catch (error) {
+    const { workspaceId } = core.record;
+    core.dependencies.logger.error({ workspaceId, err: error }, "left until hostd starts again");
   }
 }
 
