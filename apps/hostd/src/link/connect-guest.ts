@@ -40,13 +40,11 @@ export interface GuestConnection {
 /** A restored guest answers in 50 ms, on a busy host in a second or two. */
 const FIRST_RETRY_MS = 3000;
 const RETRY_MAX_MS = 15_000;
-/** A guest whose clock is further off is not used. */
-const CLOCK_OFFSET_MAX_MS = 2000;
 /**
- * The guest set its clock from a HELLO. One that may have lain unread for longer than this gave it the wrong time: a
- * second one, with reason `reconnect`, sets it again; that does less and so is answered sooner.
+ * A guest whose clock may be further off is not used. It set its clock from a HELLO: one that lay unread gave it the time
+ * of when it was written. A second one, with reason `reconnect`, sets it again; that does less and so is answered sooner.
  */
-const ANSWER_MAX_AGE_MS = CLOCK_OFFSET_MAX_MS;
+const CLOCK_OFFSET_MAX_MS = 1000;
 
 /**
  * The stream stays the caller's, paused, also on failure.
@@ -90,7 +88,7 @@ export async function connectGuest(options: ConnectGuestOptions): Promise<GuestC
     isReseeded ||= answer.isReseeded;
     const isNewest = newest !== undefined && nonce.equals(newest.nonce);
     const ageMs = clock.monotonic() - (newest?.atMs ?? 0);
-    if (isNewest && ageMs <= ANSWER_MAX_AGE_MS) {
+    if (isNewest && ageMs + Math.abs(answer.clockOffsetMs) <= CLOCK_OFFSET_MAX_MS) {
       duplex.off("data", onData).pause();
       found.resolve({ answer: { ...answer, isReseeded }, early });
       return;

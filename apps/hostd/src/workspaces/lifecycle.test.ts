@@ -53,7 +53,7 @@ describe("create", () => {
 
   it.each([
     ["took no entropy", { isReseeded: false }],
-    ["has a clock that is off", { clockOffsetMs: -2001 }],
+    ["has a clock that is off", { clockOffsetMs: -1001 }],
     ["speaks an unknown generation", { generation: 99 }],
   ])("does not use a machine whose guest %s", async (_name, answer) => {
     await using host = await FakeHost.start();
