@@ -50,9 +50,9 @@ rm -r "$root/var/tmp/native"
 
 # Nothing two VMs may share: identity is given by the host when a VM is made.
 rm -f "$root"/etc/ssh/ssh_host_* "$root/var/lib/systemd/random-seed" "$root/var/lib/dbus/machine-id"
-: >"$root/etc/machine-id"
-chmod 0444 "$root/etc/machine-id"
-echo atoll >"$root/etc/hostname"
+# In memory: a restored machine takes its names before anything of its user's runs, and without waiting for a disk.
+ln -sf /run/atoll/machine-id "$root/etc/machine-id"
+ln -sf /run/atoll/hostname "$root/etc/hostname"
 rm -rf "$root"/var/log/* "$root"/var/cache/ldconfig "$root"/var/cache/debconf/*-old
 
 # Package lists and apt's index of them are part of the image: `apt-get install` then works at once, where under

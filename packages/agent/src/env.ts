@@ -17,6 +17,9 @@ const schema = z.object({
   ATOLL_BASE: absolutePath.default("/run/atoll/base"),
   /** Where the `atoll` command leaves its leases. */
   ATOLL_LEASES: absolutePath.default("/run/atoll/keep-awake"),
+  /** In memory; where /etc/hostname and /etc/machine-id lead. */
+  ATOLL_NAMES: absolutePath.default("/run/atoll"),
+  ATOLL_CGROUPS: absolutePath.default("/sys/fs/cgroup"),
   ATOLL_VIEW: absolutePath.default("/run/atoll/view"),
   ATOLL_USER_ID: z.coerce.number().int().nonnegative().default(1000),
   ATOLL_FOLDER: absolutePath.default("/workspace"),

@@ -19,8 +19,8 @@ import { surviveFaults } from "./survive-faults.ts";
 import { baseTools } from "./system/base-tool.ts";
 import { NativeGuestSystem } from "./system/native-guest-system.ts";
 import { protectFromOutOfMemory } from "./system/oom-score.ts";
+import { ProcessFreezer } from "./system/process-freezer.ts";
 import { readUserAccount } from "./system/user-account.ts";
-import { writeNames } from "./system/write-names.ts";
 import { GuestView } from "./view/mount-view.ts";
 
 // The optimizing compiler costs an emulated or small machine more than it saves here: measured under TCG without it,
@@ -35,7 +35,15 @@ surviveFaults({ process, clock, log });
 
 const env = readEnv();
 const native = loadGuestNative(env.ATOLL_NATIVE);
-const system = new NativeGuestSystem({ native, diskPath: env.ATOLL_DISK });
+const freezer = new ProcessFreezer({ root: env.ATOLL_CGROUPS, pid: process.pid, log });
+// Before anything is started: it is born where this process lives.
+freezer.prepare();
+const system = new NativeGuestSystem({
+  native,
+  freezer,
+  diskPath: env.ATOLL_DISK,
+  namesPath: env.ATOLL_NAMES,
+});
 protectFromOutOfMemory();
 // Programs inherit groups: of root's none.
 process.setgroups?.([]);
@@ -60,14 +68,7 @@ const dispatcher = serveGuest({
 const link = new AgentLink({
   clock,
   log,
-  greet: (hello) =>
-    takeIdentity(hello, {
-      system,
-      clock,
-      agentVersion: packageFacts.version,
-      writeNames: (identity) => writeNames("/etc", identity),
-      log,
-    }),
+  greet: (hello) => takeIdentity(hello, { system, clock, agentVersion: packageFacts.version, log }),
   // The host lets only callers through that a message is declared for; to the guest they are all the host.
   onOpen: (incoming) => dispatcher.dispatch(incoming, "host"),
 });

@@ -50,6 +50,7 @@ import type { Log } from "./log.ts";
 import { connectPort } from "./ports/connect-port.ts";
 import { PortWatch } from "./ports/port-watch.ts";
 import { ProcessRunner } from "./processes/run-process.ts";
+import { forgetFreeSpace } from "./scrub/clear-free-blocks.ts";
 import { scrubTree } from "./scrub/scrub-tree.ts";
 import type { FindTool } from "./system/base-tool.ts";
 import type { GuestSystem } from "./system/guest-system.ts";
@@ -147,7 +148,7 @@ function serveFiles(dispatcher: Dispatcher, options: ServeGuestOptions): void {
 
 function serveCore(
   dispatcher: Dispatcher,
-  { system, clock, log, leases, scrub }: ServeGuestOptions,
+  { system, clock, log, leases, tool, scrub }: ServeGuestOptions,
   terminals: TerminalRegistry,
 ): void {
   const startedAtMs = clock.monotonic();
@@ -156,10 +157,16 @@ function serveCore(
   dispatcher.onRequest(coreActivity, ({ keepAwakeMaxSeconds }) =>
     readActivity({ terminals: terminals.list, leases, keepAwakeMaxSeconds }),
   );
-  dispatcher.onRequest(coreScrub, () => withFileFaults(() => scrubTree(scrub)));
+  dispatcher.onRequest(coreScrub, () =>
+    withFileFaults(async () => {
+      const found = await scrubTree(scrub);
+      await forgetFreeSpace({ system, clock, log, tool });
+      return found;
+    }),
+  );
   dispatcher.onRequest(coreQuiesce, () => quiesce(system));
   dispatcher.onRequest(coreThaw, () => {
-    system.thawDisk();
+    system.thaw();
     return {};
   });
   dispatcher.onRequest(coreShutdown, () => {

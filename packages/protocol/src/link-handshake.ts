@@ -43,6 +43,10 @@ export const linkHelloAnswer = z.object({
   bootId: z.string().max(64),
   /** The kernel accepted and credited the entropy and reseeded. False or missing ends the VM. */
   isReseeded: z.boolean(),
+  /** It has its own host name and machine-id. False ends the VM; agents of older images do not say. */
+  isNamed: z.boolean().optional(),
+  /** Its disk and its programs go on. False ends the VM; agents of older images do not say. */
+  isThawed: z.boolean().optional(),
   /** Guest clock minus host clock after it was set. */
   clockOffsetMs: z.number(),
 });

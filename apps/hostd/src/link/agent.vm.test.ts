@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { call, openChannel } from "@atoll/protocol/call";
-import { coreActivity, coreScrub } from "@atoll/protocol/messages/core";
+import { coreActivity, corePing, coreQuiesce, coreScrub, coreThaw } from "@atoll/protocol/messages/core";
 import { filesCreate, filesDelete, filesList, filesRead } from "@atoll/protocol/messages/files";
 import { terminalAttach, terminalClose, terminalOpen } from "@atoll/protocol/messages/terminal";
 import { filesPack, filesUnpack, filesUsage, viewMount } from "@atoll/protocol/messages/views";
@@ -105,6 +105,37 @@ describe("the agent in its guest", () => {
     await expect.poll(() => load(guest.mux, 2000), { timeout: 60_000, interval: 10 }).toBeGreaterThan(0.3);
     await terminal.close();
     await guest.run("pkill", "-x", "bash");
+  });
+
+  it("lets nothing of a user's run from quiescing to thawing, wherever it was started", async () => {
+    const files = ["terminal", "daemon", "group"].map((name) => `/dev/shm/${name}`);
+    const [inTerminal, asDaemon, inGroup] = files.map((path) => `while :; do echo >>${path}; done`);
+    const terminal = await shell(guest.mux);
+    await terminal.type(`${inTerminal}\n`);
+    const inBackground = (script: string) =>
+      guest.run("sh", "-c", `setsid sudo sh -c '${script}' >/dev/null 2>&1 &`);
+    await inBackground(asDaemon ?? "");
+    const group = "/sys/fs/cgroup/theirs";
+    await inBackground(`mkdir ${group}; echo $$ >${group}/cgroup.procs; ${inGroup}`);
+    // In memory: the disk stands still anyway. What the host has run meanwhile is no user's.
+    const counts = async () =>
+      (await guest.run("stat", "-c", "%s", ...files)).output.split("\n").filter(Boolean).map(Number);
+    const areAbove = async (least: readonly number[]) => {
+      const now = await counts();
+      return now.length === files.length && now.every((size, index) => size > (least[index] ?? 0));
+    };
+    await expect.poll(() => areAbove([]), { timeout: 120_000 }).toBe(true);
+
+    expect(await call(guest.mux, coreQuiesce, {}, SLOW)).toEqual({ frozen: true });
+    const still = await counts();
+    // A loop that ran would count on between any two of these.
+    for (let pings = 0; pings < 100; pings++) await call(guest.mux, corePing, {}, SLOW);
+    expect(await counts()).toEqual(still);
+
+    await call(guest.mux, coreThaw, {}, SLOW);
+    await expect.poll(() => areAbove(still), { timeout: 60_000 }).toBe(true);
+    await guest.run("sudo", "pkill", "-f", "/dev/shm/");
+    await terminal.close();
   });
 
   it("knows the leases that `atoll keep-awake` makes", async () => {

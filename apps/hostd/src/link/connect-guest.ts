@@ -136,6 +136,10 @@ function checkAnswer(payload: Uint8Array, reason: LinkHello["reason"]): LinkHell
   if (reason !== "reconnect" && !answer.isReseeded) {
     throw new AtollError("link.protocol", "the guest kernel took no entropy");
   }
+  if (answer.isNamed === false || answer.isThawed === false) {
+    const what = answer.isNamed === false ? "took no name" : "does not go on";
+    throw new AtollError("link.protocol", `the guest ${what}`);
+  }
   if (!(Math.abs(answer.clockOffsetMs) <= CLOCK_OFFSET_MAX_MS)) {
     throw new AtollError("link.protocol", `the guest clock is off by ${answer.clockOffsetMs} ms`);
   }

@@ -7,7 +7,7 @@ import type { GuestSystem } from "../system/guest-system.ts";
  */
 export function quiesce(system: GuestSystem): { frozen: boolean } {
   try {
-    system.freezeDisk();
+    system.freeze();
     return { frozen: true };
   } catch (cause) {
     throw new AtollError("internal", "the disk could not be frozen", { cause });

@@ -41,7 +41,7 @@ export async function shutDown(options: ShutdownOptions): Promise<void> {
     await signalAll("SIGKILL");
   }
   // A disk that is frozen could not be written by anyone on the way down.
-  system.thawDisk();
+  system.thaw();
   system.powerOff();
 }
 

@@ -18,7 +18,6 @@ const TOKENS = ["11", "22", "33", "44"].map((byte) => byte.repeat(32));
 function testLink(options: { room?: () => boolean } = {}) {
   const clock = new ManualClock();
   const system = new MemoryGuestSystem("/");
-  const names: string[] = [];
   const lines: string[] = [];
   const dispatcher = new Dispatcher(() => {});
   dispatcher.onRequest(corePing, () => ({ uptimeMs: 7 }));
@@ -32,7 +31,6 @@ function testLink(options: { room?: () => boolean } = {}) {
         clock,
         agentVersion: "1",
         log: (line) => void lines.push(line),
-        writeNames: async ({ machineId }) => void names.push(machineId),
       }),
     onOpen: (incoming) => {
       opened.push(incoming.name);
@@ -55,7 +53,6 @@ function testLink(options: { room?: () => boolean } = {}) {
   return {
     clock,
     system,
-    names,
     lines,
     opened,
     link,
@@ -123,12 +120,14 @@ async function join(test: TestLink, nonce = "ab".repeat(32)): Promise<Mux> {
 }
 
 describe("the guest's end of the link", () => {
-  it("takes entropy, clock, name and a thawed disk in this order before it answers", async () => {
+  it("takes entropy, clock and names, then lets disk and programs go on, before it answers", async () => {
     const test = testLink();
     test.listener.onBytes(greeting(FIRST_LINK_TOKEN));
     await settled();
-    expect(test.system.calls).toEqual(["reseed 32", "clock 1700000123456", "hostname my-machine", "thaw"]);
-    expect(test.names).toEqual(["ef".repeat(16)]);
+    expect(test.system.calls).toEqual([
+      ...["reseed 32", "clock 1700000123456"],
+      ...[`names my-machine ${"ef".repeat(16)}`, "thaw"],
+    ]);
     const bytes = test.take();
     expect(bytes.subarray(0, 32)).toEqual(Buffer.from("ab".repeat(32), "hex"));
     expect(JSON.parse(bytes.toString("utf8", 40))).toEqual({
@@ -136,7 +135,7 @@ describe("the guest's end of the link", () => {
       generation: 1,
       agentVersion: "1",
       bootId: test.system.bootId,
-      isReseeded: true,
+      ...{ isReseeded: true, isNamed: true, isThawed: true },
       clockOffsetMs: -123_456,
     });
   });
@@ -147,6 +146,14 @@ describe("the guest's end of the link", () => {
     test.listener.onBytes(greeting(FIRST_LINK_TOKEN));
     await settled();
     expect(JSON.parse(test.take().toString("utf8", 40))).toMatchObject({ isReseeded: false });
+  });
+
+  it("says so when its disk does not go on", async () => {
+    const test = testLink();
+    test.system.canThaw = false;
+    test.listener.onBytes(greeting(FIRST_LINK_TOKEN));
+    await settled();
+    expect(JSON.parse(test.take().toString("utf8", 40))).toMatchObject({ isNamed: true, isThawed: false });
   });
 
   it("keeps its name at a reconnect, and its clock when that is right", async () => {

@@ -21,8 +21,8 @@ const EARLY_MAX_BYTES = 1024 * 1024;
 
 export interface AgentLinkOptions {
   clock: Clock;
-  /** Takes on what the HELLO brings; the answer goes out when it resolves. */
-  greet: (hello: LinkHello) => Promise<LinkHelloAnswer>;
+  /** Takes on what the HELLO brings; the answer goes out when it returns. */
+  greet: (hello: LinkHello) => LinkHelloAnswer;
   onOpen: (incoming: IncomingOpen) => void;
   log: (line: string) => void;
 }
@@ -173,8 +173,7 @@ class Connection {
       // A host that waited for a guest to boot asked several times: of what was read at once only the last counts.
       await Promise.resolve();
       if (this.#phase !== phase) return;
-      const answer = await this.#options.greet(hello);
-      if (this.#phase === phase) this.#run(hello, answer, phase.early);
+      this.#run(hello, this.#options.greet(hello), phase.early);
     } catch (cause) {
       this.#refuse(phase, toAtollError(cause));
     }

@@ -1,3 +1,4 @@
+import type { LinkHello } from "@atoll/protocol/link-handshake";
 import type { GuestSystem } from "./guest-system.ts";
 
 /** Remembers what was asked of it, in order. For tests on a machine that must not be changed. */
@@ -7,6 +8,7 @@ export class MemoryGuestSystem implements GuestSystem {
   readonly calls: string[] = [];
   isFrozen = false;
   canReseed = true;
+  canThaw = true;
 
   constructor(diskPath: string) {
     this.diskPath = diskPath;
@@ -21,16 +23,17 @@ export class MemoryGuestSystem implements GuestSystem {
     this.calls.push(`clock ${unixMs}`);
   }
 
-  setHostname(name: string): void {
-    this.calls.push(`hostname ${name}`);
+  setNames({ hostname, machineId }: LinkHello["identity"]): void {
+    this.calls.push(`names ${hostname} ${machineId}`);
   }
 
-  freezeDisk(): void {
+  freeze(): void {
     this.isFrozen = true;
     this.calls.push("freeze");
   }
 
-  thawDisk(): void {
+  thaw(): void {
+    if (!this.canThaw) throw new Error("no disk");
     this.isFrozen = false;
     this.calls.push("thaw");
   }

@@ -1,7 +1,10 @@
 import { readFileSync } from "node:fs";
+import type { LinkHello } from "@atoll/protocol/link-handshake";
 import type { GuestNative } from "../../native/guest-native.ts";
 import type { GuestSystem } from "./guest-system.ts";
 import { hasErrno } from "./has-errno.ts";
+import type { ProcessFreezer } from "./process-freezer.ts";
+import { writeNames } from "./write-names.ts";
 
 /** busybox init powers off on this signal. */
 const POWER_OFF_SIGNAL = "SIGUSR2";
@@ -10,10 +13,20 @@ export class NativeGuestSystem implements GuestSystem {
   readonly bootId = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
   readonly diskPath: string;
   readonly #native: GuestNative;
+  readonly #namesPath: string;
+  readonly #freezer: ProcessFreezer;
 
-  constructor(options: { native: GuestNative; diskPath: string }) {
+  /** @param options.namesPath in memory: /etc/hostname and /etc/machine-id lead there */
+  constructor(options: {
+    native: GuestNative;
+    diskPath: string;
+    namesPath: string;
+    freezer: ProcessFreezer;
+  }) {
     this.#native = options.native;
     this.diskPath = options.diskPath;
+    this.#namesPath = options.namesPath;
+    this.#freezer = options.freezer;
   }
 
   reseed(entropy: Uint8Array): void {
@@ -24,23 +37,29 @@ export class NativeGuestSystem implements GuestSystem {
     this.#native.setClock(unixMs);
   }
 
-  setHostname(name: string): void {
-    this.#native.setHostname(name);
+  setNames(identity: LinkHello["identity"]): void {
+    this.#native.setHostname(identity.hostname);
+    writeNames(this.#namesPath, identity);
   }
 
-  freezeDisk(): void {
+  freeze(): void {
+    this.#freezer.freeze();
     try {
       this.#native.freeze(this.diskPath);
     } catch (cause) {
-      if (!hasErrno(cause, "EBUSY")) throw cause;
+      if (hasErrno(cause, "EBUSY")) return;
+      this.#freezer.thaw();
+      throw cause;
     }
   }
 
-  thawDisk(): void {
+  thaw(): void {
     try {
       this.#native.thaw(this.diskPath);
     } catch (cause) {
       if (!hasErrno(cause, "EINVAL")) throw cause;
+    } finally {
+      this.#freezer.thaw();
     }
   }
 
