@@ -35,6 +35,7 @@ try {
   const data = await mkdtemp(join(tmpdir(), "atoll-bench-"));
   scope.defer(() => rm(data, { recursive: true, force: true }));
   process.env.ATOLL_POOL_SIZE = POOL_SIZE;
+  process.env.ATOLL_ANY_MACHINE_SIZE = "1";
   process.env.ATOLL_PAUSE_GRACE_SECONDS = GRACE_SECONDS;
   const env = readEnv({
     ATOLL_DATA: data,

@@ -31,6 +31,8 @@ const fields = z.object({
   ATOLL_WEB_URL: z.url().default("http://localhost"),
   /** Ready machines and disks kept for creates. */
   ATOLL_POOL_SIZE: count(2),
+  /** Creates may name a size that no plan has, each a template of its own: for measuring. */
+  ATOLL_ANY_MACHINE_SIZE: flag.default(false),
   /** Image names, comma separated; the first is baked at start. */
   ATOLL_IMAGES: z
     .string()

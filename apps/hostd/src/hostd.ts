@@ -8,6 +8,7 @@ import { Scope } from "@atoll/base/scope";
 import { withFileOps } from "@atoll/durable/file-ops";
 import { replaceFile } from "@atoll/durable/replace-file";
 import { AtollError } from "@atoll/protocol/atoll-error";
+import { isPlanSize } from "@atoll/protocol/plans";
 import type { Logger } from "pino";
 import { ApiServer } from "./api/api-server.ts";
 import { WorkspaceEgress } from "./egress/workspace-egress.ts";
@@ -81,7 +82,18 @@ async function start(
     await readFile(env.ATOLL_TICKET_PUBLIC_KEY_FILE, "utf8"),
     clock,
   );
-  const { hypervisor, images, source, vmm } = await openMachineHost(env, logger, { scope, lease });
+  const admission: Admission = new Admission({
+    memoryMb: env.ATOLL_MEMORY_MB || Math.floor((totalmem() / MEBIBYTE) * MACHINE_SHARE_OF_MEMORY),
+    overcommit: env.ATOLL_MEMORY_OVERCOMMIT,
+    diskReserveBytes: env.ATOLL_DISK_RESERVE_MB * MEBIBYTE,
+    freeDiskBytes: freeDiskBytesOf(env.ATOLL_DATA),
+    waitingMb: () => machines.source.readyMemoryMb,
+  });
+  const machines = await openMachineHost(env, logger, {
+    ...{ scope, lease },
+    mayWait: (memoryMb) => admission.mayWait(memoryMb),
+  });
+  const { hypervisor, images, source, vmm } = machines;
   const feed = new StatusFeed();
   const revocations = await Revocations.open({
     path: join(env.ATOLL_DATA, "sessions", "revoked.json"),
@@ -98,12 +110,6 @@ async function start(
     directory: join(env.ATOLL_DATA, "journal"),
     writeDurably: (path, bytes) => underLease(() => replaceFile(path, bytes)),
     onUnreadable: (path, error) => logger.error({ path, err: error }, "unreadable record"),
-  });
-  const admission = new Admission({
-    memoryMb: env.ATOLL_MEMORY_MB || Math.floor((totalmem() / MEBIBYTE) * MACHINE_SHARE_OF_MEMORY),
-    overcommit: env.ATOLL_MEMORY_OVERCOMMIT,
-    diskReserveBytes: env.ATOLL_DISK_RESERVE_MB * MEBIBYTE,
-    freeDiskBytes: freeDiskBytesOf(env.ATOLL_DATA),
   });
   const egressFor = (record: () => Readonly<WorkspaceRecord>, onBytes: (count: number) => void) =>
     new WorkspaceEgress({
@@ -172,6 +178,7 @@ async function start(
         sessions,
         feed,
         health,
+        allowsSize: (size) => env.ATOLL_ANY_MACHINE_SIZE || isPlanSize(size),
         clock,
         restorePaths: (workspace, wish) => restorePaths(views, workspace, { ...wish, clock }),
         presetChanged: (workspaceId) => views.presetChanged(workspaceId),

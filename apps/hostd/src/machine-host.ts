@@ -28,11 +28,16 @@ export interface MachineHost {
   vmm: string;
 }
 
+interface Held {
+  scope: Scope;
+  lease: Pick<HostLease, "check">;
+}
+
 /** Everything that makes machines on this host. @throws AtollError host.emulation_refused, image.unknown */
 export async function openMachineHost(
   env: HostdEnv,
   logger: Logger,
-  { scope, lease }: { scope: Scope; lease: Pick<HostLease, "check"> },
+  { scope, lease, mayWait }: Held & { mayWait: (memoryMb: number) => boolean },
 ): Promise<MachineHost> {
   const vmm = await readBuiltVmm(env.ATOLL_CACHE);
   // Paths of Unix sockets are at most 107 bytes long, so not below the data directory.
@@ -54,7 +59,8 @@ export async function openMachineHost(
     qemuCommand: vmm.qemuCommand,
     vmmKey: vmm.key,
     kernelPath: images.require(warmImage).kernelPath,
-    cachePath: join(env.ATOLL_DATA, "kvm-probe.json"),
+    // Of this machine, not of these data: where KVM hangs, asking takes eight seconds.
+    cachePath: join(env.ATOLL_CACHE, "kvm-probe.json"),
   });
   const hypervisor = new LeasedHypervisor(
     new QemuHypervisor({
@@ -92,6 +98,7 @@ export async function openMachineHost(
       rehearseGuest,
       warm: { image: warmImage, size: PLANS.free },
       poolSize: env.ATOLL_POOL_SIZE,
+      mayWait,
       onFault: (error) => logger.error({ err: error }, "background work on machines failed"),
     }),
   );

@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { WorkspaceOrigin } from "@atoll/protocol/hostd-api";
-import { PLANS } from "@atoll/protocol/plans";
+import { isPlanSize, PLANS } from "@atoll/protocol/plans";
 import type { EgressPreset, Plan, Workspace } from "./generated/client.ts";
+import { isUniqueViolation } from "./is-unique-violation.ts";
 import { newSlug } from "./new-slug.ts";
 import type { Tenant } from "./with-tenant.ts";
 
@@ -24,7 +25,8 @@ export interface NewWorkspace {
 /**
  * Checks the plan and inserts the row. The user's row is locked first, so that two creates at once are counted
  * one after the other. A workspace whose deletion has begun no longer counts.
- * Throws `plan.workspace_limit` or `plan.size_limit` with the plan's name in the details.
+ * Throws `plan.workspace_limit` or `plan.size_limit` with the plan's name in the details, or `plan.size_unknown`: what
+ * begins anew has the size of a plan, what begins elsewhere the size it had there.
  */
 export async function createWorkspace({ tx, userId }: Tenant, wanted: NewWorkspace): Promise<Workspace> {
   const plan = await lockPlan(tx, userId);
@@ -52,18 +54,23 @@ export async function createWorkspace({ tx, userId }: Tenant, wanted: NewWorkspa
       });
     }
   }
-  return tx.workspace.create({
-    data: {
-      id,
-      ownerId: userId,
-      slug: newSlug(),
-      name: wanted.name.trim(),
-      image: wanted.image,
-      ...size,
-      egress: wanted.egress ?? "packages",
-      ...(wanted.origin ? { origin: wanted.origin } : {}),
-      expiresAt: wanted.expiresAt ?? null,
-    },
+  if (wanted.origin === undefined && !isPlanSize(size)) throw new AtollError("plan.size_unknown");
+  const data = {
+    id,
+    ownerId: userId,
+    slug: newSlug(),
+    name: wanted.name.trim(),
+    image: wanted.image,
+    ...size,
+    egress: wanted.egress ?? "packages",
+    ...(wanted.origin ? { origin: wanted.origin } : {}),
+    expiresAt: wanted.expiresAt ?? null,
+  } as const;
+  return tx.workspace.create({ data }).catch((error: unknown) => {
+    // The id is another tenant's row, which this one cannot see: the same answer as everywhere else.
+    throw isUniqueViolation(error)
+      ? new AtollError("workspace.not_found", undefined, { cause: error })
+      : error;
   });
 }
 

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Db } from "./create-db.ts";
-import { createWorkspace } from "./create-workspace.ts";
+import { createWorkspace, type NewWorkspace } from "./create-workspace.ts";
 import { findReceiptById, listReceipts, saveReceipt } from "./receipts.ts";
 import { setPlan } from "./set-plan.ts";
 import { type TemporaryDatabase, temporaryDatabase } from "./testing/temporary-database.ts";
@@ -32,7 +32,7 @@ afterAll(() => database[Symbol.asyncDispose]());
 
 const newUser = () =>
   createUser(db, { email: `${randomUUID()}@example.test`, name: "Ada", passwordHash: null });
-const create = (userId: string, extra: { id?: string; cpus?: number } = {}) =>
+const create = (userId: string, extra: Partial<NewWorkspace> = {}) =>
   withTenant(db, userId, (tenant) => createWorkspace(tenant, { name: "w", image: "base", ...extra }));
 
 describe("creating a workspace", () => {
@@ -68,6 +68,25 @@ describe("creating a workspace", () => {
     expect(await setPlan(database.ownerUrl, user.email.toUpperCase(), "pro")).toBe(true);
     expect(await create(user.id, { cpus: 2 })).toMatchObject({ cpus: 2, memoryMb: 2048, diskMb: 10_240 });
     expect(await setPlan(database.ownerUrl, "nobody@example.test", "pro")).toBe(false);
+  });
+
+  it("refuses a size that no plan has, but for what begins where such a size is", async () => {
+    const user = await newUser();
+    for (const odd of [{ diskMb: 1024 }, { memoryMb: 511 }]) {
+      await expect(create(user.id, odd)).rejects.toMatchObject({ code: "plan.size_unknown" });
+    }
+    const origin = { kind: "workspace", workspaceId: randomUUID() } as const;
+    expect(await create(user.id, { diskMb: 1024, origin })).toMatchObject({ diskMb: 1024 });
+  });
+
+  it("answers to an id that is somebody else's as to none", async () => {
+    const [ada, bob] = await Promise.all([newUser(), newUser()]);
+    const { id } = await create(ada.id);
+    const refusal = { code: "workspace.not_found", details: undefined };
+    await expect(create(bob.id, { id })).rejects.toMatchObject(refusal);
+    await withTenant(db, ada.id, (tenant) => markWorkspaceDeleted(tenant, id));
+    await expect(create(bob.id, { id })).rejects.toMatchObject(refusal);
+    expect(await withTenant(db, bob.id, listWorkspaces)).toEqual([]);
   });
 
   it("counts no longer what is being deleted", async () => {

@@ -20,6 +20,13 @@ export interface MachineSize {
   diskMb: number;
 }
 
+/** Any other size would need a template of its own, baked and kept, and a machine that waits. */
+export function isPlanSize({ cpus, memoryMb, diskMb }: MachineSize): boolean {
+  return Object.values(PLANS).some(
+    (plan) => plan.cpus === cpus && plan.memoryMb === memoryMb && plan.diskMb === diskMb,
+  );
+}
+
 export const PLAN_NAMES = Object.keys(PLANS) as PlanName[];
 
 const HOUR_SECONDS = 3600;

@@ -6,6 +6,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { deleteAnswer, hostHealth, workspaceList } from "@atoll/protocol/hostd-api";
+import { isPlanSize } from "@atoll/protocol/plans";
 import { type WorkspaceStatus, workspaceStatus } from "@atoll/protocol/workspace-status";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
@@ -23,6 +24,7 @@ async function start() {
       restorePaths: async (_workspace, { paths }) => ({ restoredBytes: paths.length }),
       presetChanged: () => {},
       checkpointDeleted: async () => {},
+      allowsSize: isPlanSize,
       health: () => ({ isolation: "emulated", template: "ready", vmm: "fake 1", poolReadyCount: 1 }),
     },
     pino({ level: "silent" }),
@@ -86,6 +88,17 @@ it("carries a workspace through its life", async () => {
   expect(state(await api.send("GET", path))).toBe("erased");
   const owner = deleteAnswer.parse((await api.send("DELETE", `/v1/owners/${OWNER}`)).body);
   expect(owner).toMatchObject({ erasures: deleted.erasures, ownerKeyDestroyedAtMs: 3 });
+});
+
+it("makes machines of the plans' sizes, others only where such a one is", async () => {
+  await using api = await start();
+  const odd = { ...createBody(), diskMb: 2049 };
+  const refused = await api.send("PUT", `/v1/workspaces/${randomUUID()}`, odd);
+  expect(refused).toMatchObject({ status: 400, body: { code: "plan.size_unknown" } });
+  const { id } = await api.host.create({ diskMb: 2049 });
+  expect((await api.send("PUT", `/v1/workspaces/${id}`, odd)).status).toBe(200);
+  const origin = { kind: "workspace", workspaceId: id };
+  expect((await api.send("PUT", `/v1/workspaces/${randomUUID()}`, { ...odd, origin })).status).toBe(200);
 });
 
 describe("bad input", () => {

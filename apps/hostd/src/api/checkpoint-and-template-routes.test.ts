@@ -11,6 +11,7 @@ import {
   tombstoneList,
 } from "@atoll/protocol/hostd-api";
 import { coreScrub } from "@atoll/protocol/messages/core";
+import { isPlanSize } from "@atoll/protocol/plans";
 import { workspaceStatus } from "@atoll/protocol/workspace-status";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
@@ -27,6 +28,7 @@ async function start() {
       sessions: host.sessions,
       feed: host.feed,
       clock: host.clock,
+      allowsSize: isPlanSize,
       health: () => ({ isolation: "emulated", template: "ready", vmm: "fake 1", poolReadyCount: 1 }),
       restorePaths: async (_workspace, { paths }) => {
         restored.push(...paths);

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "@atoll/base/clock";
+import type { MachineSize } from "@atoll/protocol/plans";
 import type { SessionRegistry } from "../sessions/session-registry.ts";
 import type { StatusFeed } from "../workspaces/status-feed.ts";
 import type { Workspace } from "../workspaces/workspace.ts";
@@ -10,6 +11,8 @@ export interface ApiContext {
   workspaces: WorkspaceRegistry;
   sessions: SessionRegistry;
   feed: StatusFeed;
+  /** Of new workspaces that begin nowhere else. */
+  allowsSize: (size: MachineSize) => boolean;
   health: () => HostHealthFacts;
   /** Files and folders of a checkpoint over the running workspace's own; what is there now was stored before. */
   restorePaths: (

@@ -111,6 +111,11 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     return this.#ready.readyCount;
   }
 
+  /** What the machines that wait may come to use. */
+  get readyMemoryMb(): number {
+    return this.#ready.readyMemoryMb;
+  }
+
   get templateState(): MachineSource["templateState"] {
     return this.#ready.templateState;
   }

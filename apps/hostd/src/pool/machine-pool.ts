@@ -27,6 +27,8 @@ export interface MachinePoolOptions {
   make: (kind: PoolKind, options: { isAhead: boolean }) => Promise<PoolItem>;
   /** Ends the machine, wipes the key and removes the disk. */
   discard: (item: PoolItem) => Promise<void>;
+  /** Whether this host has room for one more machine that waits. */
+  mayWait?: ((memoryMb: number) => boolean) | undefined;
   /** A refill failed; the pool tries again at the next claim. */
   onFault: (error: unknown) => void;
 }
@@ -37,10 +39,11 @@ export class MachinePool implements AsyncDisposable {
 
   constructor(options: MachinePoolOptions) {
     this.#options = options;
-    const { make, discard, onFault } = options;
+    const { make, discard, onFault, mayWait = () => true } = options;
     this.#shelf = new Shelf({
       make: (kind) => make(kind, { isAhead: true }),
       discard,
+      mayMake: ({ template }) => mayWait(template.size.memoryMb),
       spoilt: ({ machine }) => machine.exited,
       onFault,
     });
@@ -50,6 +53,11 @@ export class MachinePool implements AsyncDisposable {
     return this.#shelf.items.length;
   }
 
+  /** What the machines that wait may come to use. */
+  get readyMemoryMb(): number {
+    return this.#shelf.readyKinds.reduce((sum, { template }) => sum + template.size.memoryMb, 0);
+  }
+
   get diskIds(): string[] {
     return this.#shelf.items.map(({ diskId }) => diskId);
   }
@@ -57,6 +65,11 @@ export class MachinePool implements AsyncDisposable {
   /** From now on keeps `target` items of this kind, beginning with the next refill. */
   keep(kind: PoolKind, target: number): void {
     this.#shelf.keep(kind.template.templateId, kind, target);
+  }
+
+  /** Keeps none of this template any more. */
+  forget(templateId: string): void {
+    this.#shelf.forget(templateId);
   }
 
   /** A ready item, or one made now; exactly one caller gets it. */

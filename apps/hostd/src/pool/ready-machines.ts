@@ -12,6 +12,8 @@ const REFILL_AFTER_MS = 1500;
 const LAYERS_READY_PER_MACHINE = 16;
 /** Of sizes that were asked for but are not the warm one. */
 const OTHER_SIZES_READY = 1;
+/** How many such sizes: the plans' larger ones. Of more, those asked for last. */
+const OTHER_SIZES_MAX = 3;
 
 export interface ReadyMachinesOptions extends MachinePoolOptions {
   images: ImageSource;
@@ -28,6 +30,8 @@ export class ReadyMachines implements AsyncDisposable {
   readonly #pool: MachinePool;
   #templateState: "baking" | "ready" | "failed" = "baking";
   #warmTemplateId: string | undefined;
+  /** Templates of other sizes that a machine is kept of, the one asked for last at the end. */
+  readonly #others = new Set<string>();
   #cancelRefill = () => {};
   #warming: Promise<void> | undefined;
   #filling: Promise<void> | undefined;
@@ -39,6 +43,10 @@ export class ReadyMachines implements AsyncDisposable {
 
   get readyCount(): number {
     return this.#pool.readyCount;
+  }
+
+  get readyMemoryMb(): number {
+    return this.#pool.readyMemoryMb;
   }
 
   get diskIds(): string[] {
@@ -76,9 +84,7 @@ export class ReadyMachines implements AsyncDisposable {
 
   /** @param kind claimed just now: one of it is kept ready from here on. */
   refillSoon(kind?: PoolKind): void {
-    if (kind !== undefined && kind.template.templateId !== this.#warmTemplateId) {
-      this.#pool.keep(kind, OTHER_SIZES_READY);
-    }
+    if (kind !== undefined && kind.template.templateId !== this.#warmTemplateId) this.#keepOther(kind);
     this.#cancelRefill();
     this.#cancelRefill = this.#options.clock.schedule(REFILL_AFTER_MS, () => this.#refill());
   }
@@ -88,6 +94,18 @@ export class ReadyMachines implements AsyncDisposable {
     this.#cancelRefill();
     await this.#warming;
     await this.#pool[Symbol.asyncDispose]();
+  }
+
+  #keepOther(kind: PoolKind): void {
+    const { templateId } = kind.template;
+    this.#others.delete(templateId);
+    this.#others.add(templateId);
+    this.#pool.keep(kind, OTHER_SIZES_READY);
+    for (const oldest of this.#others) {
+      if (this.#others.size <= OTHER_SIZES_MAX) return;
+      this.#others.delete(oldest);
+      this.#pool.forget(oldest);
+    }
   }
 
   async #warm(): Promise<void> {

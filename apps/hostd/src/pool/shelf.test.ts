@@ -120,3 +120,34 @@ test("closing waits for what is being made, discards everything, and makes nothi
   await shelf.settled();
   expect([made, discarded, shelf.items, shelf.take("a")]).toEqual([["a"], ["a"], [], undefined]);
 });
+
+test("what is kept no more is discarded, also one that is being made", async () => {
+  const gate = Promise.withResolvers<void>();
+  const discarded: string[] = [];
+  const { shelf, filled } = shelfOf({
+    make: async (kind) => {
+      if (kind === "b") await gate.promise;
+      return { name: kind, spoils: Promise.withResolvers<void>() };
+    },
+    discard: async ({ name }) => void discarded.push(name),
+  });
+  shelf.keep(1, "a", 2);
+  expect(await filled()).toEqual(["a", "a"]);
+  shelf.keep(2, "b", 1);
+  shelf.refill();
+  shelf.forget(1);
+  shelf.forget(2);
+  expect(discarded).toEqual(["a", "a"]);
+  gate.resolve();
+  expect(await filled()).toEqual([]);
+  expect(discarded).toEqual(["a", "a", "b"]);
+});
+
+test("makes what there is room for, and the rest once there is", async () => {
+  let room = 1;
+  const { shelf, filled } = shelfOf({ mayMake: (kind) => kind !== "a" || shelf.items.length < room });
+  shelf.keep(1, "a", 2);
+  expect(await filled()).toEqual(["a0"]);
+  room = 2;
+  expect(await filled()).toEqual(["a0", "a1"]);
+});

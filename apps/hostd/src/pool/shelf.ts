@@ -7,6 +7,8 @@ export interface ShelfOptions<Kind, Item> {
   discard: (item: Item) => Promise<void>;
   /** Resolves when an item is of no use any more: while nobody has taken it, it is discarded then. */
   spoilt?: (item: Item) => Promise<unknown>;
+  /** Asked before one is made: what is not is tried again at the next refill. */
+  mayMake?: (kind: Kind) => boolean;
   /** Making one failed; it is tried again at the next refill. */
   onFault: (error: unknown) => void;
 }
@@ -20,6 +22,7 @@ interface Row<Kind, Item> {
 export class Shelf<Kind, Item> implements AsyncDisposable {
   readonly #options: ShelfOptions<Kind, Item>;
   readonly #rows = new Map<string | number, Row<Kind, Item>>();
+  readonly #discarding = new Set<Promise<void>>();
   #refilling: Promise<void> | undefined;
   #isClosed = false;
 
@@ -31,6 +34,11 @@ export class Shelf<Kind, Item> implements AsyncDisposable {
     return [...this.#rows.values()].flatMap(({ ready }) => ready);
   }
 
+  /** Of each item that is ready. */
+  get readyKinds(): Kind[] {
+    return [...this.#rows.values()].flatMap(({ kind, ready }) => ready.map(() => kind));
+  }
+
   get isClosed(): boolean {
     return this.#isClosed;
   }
@@ -40,6 +48,20 @@ export class Shelf<Kind, Item> implements AsyncDisposable {
     const row = this.#rows.get(id);
     if (row === undefined) this.#rows.set(id, { kind, target, ready: [] });
     else row.target = Math.max(row.target, target);
+  }
+
+  /** Keeps none of this kind any more, from now on. */
+  forget(id: string | number): void {
+    const row = this.#rows.get(id);
+    if (row === undefined || this.#isClosed) return;
+    this.#rows.delete(id);
+    // One that is being made for it finds that nobody wants it.
+    row.target = 0;
+    for (const item of row.ready.splice(0)) {
+      const discarding = this.#options.discard(item).catch(this.#options.onFault);
+      this.#discarding.add(discarding);
+      void discarding.finally(() => this.#discarding.delete(discarding));
+    }
   }
 
   /** The oldest of this kind, to exactly one caller. */
@@ -66,16 +88,22 @@ export class Shelf<Kind, Item> implements AsyncDisposable {
     await this.#refilling;
     const { items } = this;
     this.#rows.clear();
-    await Promise.all(items.map((item) => this.#options.discard(item)));
+    await Promise.all([...items.map((item) => this.#options.discard(item)), ...this.#discarding]);
   }
 
   async #fill(): Promise<void> {
-    const { make, spoilt, onFault } = this.#options;
+    const { make, spoilt, onFault, mayMake = () => true } = this.#options;
     for (;;) {
-      const row = [...this.#rows.values()].find(({ target, ready }) => ready.length < target);
+      const row = [...this.#rows.values()].find(
+        ({ kind, target, ready }) => ready.length < target && mayMake(kind),
+      );
       if (row === undefined || this.#isClosed) return;
       try {
         const item = await make(row.kind);
+        if (row.target === 0) {
+          await this.#options.discard(item);
+          continue;
+        }
         row.ready.push(item);
         void spoilt?.(item).then(() => this.#drop(row, item));
       } catch (error) {

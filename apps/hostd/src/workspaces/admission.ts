@@ -10,6 +10,8 @@ export interface AdmissionOptions {
   diskReserveBytes: number;
   /** Of the data directory; a parameter so that tests need no full disk. */
   freeDiskBytes: () => Promise<number>;
+  /** Of machines that wait to be someone's. They are promised too, and give way to whoever takes one. */
+  waitingMb?: () => number;
 }
 
 /** Says no before a start that the host has no room for. */
@@ -23,10 +25,9 @@ export class Admission {
 
   /** Held until `release`; holding again for the same workspace replaces. @throws AtollError host.full */
   async reserve(workspaceId: string, memoryMb: number): Promise<void> {
-    const { memoryMb: capacityMb, overcommit, diskReserveBytes } = this.#options;
-    const limitMb = Math.floor(capacityMb * overcommit);
-    let usedMb = 0;
-    for (const [id, heldMb] of this.#held) if (id !== workspaceId) usedMb += heldMb;
+    const { diskReserveBytes } = this.#options;
+    const limitMb = this.#limitMb;
+    const usedMb = this.#usedMb(workspaceId) + Math.max(0, this.#waitingMb - memoryMb);
     if (usedMb + memoryMb > limitMb) {
       throw new AtollError("host.full", `${usedMb} of ${limitMb} MB are promised`, {
         details: { resource: "memory", limit: limitMb, used: usedMb },
@@ -46,6 +47,11 @@ export class Admission {
     }
   }
 
+  /** Whether one more machine may be made that nobody asked for yet. */
+  mayWait(memoryMb: number): boolean {
+    return this.#usedMb() + this.#waitingMb + memoryMb <= this.#limitMb;
+  }
+
   /** For machines that run already: they are counted, never refused. */
   hold(workspaceId: string, memoryMb: number): void {
     this.#held.set(workspaceId, memoryMb);
@@ -53,6 +59,20 @@ export class Admission {
 
   release(workspaceId: string): void {
     this.#held.delete(workspaceId);
+  }
+
+  get #limitMb(): number {
+    return Math.floor(this.#options.memoryMb * this.#options.overcommit);
+  }
+
+  get #waitingMb(): number {
+    return this.#options.waitingMb?.() ?? 0;
+  }
+
+  #usedMb(exceptId?: string): number {
+    let usedMb = 0;
+    for (const [id, heldMb] of this.#held) if (id !== exceptId) usedMb += heldMb;
+    return usedMb;
   }
 }
 

@@ -42,7 +42,7 @@ const make = (userId: string, name = "A") =>
     name,
     cpus: 1,
     memoryMb: 512,
-    diskMb: 1024,
+    diskMb: 2048,
     egress: "off",
   });
 
@@ -53,7 +53,7 @@ describe("forking", () => {
     const forking = context();
     const origin = { kind: "workspace", workspaceId: source.id } as const;
     const { workspace } = await forkWorkspace(forking, userId, { id: randomUUID(), name: "B", origin });
-    expect(workspace).toMatchObject({ name: "B", diskMb: 1024, egress: "off" });
+    expect(workspace).toMatchObject({ name: "B", diskMb: 2048, egress: "off" });
     expect(forking.create).toHaveBeenCalledWith(
       workspace.id,
       expect.objectContaining({ origin, memoryMb: 512 }),

@@ -1,0 +1,67 @@
+import { ManualClock } from "@atoll/base/manual-clock";
+import type { MachineSize } from "@atoll/protocol/plans";
+import { expect, test } from "vitest";
+import type { Machine } from "../hypervisor/hypervisor.ts";
+import type { PoolItem, PoolKind } from "./machine-pool.ts";
+import { ReadyMachines, type ReadyMachinesOptions } from "./ready-machines.ts";
+
+const WARM = { cpus: 1, memoryMb: 512, diskMb: 2048 };
+
+function ready() {
+  const clock = new ManualClock();
+  const machine = { exited: new Promise<never>(() => {}) } as unknown as Machine;
+  const live = new Set<PoolItem>();
+  const options = {
+    images: { byName: async () => ({ key: "image" }) },
+    templates: {
+      provide: async (_image: unknown, size: MachineSize) => ({ templateId: `t${size.memoryMb}`, size }),
+    },
+    layers: { keep: () => {}, refill: () => {}, settled: async () => {} },
+    warm: { image: "base", size: WARM },
+    poolSize: 2,
+    clock,
+    make: async ({ template }: PoolKind) => {
+      const item = {
+        diskId: "d",
+        linkToken: "",
+        key: new Uint8Array(),
+        templateId: template.templateId,
+        machine,
+      };
+      live.add(item);
+      return item;
+    },
+    discard: async (item: PoolItem) => void live.delete(item),
+    onFault: (error: unknown) => {
+      throw error;
+    },
+  };
+  const machines = new ReadyMachines(options as unknown as ReadyMachinesOptions);
+  return {
+    machines,
+    live,
+    /** Somebody asks for a machine of this size, and has it. */
+    use: async (memoryMb: number) => {
+      const kind = await machines.kindFor("base", { ...WARM, memoryMb });
+      live.delete(await machines.claim(kind));
+      machines.refillSoon(kind);
+      clock.advance(5000);
+      await machines.settled();
+    },
+  };
+}
+
+test("of sizes that nobody expected the three asked for last are kept, whatever is asked for", async () => {
+  const { machines, live, use } = ready();
+  machines.warm();
+  await machines.settled();
+  const waiting = () => [...live].map(({ templateId }) => templateId).sort();
+  for (let memoryMb = 1000; memoryMb < 1050; memoryMb++) await use(memoryMb);
+  expect(waiting()).toEqual(["t1047", "t1048", "t1049", "t512", "t512"]);
+  await use(1047);
+  await use(2000);
+  expect(waiting()).toEqual(["t1047", "t1049", "t2000", "t512", "t512"]);
+  expect(machines.readyMemoryMb).toBe(2 * 512 + 1047 + 1049 + 2000);
+  await machines[Symbol.asyncDispose]();
+  expect(live.size).toBe(0);
+});

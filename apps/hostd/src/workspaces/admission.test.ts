@@ -1,0 +1,25 @@
+import { expect, it } from "vitest";
+import { Admission } from "./admission.ts";
+
+it("counts machines that wait as promised, and lets whoever takes one have its room", async () => {
+  let waitingMb = 0;
+  const admission = new Admission({
+    ...{ memoryMb: 1024, overcommit: 1, diskReserveBytes: 0 },
+    freeDiskBytes: async () => 1,
+    waitingMb: () => waitingMb,
+  });
+  expect([admission.mayWait(512), admission.mayWait(2048)]).toEqual([true, false]);
+  waitingMb = 1024;
+  expect(admission.mayWait(1)).toBe(false);
+  await admission.reserve("one", 512);
+  // Taken: it waits no more.
+  waitingMb = 512;
+  expect(admission.mayWait(1)).toBe(false);
+  await admission.reserve("two", 512);
+  waitingMb = 0;
+  await expect(admission.reserve("three", 1)).rejects.toMatchObject({ code: "host.full" });
+  admission.release("one");
+  expect(admission.mayWait(512)).toBe(true);
+  waitingMb = 512;
+  await expect(admission.reserve("three", 513)).rejects.toMatchObject({ code: "host.full" });
+});
