@@ -1,31 +1,40 @@
 import "@atoll/hostd/proof/world/sim-files";
-import { schedule } from "@atoll/hostd/proof/commands";
 import { ProofRun } from "@atoll/hostd/proof/testing/proof-run";
-import fc from "fast-check";
+import { SeededRandom } from "@atoll/hostd/proof/world/seeded-random";
 import type { ChaosOptions } from "./chaos-options.ts";
+import { planFakeCycles } from "./fake-plan.ts";
 
-/** Each burst of a schedule is a cycle. @returns how many were played @throws Error with the schedule that broke something */
+/** In one world after another, each of its own seed: what one cycle leaves behind the next one meets. */
+const CYCLES_PER_WORLD = 10;
+
+/** @returns how many were played @throws Error with the cycles that broke something */
 export async function playFakeCycles({ seed, cycles, seconds, signal }: ChaosOptions): Promise<number> {
   const totals = new Map<string, number>();
   const endMs = performance.now() + seconds * 1000;
   let done = 0;
   for (let round = 0; done < cycles && performance.now() < endMs; round++) {
     signal.throwIfAborted();
-    const [drawn] = fc.sample(schedule, { seed: seed + round, numRuns: 1 });
-    if (drawn === undefined) throw new Error("no schedule was drawn");
-    await using run = await ProofRun.start(drawn.seed);
-    await run.play(drawn.bursts);
-    for (const [name, count] of Object.entries(run.counts)) totals.set(name, (totals.get(name) ?? 0) + count);
+    const worldSeed = seed + round;
+    const count = Math.min(CYCLES_PER_WORLD, cycles - done);
+    const plan = planFakeCycles(new SeededRandom(worldSeed), count);
+    await using run = await ProofRun.start(worldSeed);
+    await run.play([plan.start, ...plan.cycles.flatMap(({ bursts }) => bursts)]);
+    const told = { ...run.counts };
+    for (const { path, fault } of plan.cycles) {
+      for (const name of [`path: ${path}`, `fault: ${fault}`]) told[name] = (told[name] ?? 0) + 1;
+    }
+    for (const [name, times] of Object.entries(told)) totals.set(name, (totals.get(name) ?? 0) + times);
     const { violations, trace } = run.world;
     if (violations.length > 0) {
-      const schedule = JSON.stringify(drawn);
+      const names = plan.cycles.map(({ path, fault }) => `${path}, ${fault}`).join("; ");
+      const where = `--seed ${worldSeed} --cycles ${count}`;
       throw new Error(
-        `${violations.join("\n")}\n--seed ${seed + round}: ${schedule}\n${trace.slice(-60).join("\n")}`,
+        `${violations.join("\n")}\n${where}: ${names}\n${trace.slice(-80).join("\n")}`,
       );
     }
-    done += drawn.bursts.length;
+    done += count;
   }
   const shown = [...totals].sort(([one], [other]) => one.localeCompare(other));
-  console.log(shown.map(([name, count]) => `${name} ${count}`).join(", "));
+  console.log(shown.map(([name, times]) => `${name} ${times}`).join(", "));
   return done;
 }

@@ -27,6 +27,8 @@ export interface CycleOutcome {
   isHit: boolean;
   memory: "there" | "gone" | "no terminals";
   text: string;
+  /** Where the time went, in seconds. */
+  spent: string;
 }
 
 export class RealCycle {
@@ -44,6 +46,7 @@ export class RealCycle {
   async play(plan: CyclePlan): Promise<CycleOutcome> {
     const { host, census, tab, signal } = this.#context;
     const { path, fault } = plan;
+    const laps = new Laps();
     await prepareFor(path, this.#context);
     const { mux } = await tab.enter(UNHARMED_BACK_TIMEOUT_MS, signal);
     await this.#workload.save(mux);
@@ -51,26 +54,28 @@ export class RealCycle {
     const beganAtMs = Date.now();
     const delayMs = plan.at * (this.#typicalMs.get(path) ?? FIRST_TYPICAL_MS);
     const lifeToEnd = isInGuest(fault) ? await armInGuest(mux, fault, delayMs) : undefined;
+    laps.end("save");
     const inflicting = inflict(host, plan, delayMs, plan.turn);
     const startedMs = performance.now();
     const [taken, inflicted] = await Promise.allSettled([takePath(plan, this.#context), inflicting]);
     if (inflicted.status === "rejected") throw inflicted.reason;
     if (taken.status === "rejected") this.#judge(plan, taken.reason);
     else if (fault === "nobody") this.#typicalMs.set(path, performance.now() - startedMs);
+    laps.end("path");
     const after = await this.#back(plan, lifeToEnd);
+    laps.end("back");
     const memory = await this.#checkMemory(plan, before, after, beganAtMs);
+    laps.end("look");
     if (path === "restore") await host.deleteCheckpoints();
     await this.#webAnswers();
     await checkTidy(host, census, signal);
+    laps.end("tidy");
     const breaches = [...host.takeBreaches(), ...(await this.#log.unnamedFaults())];
     if (breaches.length > 0) throw new Error(breaches.join("\n"));
     const reason = taken.status === "rejected" ? ` (the path: ${(taken.reason as AtollError).code})` : "";
     const isHit = inflicted.value;
-    return {
-      isHit,
-      memory: memory.state,
-      text: `${memory.text}${isHit ? "" : ", nothing was hit"}${reason}`,
-    };
+    const text = `${memory.text}${isHit ? "" : ", nothing was hit"}${reason}`;
+    return { isHit, memory: memory.state, text, spent: String(laps) };
   }
 
   /** Unharmed it has to be as planned; harm may end it, with a name. */
@@ -134,5 +139,20 @@ export class RealCycle {
       },
       signal,
     );
+  }
+}
+
+class Laps {
+  #lastMs = performance.now();
+  #text = "";
+
+  end(name: string): void {
+    const nowMs = performance.now();
+    this.#text += ` ${name} ${((nowMs - this.#lastMs) / 1000).toFixed(1)}`;
+    this.#lastMs = nowMs;
+  }
+
+  toString(): string {
+    return this.#text.trim();
   }
 }

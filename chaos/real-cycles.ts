@@ -93,12 +93,11 @@ async function playAll(cycle: RealCycle, { seed, cycles, seconds, signal }: Chao
     const what = fault === "nobody" ? path : `${path}, ${fault} at ${at.toFixed(2)}`;
     const startedMs = performance.now();
     try {
-      const { isHit, memory, text } = await cycle.play(plan);
+      const { isHit, memory, text, spent } = await cycle.play(plan);
       if (isHit) hits.set(fault, (hits.get(fault) ?? 0) + 1);
       if (memory === "gone") coldBoots += 1;
-      console.log(
-        `cycle ${done}: ${what}: ${text} (${((performance.now() - startedMs) / 1000).toFixed(1)} s)`,
-      );
+      const tookS = ((performance.now() - startedMs) / 1000).toFixed(1);
+      console.log(`cycle ${done}: ${what}: ${text} (${tookS} s: ${spent})`);
     } catch (cause) {
       throw new Error(`cycle ${done} ${JSON.stringify(plan)} failed`, { cause });
     }

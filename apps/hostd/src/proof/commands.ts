@@ -35,6 +35,8 @@ export interface Burst {
   freezeAfter: number | undefined;
   /** Without a crash: hostd ends in order and is started again. */
   drains: boolean;
+  /** Afterwards everything is repaired and every workspace looked at; `whole`: nothing can have cost it its memory. */
+  looks?: "told" | "whole";
 }
 
 const at = fc.nat(3);

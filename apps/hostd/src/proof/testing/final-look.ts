@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import type { CreateWorkspace } from "@atoll/protocol/hostd-api";
 import { unwrapLayers, wipeLayers } from "../../disks/layer-keys.ts";
-import { type ModelCheckpoint, type ModelErasable, ModelWorkspace, short } from "../model.ts";
+import { fits, type ModelCheckpoint, type ModelErasable, ModelWorkspace, short, show } from "../model.ts";
 import { codeOf, createBody } from "../proof-host.ts";
 import type { ProofStage } from "./proof-stage.ts";
 
@@ -10,6 +10,7 @@ import type { ProofStage } from "./proof-stage.ts";
 const DISPOSABLE_LATE_MS = 60_000;
 /** An agent that stands still is noticed and given up in this time. */
 const SETTLE_MS = 200_000;
+const LOST = "memory is gone, as announced";
 /** How many safety checkpoints a workspace keeps at least. */
 const SAFETIES_KEPT = 5;
 const ORIGIN_GONE = [
@@ -43,6 +44,17 @@ export class FinalLook {
     machines.checkIdentities();
   }
 
+  /** Between bursts: what stood still was noticed, and every workspace is what its user was told. */
+  async glance(looks: "told" | "whole"): Promise<void> {
+    const { world, life, counts } = this.#stage;
+    this.#stage.lift();
+    await world.advance(life, SETTLE_MS);
+    const lost = counts[LOST] ?? 0;
+    await this.#lookAtAll();
+    if (looks === "whole" && (counts[LOST] ?? 0) > lost)
+      world.violation("memory is gone, and nothing had happened to it");
+  }
+
   async #lookAtAll(): Promise<void> {
     for (const model of this.#stage.templates) if (model.erasure !== "none") await this.#lookAtErased(model);
     for (const model of this.#stage.workspaces) {
@@ -72,6 +84,8 @@ export class FinalLook {
     const disk = await this.#read(model, "disk");
     const memory = await this.#read(model, "memory");
     if (disk === undefined || memory === undefined) return;
+    this.#stage.count(fits(model.memory, memory) ? "memory goes on" : LOST);
+    this.#stage.world.note(`memory is [${memory}], expected ${show(model.memory)}`);
     for (const wrong of [model.diskSeen(disk), model.memorySeen(memory)]) {
       if (wrong !== undefined) this.#stage.world.violation(wrong);
     }

@@ -207,7 +207,7 @@ export class SimWorld {
   #freezeWhenSafe(): void {
     if (this.#freeze === undefined || this.#freeze.steps > 0) return;
     const { life } = this.#freeze;
-    const leaps = /^(?:rename|link|rm|rmdir|mkdir|open .* wx|launch|adopt|reap|stat lease)/;
+    const leaps = /^(?:rename|link|rm|rmdir|mkdir|open .* wx|launch|adopt|reap|stat \S*\/lease\/\d+\.json$)/;
     if (this.#waiting.some((step) => step.life === life && leaps.test(step.name))) return;
     this.#freeze = undefined;
     life.isFrozen = true;
