@@ -349,6 +349,20 @@ export const ERRORS = {
     why: "Its process ended.",
     now: "Start the workspace again.",
   },
+  "vm.agent_silent": {
+    http: 502,
+    retry: "later",
+    what: "The workspace stopped answering.",
+    why: "Nothing inside it answered for a minute, so its machine was ended.",
+    now: "Start it again; every saved file is there.",
+  },
+  "vm.reboot_loop": {
+    http: 500,
+    retry: "later",
+    what: "The workspace keeps restarting itself.",
+    why: "Its system restarted several times within a few minutes.",
+    now: "Start it again, or look at its files without starting it.",
+  },
   "vm.monitor_failed": {
     http: 500,
     retry: "later",

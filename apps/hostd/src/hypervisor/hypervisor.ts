@@ -83,7 +83,8 @@ export interface MachineRecord {
 }
 
 export interface MachineExit {
-  reason: "killed" | "guest_halted" | "crashed";
+  /** `guest_reset`: it rebooted, or its kernel panicked, which it answers with a reboot; that ends the process all the same. */
+  reason: "killed" | "guest_halted" | "guest_reset" | "crashed";
   detail: string;
 }
 

@@ -22,6 +22,9 @@ export const DISK_COMMANDS = {
   readView: "read-view",
 } as const;
 
+/** Marks the probe's command that resets the guest at once. */
+export const RESET_COMMAND = "reset";
+
 /** What a guest sees of a disk: named texts instead of blocks. */
 export interface FakeGuestDisk {
   read(key: string): string | undefined;
@@ -48,6 +51,7 @@ export class FakeGuest {
   /** What core.quiesce does. */
   quiesce: () => Promise<{ frozen: boolean }> | { frozen: boolean } = () => ({ frozen: true });
   onShutdown = () => {};
+  onReset = () => {};
   /** What a command prints before what it reads; the counter stands for the rest of it. */
   run: (argv: readonly string[]) => string = () => "";
   disk: FakeGuestDisk = new MapDisk();
@@ -79,6 +83,7 @@ export class FakeGuest {
     });
     this.dispatcher.onChannel(processRun, async ({ argv }, stream) => {
       await this.whenRunning();
+      if (argv[3] === RESET_COMMAND) return this.onReset();
       const isDiskCommand = Object.values<unknown>(DISK_COMMANDS).includes(argv[3]);
       stream.sendReply({ pid: isDiskCommand ? 1 : 40 + this.counter++ });
       const output = isDiskCommand ? await this.#diskCommand(argv.slice(3)) : this.run(argv);

@@ -7,7 +7,7 @@ import { processRun } from "@atoll/protocol/messages/process";
 import type { Mux } from "@atoll/protocol/mux";
 import type { Machine } from "../hypervisor/hypervisor.ts";
 import { GuestLink } from "../link/guest-link.ts";
-import { DISK_COMMANDS } from "./fake-guest.ts";
+import { DISK_COMMANDS, RESET_COMMAND } from "./fake-guest.ts";
 
 /** Counts in the guest's memory: /dev/shm is a tmpfs. */
 const COUNT = "n=$(cat /dev/shm/probe 2>/dev/null || echo 0); n=$((n+1)); echo $n >/dev/shm/probe; echo $n";
@@ -22,6 +22,10 @@ const DISK_SHELL = {
   [DISK_COMMANDS.readDisk]: `dd if="$HOME/probe-$1" ${DIRECT}`,
   [DISK_COMMANDS.writeView]: `${MOUNT_VIEW}; printf %s "$2" >"/mnt/probe-$1" && sync`,
   [DISK_COMMANDS.readView]: `${MOUNT_VIEW}; dd if="/mnt/probe-$1" ${DIRECT}`,
+};
+const RESETS = {
+  reboot: "sudo sh -c 'echo b >/proc/sysrq-trigger'",
+  panic: "sudo sh -c 'echo c >/proc/sysrq-trigger'",
 };
 const START_TIMEOUT_MS = 150_000;
 const CALL_TIMEOUT_MS = 60_000;
@@ -113,6 +117,11 @@ export class GuestProbe {
       // The guest may be gone before its answer is read.
       if (!(error instanceof AtollError && error.code === "link.lost")) throw error;
     }
+  }
+
+  /** As a guest does that reboots without a good-bye, or whose kernel panics. Its answer never comes. */
+  async reset(how: keyof typeof RESETS): Promise<void> {
+    await this.#run(["sh", "-c", RESETS[how], RESET_COMMAND]).catch(() => {});
   }
 
   close(): void {

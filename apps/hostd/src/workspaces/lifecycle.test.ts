@@ -343,14 +343,14 @@ describe("stop and exits", () => {
     await using host = await FakeHost.start();
     const workspace = await host.create();
     for (let boots = 1; boots <= 3; boots++) {
-      host.source.machine.exit({ reason: "guest_halted", detail: "guest-reset" });
+      host.source.machine.exit({ reason: "guest_reset", detail: "guest-reset" });
       await host.reached(workspace, "stopped");
       await host.reached(workspace, "running");
       expect(host.source.calls.filter((call) => call === "boot").length).toBe(boots);
     }
-    host.source.machine.exit({ reason: "guest_halted", detail: "guest-reset" });
+    host.source.machine.exit({ reason: "guest_reset", detail: "guest-reset" });
     await host.reached(workspace, "failed");
-    expect(workspace.status).toMatchObject({ reason: "guest_halted", errorCode: "vm.start_failed" });
+    expect(workspace.status).toMatchObject({ reason: "guest_halted", errorCode: "vm.reboot_loop" });
   });
 
   it("ends a machine whose agent stays away for a minute", async () => {
@@ -373,7 +373,11 @@ describe("stop and exits", () => {
       await new Promise((resolve) => setImmediate(resolve));
     }
     await host.reached(workspace, "failed");
-    expect(workspace.status.reason).toBe("vm_exited");
+    expect(workspace.status).toMatchObject({
+      reason: "vm_exited",
+      errorCode: "vm.agent_silent",
+      lostMemory: { code: "vm.agent_silent" },
+    });
     expect(machine.isGone).toBe(true);
   });
 

@@ -5,8 +5,6 @@ import type { SnapshotRef } from "../machines/machine-source.ts";
 import type { Operation } from "./operation-queue.ts";
 import type { WorkspaceCore } from "./workspace-core.ts";
 
-/** How the hypervisor names a guest that rebooted; it ends the process all the same. */
-const GUEST_RESET = "guest-reset";
 const REBOOTS_MAX = 3;
 const REBOOT_WINDOW_MS = 10 * 60_000;
 
@@ -35,12 +33,13 @@ export class MachineMishaps {
       core.detach(new AtollError("vm.gone"));
       core.dependencies.logger.warn({ workspaceId: core.record.workspaceId, ...exit }, "machine exited");
       if (snapshot !== undefined) return this.#foundSealed(core, snapshot);
-      if (exit.reason !== "guest_halted") return this.#lost(core, "vm.gone");
-      if (exit.detail === GUEST_RESET && !this.#mayReboot(core)) {
-        return core.transition("vm_lost", "guest_halted", { machine: null, errorCode: "vm.start_failed" });
+      if (exit.reason !== "guest_halted" && exit.reason !== "guest_reset") return this.#lost(core, "vm.gone");
+      const isReset = exit.reason === "guest_reset";
+      if (isReset && !this.#mayReboot(core)) {
+        return core.transition("vm_lost", "guest_halted", { machine: null, errorCode: "vm.reboot_loop" });
       }
       await core.transition("stopped", "guest_halted", { machine: null });
-      if (exit.detail === GUEST_RESET) this.#options.startAgain();
+      if (isReset) this.#options.startAgain();
     });
   }
 
@@ -63,8 +62,10 @@ export class MachineMishaps {
     this.#options.run(async () => {
       const core = this.#options.core();
       if (core.link !== link) return;
+      const { workspaceId } = core.record;
+      core.dependencies.logger.error({ workspaceId, err: error }, "the agent stays away, ending the machine");
       await this.#end(core, error);
-      await this.#lost(core, error.code);
+      await this.#lost(core, "vm.agent_silent");
     });
   }
 

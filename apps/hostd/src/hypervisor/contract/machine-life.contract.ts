@@ -132,6 +132,19 @@ export function machineLifeContract(open: () => Promise<ContractHost>): void {
     await expect(machine.start()).rejects.toMatchObject({ code: "vm.gone" });
   });
 
+  test.each(["reboot", "panic"] as const)(
+    "a guest that resets is told apart from one that powers off: %s",
+    async (how) => {
+      await using machine = await host.clone();
+      const guest = await host.startClone(machine);
+      const reset = guest.reset(how);
+      expect(await machine.exited).toMatchObject({ reason: "guest_reset" });
+      guest.close();
+      await reset;
+      await expect(machine.start()).rejects.toMatchObject({ code: "vm.gone" });
+    },
+  );
+
   test("a machine booted without a template can be saved as well", async () => {
     const linkToken = randomBytes(32).toString("hex");
     const disk = await host.newDisk();

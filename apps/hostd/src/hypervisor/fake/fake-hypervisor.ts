@@ -143,6 +143,7 @@ export class FakeHypervisorMachine implements Machine {
       while (!this.#isRunning) await this.#running.promise;
     };
     this.guest.onShutdown = () => this.end({ reason: "guest_halted", detail: "guest-shutdown" });
+    this.guest.onReset = () => this.end({ reason: "guest_reset", detail: "guest-reset" });
   }
 
   get exited(): Promise<MachineExit> {

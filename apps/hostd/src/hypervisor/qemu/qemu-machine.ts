@@ -46,6 +46,9 @@ export interface QemuMachineOptions {
   onGone: () => Promise<void>;
 }
 
+/** One of QAPI's `ShutdownCause`. */
+const GUEST_RESET = "guest-reset";
+
 export class QemuMachine implements Machine {
   readonly record: MachineRecord;
   readonly exited: Promise<MachineExit>;
@@ -255,7 +258,8 @@ export class QemuMachine implements Machine {
     // A directory that cannot be removed now goes with the next reap; the exit is known either way.
     await this.#onGone().catch(() => {});
     if (this.#isKilled) return { reason: "killed", detail: "" };
-    return { reason: this.#shutdownReason === undefined ? "crashed" : "guest_halted", detail };
+    if (this.#shutdownReason === undefined) return { reason: "crashed", detail };
+    return { reason: this.#shutdownReason === GUEST_RESET ? "guest_reset" : "guest_halted", detail };
   }
 
   async #logTail(): Promise<string> {

@@ -130,7 +130,7 @@ export async function playCommand(
     case "halt":
       if (machine?.isRunning !== true || machine.isSuspended) return;
       return machine.end({
-        reason: "guest_halted",
+        reason: command.isReset ? "guest_reset" : "guest_halted",
         detail: command.isReset ? "guest-reset" : "guest-shutdown",
       });
     case "agent":
