@@ -48,7 +48,7 @@ export class RealCycle {
     const { path, fault } = plan;
     const laps = new Laps();
     await prepareFor(path, this.#context);
-    const { mux } = await tab.enter(UNHARMED_BACK_TIMEOUT_MS, signal);
+    const { mux } = await tab.opened(UNHARMED_BACK_TIMEOUT_MS, signal);
     await this.#workload.save(mux);
     const before = await host.status();
     const beganAtMs = Date.now();
@@ -110,7 +110,7 @@ export class RealCycle {
   ): Promise<{ state: CycleOutcome["memory"]; text: string }> {
     const { tab, signal } = this.#context;
     if (after.generation < before.generation) throw new Error("the generation went back");
-    const { mux } = await tab.enter(UNHARMED_BACK_TIMEOUT_MS, signal);
+    const { mux } = await tab.opened(UNHARMED_BACK_TIMEOUT_MS, signal);
     const state = await this.#workload.check(mux);
     if (state === "there") return { state, text: "memory goes on" };
     if (state === "no terminals") {

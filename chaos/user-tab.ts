@@ -20,6 +20,13 @@ export class UserTab implements Disposable {
     this.#gatewayPort = gatewayPort;
   }
 
+  /** As it is, if it can be worked in; else as `enter`. */
+  async opened(timeoutMs: number, signal: AbortSignal): Promise<BrowserSession> {
+    const session = this.#session;
+    if (session?.isOpen && session.status.state === "running") return session;
+    return this.enter(timeoutMs, signal);
+  }
+
   /** Connected to a workspace that runs, and whose agent has just answered. */
   async enter(timeoutMs: number, signal: AbortSignal): Promise<BrowserSession> {
     const endMs = performance.now() + timeoutMs;
