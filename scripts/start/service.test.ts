@@ -56,6 +56,22 @@ function service(script: string, overrides: Partial<ServiceOptions> = {}): Servi
 }
 
 describe("a service", () => {
+  it("leaves no core file, whatever happens to it or to what it starts", async () => {
+    const limits = `import { readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+const own = readFileSync("/proc/self/limits", "utf8");
+console.log(own + execFileSync("cat", ["/proc/self/limits"]));
+${SERVER}`;
+    await service(limits).start(signal);
+    const log = readFileSync(join(directory, "service.log"), "utf8");
+    expect(log.match(/^Max core file size\s+\S+\s+\S+/gm)?.map((line) => line.split(/\s+/).slice(4))).toEqual(
+      [
+        ["0", "0"],
+        ["0", "0"],
+      ],
+    );
+  });
+
   it("is started once it answers, and gone once it is stopped", async () => {
     const identities: Array<ProcessIdentity | undefined> = [];
     const sample = service(SERVER, { onProcess: (identity) => identities.push(identity) });

@@ -1,6 +1,8 @@
+import { readFileSync } from "node:fs";
 import { destination, pino } from "pino";
 import { readEnv } from "./env.ts";
 import { startHostd } from "./hostd.ts";
+import { plainSwap } from "./plain-swap.ts";
 
 const env = readEnv();
 // Written at once: what was logged before a kill must be there. Never the content of a guest or a body of a request.
@@ -25,6 +27,11 @@ process.on("unhandledRejection", (error) => {
   logger.fatal({ err: error }, "unhandled rejection");
   process.exit(70);
 });
+
+const swap = plainSwap(readFileSync("/proc/swaps", "utf8"));
+if (swap.length > 0) {
+  logger.warn({ swap }, "memory of machines may be written to swap: turn it off or encrypt it");
+}
 
 try {
   const hostd = await startHostd(env, logger);

@@ -7,8 +7,10 @@ export async function requestErasure(
   { tx, userId }: Tenant,
   kind: TombstoneKind,
   subjectId: string,
+  requestedAt: Date = new Date(),
 ): Promise<void> {
-  await tx.tombstone.createMany({ data: [{ kind, subjectId, tenantId: userId }], skipDuplicates: true });
+  const data = [{ kind, subjectId, tenantId: userId, requestedAt }];
+  await tx.tombstone.createMany({ data, skipDuplicates: true });
 }
 
 /** Call only after key, data and rows are gone. Idempotent. */

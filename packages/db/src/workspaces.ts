@@ -80,7 +80,7 @@ export async function markWorkspaceDeleted(
   const { tx, userId } = tenant;
   const row = isUuid(id) ? await tx.workspace.findFirst({ where: { id, ownerId: userId } }) : null;
   if (!row) throw new AtollError("workspace.not_found");
-  await requestErasure(tenant, "workspace", id);
+  await requestErasure(tenant, "workspace", id, now);
   if (row.deletedAt) return row;
   return tx.workspace.update({ where: { id }, data: { deletedAt: now, state: "deleting", stateSince: now } });
 }

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { copyFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -74,6 +74,23 @@ test("a damaged record is unavailable, not not-found, and can still be destroyed
   await expect(opened.store.unwrapWorkspaceKey(mine)).rejects.toMatchObject({ code: "key.unavailable" });
   expect(await opened.store.destroyWorkspaceKey(mine)).toMatchObject({ commitment: null });
   await expect(opened.store.unwrapWorkspaceKey(mine)).rejects.toMatchObject({ code: "key.not_found" });
+});
+
+test.each(["keys", "destructions"])("a root key that is missing beside %s is not made anew", async (what) => {
+  await using opened = await localStore();
+  const mine = ids();
+  await opened.store.putWorkspaceKey(mine, randomBytes(32));
+  if (what === "destructions") {
+    await opened.store.destroyWorkspaceKey(mine);
+    await opened.store.destroyOwnerKey(mine.ownerId);
+  }
+  const root = join(opened.directory, "root");
+  await rename(root, `${root}.elsewhere`);
+  await expect(opened.reopen()).rejects.toMatchObject({ code: "key.unavailable" });
+  await expect(stat(root)).rejects.toMatchObject({ code: "ENOENT" });
+  await rename(`${root}.elsewhere`, root);
+  const again = await opened.reopen();
+  if (what === "keys") (await again.unwrapWorkspaceKey(mine)).fill(0);
 });
 
 test("an id that could leave the directory is refused", async () => {

@@ -50,7 +50,11 @@ export class LocalKeyStore implements KeyStore {
     this.#clock = clock;
   }
 
-  /** Makes the directory and the root key when they are not there yet. One process at a time. */
+  /**
+   * Makes the directory and the root key when they are not there yet. One process at a time.
+   * @throws AtollError key.unavailable when the root key is damaged, or gone while there are keys under it: with a new one
+   *   they would look as if they had been destroyed
+   */
   static async open(options: { directory: string; clock?: Clock }): Promise<LocalKeyStore> {
     const { directory } = options;
     for (const path of [directory, join(directory, "owners"), join(directory, "workspaces")]) {
@@ -59,6 +63,10 @@ export class LocalKeyStore implements KeyStore {
     const path = join(directory, "root");
     let root = await readKeyBytes(path);
     if (root === undefined) {
+      for (const kind of ["owners", "workspaces"]) {
+        const names = await readdir(join(directory, kind));
+        if (names.length > 0) throw new AtollError("key.unavailable", `${path} is missing, its keys are not`);
+      }
       root = Buffer.from(newKey().buffer);
       await replaceFile(path, root);
     }

@@ -26,10 +26,14 @@ export async function eraseWorkspace(core: WorkspaceCore): Promise<void> {
     { timeoutMs: DESTROY_TIMEOUT_MS, signal: new AbortController().signal },
   );
   if (ending !== undefined) throw ending.error;
+  if (keyCommitment !== null && record.keyCommitment !== null && keyCommitment !== record.keyCommitment) {
+    const { workspaceId } = record;
+    core.dependencies.logger.error({ workspaceId }, "the key destroyed was not the one that was noted");
+  }
   await core.transition("erased", reason, {
     tombstone: { requestedAtMs, keyDestroyedAtMs, dataUnlinkedAtMs },
-    // A create that failed half-way left a key that the record never named.
-    keyCommitment: record.keyCommitment ?? keyCommitment,
+    // The key store's, of what was destroyed: a create that failed half-way left a key that the record never named.
+    keyCommitment: keyCommitment ?? record.keyCommitment,
     snapshot: null,
     restoredFrom: null,
     handshake: null,

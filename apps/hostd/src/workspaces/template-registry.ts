@@ -217,13 +217,14 @@ export class TemplateRegistry {
     await making?.done;
     const { tombstone, ownerId, disk, state } = this.#records.get(templateId) ?? record;
     if (state !== "erased" && tombstone !== null) {
-      const { keyDestroyedAtMs, dataUnlinkedAtMs } = await this.#options.source.destroy(
+      const { keyCommitment, keyDestroyedAtMs, dataUnlinkedAtMs } = await this.#options.source.destroy(
         templateId,
         ownerId,
         disk ?? undefined,
       );
       await this.#note(templateId, {
         state: "erased",
+        ...(keyCommitment === null ? {} : { keyCommitment }),
         tombstone: { ...tombstone, keyDestroyedAtMs, dataUnlinkedAtMs },
         machine: null,
         scrubbed: [],

@@ -9,6 +9,7 @@ import { setRolePassword } from "../set-role-password.ts";
 
 const MIGRATIONS = join(import.meta.dirname, "..", "..", "..", "..", "prisma", "migrations");
 const DATABASE = "atoll_test";
+const MANAGED_OWNER = "managed_owner";
 
 export interface TemporaryDatabase extends AsyncDisposable {
   /** As the web app sees it. */
@@ -25,6 +26,8 @@ export interface TemporaryDatabase extends AsyncDisposable {
 export interface TemporaryDatabaseOptions {
   /** True: every setting as in production. Slower. */
   isDurable?: boolean;
+  /** As on a managed server: its owner may make databases and roles, and is no superuser. */
+  isManaged?: boolean;
 }
 
 /** A real server in a temporary directory with the migrations applied; gone when disposed. About 1.5 s. */
@@ -37,11 +40,15 @@ export async function temporaryDatabase(options: TemporaryDatabaseOptions = {}):
     startEmbeddedPostgres({ directory, ownerPassword, durable: options.isDurable ?? false });
   const server = await start();
   const ownerUrl = server.url({ user: "postgres", password: ownerPassword, database: DATABASE });
+  const migratorUrl = options.isManaged
+    ? server.url({ user: MANAGED_OWNER, password: appPassword, database: DATABASE })
+    : ownerUrl;
   const appUrl = server.url({ user: "atoll_app", password: appPassword, database: DATABASE });
   await query(server.url({ user: "postgres", password: ownerPassword, database: "postgres" }), [
-    `CREATE DATABASE ${DATABASE}`,
+    `CREATE ROLE ${MANAGED_OWNER} LOGIN CREATEROLE PASSWORD '${appPassword}'`,
+    `CREATE DATABASE ${DATABASE} OWNER ${options.isManaged ? MANAGED_OWNER : "postgres"}`,
   ]);
-  await query(ownerUrl, migrationScripts());
+  await query(migratorUrl, migrationScripts());
   await setRolePassword({ ownerUrl, role: "atoll_app", password: appPassword });
   const db = createDb({ url: appUrl });
   return {

@@ -13,6 +13,7 @@ import { listTombstones } from "@atoll/db/tombstones";
 import { createUser, getUser } from "@atoll/db/users";
 import { withTenant } from "@atoll/db/with-tenant";
 import { listWorkspaces, listWorkspacesToErase } from "@atoll/db/workspaces";
+import { receiptFile } from "@atoll/receipt/erasure-receipt";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { HostdClient } from "#server/hosts/hostd-client.ts";
 import { FakeHostd } from "#server/testing/fake-hostd.ts";
@@ -134,7 +135,11 @@ it("what was erased after a backup is closed before anything is served, and eras
   expect(done.filter(({ completedAt }) => completedAt === null)).toEqual([]);
   const receipts = done.filter(({ kind, tenantId }) => kind === "account" || tenantId === partly.user.id);
   expect(receipts).toHaveLength(2);
-  for (const { receiptId } of receipts) expect(await findReceiptById(db, receiptId)).not.toBeNull();
+  for (const { receiptId } of receipts) {
+    const { receipt } = receiptFile.parse(JSON.parse((await findReceiptById(db, receiptId))?.json ?? ""));
+    // When it was asked for first, and not when it was found again.
+    expect(receipt.requestedAtMs).toBe(1);
+  }
   expect(await applyTombstones(context)).toBe(0);
 });
 

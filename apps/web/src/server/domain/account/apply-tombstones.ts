@@ -17,32 +17,35 @@ export interface TombstoneContext {
  * and hidden again, before anything is served. The sweep then erases it again. Answers how many there were.
  */
 export async function applyTombstones({ db, hostd }: TombstoneContext): Promise<number> {
-  const accounts = new Set<string>();
-  const workspaces = new Set<string>();
-  for (const { kind, id } of (await hostd.tombstones()).tombstones)
-    (kind === "owner" ? accounts : workspaces).add(id);
-  for (const { kind, subjectId, completedAt } of await listTombstones(db, { onlyPending: false })) {
+  // When each was asked for: a receipt that is signed anew says so.
+  const accounts = new Map<string, Date>();
+  const workspaces = new Map<string, Date>();
+  for (const { kind, subjectId, requestedAt, completedAt } of await listTombstones(db, {
+    onlyPending: false,
+  })) {
     // What is pending was never finished: no row of it has come back.
-    if (completedAt !== null) (kind === "account" ? accounts : workspaces).add(subjectId);
+    if (completedAt !== null) (kind === "account" ? accounts : workspaces).set(subjectId, requestedAt);
   }
+  for (const { kind, id, requestedAtMs } of (await hostd.tombstones()).tombstones)
+    (kind === "owner" ? accounts : workspaces).set(id, new Date(requestedAtMs));
   let count = 0;
-  for (const userId of accounts) count += await closeAgain(db, userId);
-  for (const id of workspaces) count += await hideAgain(db, id);
+  for (const [userId, requestedAt] of accounts) count += await closeAgain(db, userId, requestedAt);
+  for (const [id, requestedAt] of workspaces) count += await hideAgain(db, id, requestedAt);
   return count;
 }
 
-async function closeAgain(db: Db, userId: string): Promise<number> {
+async function closeAgain(db: Db, userId: string, requestedAt: Date): Promise<number> {
   if ((await withTenant(db, userId, getUser)) === null) return 0;
-  await closeAccount(db, userId, "system");
+  await closeAccount(db, userId, "system", requestedAt);
   await withTenant(db, userId, (tenant) => reopenErasure(tenant, "account", userId));
   return 1;
 }
 
-async function hideAgain(db: Db, workspaceId: string): Promise<number> {
+async function hideAgain(db: Db, workspaceId: string, requestedAt: Date): Promise<number> {
   const ownerId = await findWorkspaceOwner(db, workspaceId);
   if (ownerId === null) return 0;
   return withTenant(db, ownerId, async (tenant) => {
-    const { deletedAt } = await markWorkspaceDeleted(tenant, workspaceId);
+    const { deletedAt } = await markWorkspaceDeleted(tenant, workspaceId, requestedAt);
     await reopenErasure(tenant, "workspace", workspaceId);
     await appendAudit(tenant, {
       actor: "system",

@@ -41,11 +41,18 @@ export async function deleteAccount(context: AccountErasureContext, userId: stri
 }
 
 /** The first step, in one transaction. Idempotent. Answers the id of the receipt to come. */
-export function closeAccount(db: Db, userId: string, actor: string): Promise<string> {
+export function closeAccount(
+  db: Db,
+  userId: string,
+  actor: string,
+  requestedAt: Date = new Date(),
+): Promise<string> {
   return withTenant(db, userId, async (tenant) => {
-    await requestErasure(tenant, "account", userId);
+    await requestErasure(tenant, "account", userId, requestedAt);
     await revokeAllAuthSessions(tenant);
-    for (const row of await listWorkspacesToErase(tenant)) await markWorkspaceDeleted(tenant, row.id);
+    for (const row of await listWorkspacesToErase(tenant)) {
+      await markWorkspaceDeleted(tenant, row.id, requestedAt);
+    }
     await appendAudit(tenant, { actor, action: "account.delete", target: userId, outcome: "ok" });
     const tombstone = await getTombstone(tenant, "account", userId);
     if (tombstone === null) throw new AtollError("internal", "the tombstone was not stored");

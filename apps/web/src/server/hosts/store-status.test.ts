@@ -1,0 +1,83 @@
+import { randomUUID } from "node:crypto";
+import { createWorkspace } from "@atoll/db/create-workspace";
+import { findReceiptById } from "@atoll/db/receipts";
+import { type TemporaryDatabase, temporaryDatabase } from "@atoll/db/testing/temporary-database";
+import { getTombstone } from "@atoll/db/tombstones";
+import { createUser } from "@atoll/db/users";
+import { withTenant } from "@atoll/db/with-tenant";
+import { getWorkspace, listWorkspaces } from "@atoll/db/workspaces";
+import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
+import { receiptFile } from "@atoll/receipt/erasure-receipt";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { temporaryReceiptIssuer } from "#server/testing/temporary-receipt-issuer.ts";
+import { resumeErasures } from "../domain/account/resume-erasures.ts";
+import { storeStatus } from "./store-status.ts";
+
+let database: TemporaryDatabase;
+let issuer: Awaited<ReturnType<typeof temporaryReceiptIssuer>>;
+beforeAll(async () => {
+  database = await temporaryDatabase();
+  issuer = await temporaryReceiptIssuer();
+});
+afterAll(async () => {
+  await database[Symbol.asyncDispose]();
+  await issuer[Symbol.asyncDispose]();
+});
+
+const DEADLINE_MS = Date.parse("2026-01-01T12:00:00Z");
+
+async function disposable() {
+  const { db } = database;
+  const { id: ownerId } = await createUser(db, {
+    ...{ email: `${randomUUID()}@people.example`, name: "Ada", passwordHash: null },
+  });
+  const make = () =>
+    withTenant(db, ownerId, (tenant) =>
+      createWorkspace(tenant, { name: "Gone soon", image: "base", expiresAt: new Date(DEADLINE_MS) }),
+    );
+  const { id: workspaceId } = await make();
+  const status = (change: Partial<WorkspaceStatus>): WorkspaceStatus => ({
+    ...{ workspaceId, ownerId, state: "running", reason: "requested", sinceMs: DEADLINE_MS - 1000 },
+    ...{ generation: 1, sessionCount: 0, isolation: "emulated", egress: "off", ...change },
+  });
+  return { db, ownerId, workspaceId, status, make, store: storeStatus(db) };
+}
+
+it("keeps the newest state for lists", async () => {
+  const { db, ownerId, workspaceId, status, store } = await disposable();
+  for (const generation of [1, 2, 3]) store(status({ generation, state: "paused", reason: "idle" }));
+  const stored = () => withTenant(db, ownerId, (tenant) => getWorkspace(tenant, workspaceId));
+  await expect
+    .poll(stored)
+    .toMatchObject({ state: "paused", stateReason: "idle", generation: 3, deletedAt: null });
+});
+
+it("what its host erased at its deadline counts to no limit any more, and gets its receipt", async () => {
+  const { db, ownerId, workspaceId, status, make, store } = await disposable();
+  await make();
+  await expect(make()).rejects.toMatchObject({ code: "plan.workspace_limit" });
+  const erased = status({ state: "erased", reason: "deadline", sinceMs: DEADLINE_MS + 5000 });
+  // As often as it is told, as after each start of web.
+  for (let told = 0; told < 3; told += 1) store(erased);
+  const tombstone = () => withTenant(db, ownerId, (tenant) => getTombstone(tenant, "workspace", workspaceId));
+  await expect.poll(tombstone).toMatchObject({ requestedAt: new Date(DEADLINE_MS), completedAt: null });
+  expect(await withTenant(db, ownerId, listWorkspaces)).toHaveLength(1);
+  await make();
+
+  const erasure = {
+    ...{ workspaceId, keyCommitment: "a".repeat(64), requestedAtMs: DEADLINE_MS },
+    ...{ keyDestroyedAtMs: DEADLINE_MS + 4000, dataUnlinkedAtMs: DEADLINE_MS + 5000 },
+  };
+  const answer = async () => ({ erasures: [erasure], ownerKeyCommitment: null, ownerKeyDestroyedAtMs: null });
+  const hostd = { deleteWorkspace: answer, deleteOwner: answer, revokeSessions: async () => {} };
+  await resumeErasures({ db, hostd, receipts: issuer.receipts });
+  const { receiptId } = (await tombstone()) ?? {};
+  const text = (await findReceiptById(db, receiptId ?? ""))?.json ?? "";
+  expect(receiptFile.parse(JSON.parse(text)).receipt).toMatchObject({
+    ...{ scope: "workspace", counts: { workspaces: 1, keys: 1 }, requestedAtMs: DEADLINE_MS },
+    keysDestroyedAtMs: DEADLINE_MS + 4000,
+  });
+  store(erased);
+  await resumeErasures({ db, hostd, receipts: issuer.receipts });
+  expect(await tombstone()).toMatchObject({ receiptId, completedAt: expect.any(Date) });
+});
