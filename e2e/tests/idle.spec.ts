@@ -3,12 +3,12 @@ import { AccountPages, newPerson } from "../pages/account-pages.ts";
 import { Dashboard } from "../pages/dashboard.ts";
 import { Workbench } from "../pages/workbench.ts";
 import { stackUnderTest } from "../stack/running-stack.ts";
+import { storedWorkspace } from "../stack/stored-workspace.ts";
 
 test("an idle workspace warns, keeps running when asked, pauses with its reason, and comes back on request only", async ({
   context,
   page,
 }) => {
-  test.setTimeout(600_000);
   const { webUrl, idlePauseSeconds } = stackUnderTest();
   const patience = { timeout: (idlePauseSeconds + 60) * 1000 };
   await new AccountPages(page, webUrl).signUp(newPerson("Ida"));
@@ -58,4 +58,37 @@ test("an idle workspace warns, keeps running when asked, pauses with its reason,
     await workbench.terminal.expectOutput("mlac");
     expect(page.url()).toContain(slug);
   });
+});
+
+test("what was typed out of reach wakes a workspace that paused meanwhile, and is saved", async ({
+  context,
+  page,
+}) => {
+  test.setTimeout(600_000);
+  const stack = stackUnderTest();
+  const { webUrl, idlePauseSeconds } = stack;
+  await new AccountPages(page, webUrl).signUp(newPerson("Noor"));
+  const slug = await new Dashboard(page, webUrl).createWorkspace("Ferry");
+  const workbench = new Workbench(page);
+  await workbench.expectReady();
+  await workbench.createFile("crossing.txt");
+  await workbench.openFile("crossing.txt");
+  await context.setOffline(true);
+  await page.evaluate(() => dispatchEvent(new Event("offline")));
+  await expect(workbench.connectionBanner).toBeVisible({ timeout: 60_000 });
+  await workbench.typeInEditor("written at sea");
+  // One key as a person strikes it: text that is put in by a program is nobody's.
+  await page.keyboard.press("!");
+  await expect
+    .poll(async () => (await storedWorkspace(stack, slug))?.state, {
+      timeout: (2 * idlePauseSeconds + 120) * 1000,
+    })
+    .toBe("paused");
+
+  await context.setOffline(false);
+  await page.evaluate(() => dispatchEvent(new Event("online")));
+  await workbench.expectReadyAgain();
+  await workbench.expectSaved();
+  await workbench.terminal.run("clear; rev /workspace/crossing.txt");
+  await workbench.terminal.expectOutput("!aes ta nettirw");
 });

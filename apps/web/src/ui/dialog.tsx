@@ -22,7 +22,7 @@ export function Dialog({ open, onOpenChange, title, description, children, class
         <Primitive.Content
           {...(description ? {} : { "aria-describedby": undefined })}
           className={classNames(
-            "-translate-x-1/2 fixed top-[10vh] left-1/2 z-50 grid max-h-[80vh] w-[calc(100vw-2rem)] max-w-md animate-rise gap-5 overflow-y-auto rounded-xl border border-line bg-raised p-6 shadow-high",
+            "-translate-x-1/2 fixed top-[max(1rem,8vh)] left-1/2 z-50 grid max-h-[calc(100dvh-max(2rem,12vh))] w-[calc(100vw-2rem)] max-w-md animate-rise gap-5 overflow-y-auto rounded-xl border border-line bg-raised p-6 shadow-high",
             className,
           )}
         >
@@ -44,6 +44,11 @@ export function Dialog({ open, onOpenChange, title, description, children, class
   );
 }
 
+/** Stays in sight while what is above it scrolls. */
 export function DialogActions({ children }: { children: ReactNode }) {
-  return <div className="flex flex-wrap items-center justify-end gap-2">{children}</div>;
+  return (
+    <div className="-bottom-6 -mx-6 -mb-6 sticky flex flex-wrap items-center justify-end gap-2 bg-raised px-6 pt-1 pb-6">
+      {children}
+    </div>
+  );
 }

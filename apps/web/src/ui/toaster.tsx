@@ -14,6 +14,8 @@ export function Toaster() {
         classNames: {
           toast: "!rounded-lg !border-line !bg-raised !text-ink !shadow-high !font-sans !text-sm",
           description: "!text-ink-soft",
+          actionButton:
+            "!h-7 !rounded-md !bg-accent !px-2.5 !font-medium !text-on-accent hover:!bg-accent-strong",
         },
       }}
     />

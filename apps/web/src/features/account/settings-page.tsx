@@ -9,6 +9,9 @@ import { DeleteAccountDialog } from "./delete-account-dialog.tsx";
 import { PlanTable } from "./plan-table.tsx";
 import { ReceiptList, type ReceiptListProps } from "./receipt-list.tsx";
 
+/** The same in server and browser. */
+const MEMBER_SINCE = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeZone: "UTC" });
+
 export interface AccountSummary {
   email: string;
   name: string;
@@ -36,9 +39,7 @@ export function SettingsPage({ account, workspaces, receipts }: SettingsPageProp
             <Fact name="Name">{account.name}</Fact>
             <Fact name="E-mail">{account.email}</Fact>
             <Fact name="Member since">
-              <time dateTime={account.createdAt.toISOString()}>
-                {account.createdAt.toISOString().slice(0, 10)}
-              </time>
+              <time dateTime={account.createdAt.toISOString()}>{MEMBER_SINCE.format(account.createdAt)}</time>
             </Fact>
           </dl>
         </Section>

@@ -86,7 +86,7 @@ function EmptyState({ size, onCreate }: { size: string; onCreate: () => void }) 
         <SquareTerminal aria-hidden className="size-6" />
       </span>
       <p className="font-semibold text-lg">No workspaces yet</p>
-      <p className="mt-1.5 max-w-sm text-pretty text-ink-soft">
+      <p className="mt-1.5 max-w-md text-balance text-ink-soft">
         Make your first machine: {size}. It starts in about a second, and keeps everything you put on it.
       </p>
       <Button tone="primary" size="lg" className="mt-6" onClick={onCreate}>

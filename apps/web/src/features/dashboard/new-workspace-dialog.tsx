@@ -1,7 +1,7 @@
 "use client";
 import type { WorkspaceOrigin } from "@atoll/protocol/hostd-api";
 import type { EgressPreset } from "@atoll/protocol/messages/egress";
-import type { PlanName } from "@atoll/protocol/plans";
+import { PLANS, type PlanName } from "@atoll/protocol/plans";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useRouter } from "next/navigation";
 import { type FormEvent, useState } from "react";
@@ -11,6 +11,7 @@ import { Dialog } from "#ui/dialog.tsx";
 import { toFailure } from "#ui/failure.ts";
 import { FailureNote } from "#ui/failure-note.tsx";
 import { FormActions } from "#ui/form-actions.tsx";
+import { machineSize } from "#ui/machine-size.ts";
 import { NameField } from "#ui/name-field.tsx";
 import { SelectField } from "#ui/select-field.tsx";
 import { useTemplates } from "../templates/use-templates.ts";
@@ -32,7 +33,7 @@ export function NewWorkspaceDialog({ open, onOpenChange, plan, workspaces }: New
       open={open}
       onOpenChange={onOpenChange}
       title="New workspace"
-      description="A virtual machine with its own encrypted disk."
+      description={`A virtual machine with its own encrypted disk, at most ${machineSize(PLANS[plan])}.`}
     >
       {open ? (
         <NewWorkspaceForm plan={plan} workspaces={workspaces} onCancel={() => onOpenChange(false)} />
@@ -99,7 +100,9 @@ function NewWorkspaceForm({ plan, workspaces, onCancel }: NewWorkspaceFormProps)
           ))}
         </SelectField>
       ) : null}
-      {origin ? null : <RadioCards label="Size" value={size} onChange={setSize} options={sizes} />}
+      {origin || sizes.length < 2 ? null : (
+        <RadioCards label="Size" value={size} onChange={setSize} options={sizes} />
+      )}
       <RadioCards
         label="Network"
         value={egress}

@@ -27,8 +27,10 @@ export function WorkspaceRow({ workspace }: { workspace: WorkspaceView }) {
         >
           {workspace.name}
         </Link>
+        <p className="truncate text-ink-faint text-xs">{machineSize(workspace)}</p>
         <p className="truncate text-ink-faint text-xs">
-          {machineSize(workspace)} · Network: {EGRESS_WORDS[workspace.egress].label.toLowerCase()}
+          Network: {EGRESS_WORDS[workspace.egress].label.toLowerCase()}
+          <LastUsed atMs={workspace.lastActiveAt.getTime()} />
         </p>
       </div>
       <div className="grid flex-[1_1_19rem] justify-items-start gap-1">
@@ -74,7 +76,11 @@ function StateNote({ workspace }: { workspace: WorkspaceView }) {
           {line}
         </p>
       ))}
-      <p>Last used {relativeTime(workspace.lastActiveAt.getTime(), now)}</p>
     </div>
   );
+}
+
+function LastUsed({ atMs }: { atMs: number }) {
+  const now = useNow(30_000);
+  return now === undefined ? null : ` · used ${relativeTime(atMs, now)}`;
 }

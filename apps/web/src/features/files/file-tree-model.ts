@@ -52,6 +52,7 @@ export class FileTreeModel {
     error: undefined,
   });
   readonly root: string;
+  readonly #hidden: ReadonlySet<string>;
   readonly #files: Pick<FileClient, "list" | "create" | "rename" | "delete">;
   readonly #watch: Pick<FolderWatch, "add" | "remove" | "onDidChange">;
   readonly #clock: Clock;
@@ -62,11 +63,14 @@ export class FileTreeModel {
 
   constructor(options: {
     root: string;
+    /** Names that are not shown, in any folder. */
+    hidden?: readonly string[];
     files: Pick<FileClient, "list" | "create" | "rename" | "delete">;
     watch: Pick<FolderWatch, "add" | "remove" | "onDidChange">;
     clock: Clock;
   }) {
     this.root = options.root;
+    this.#hidden = new Set(options.hidden);
     this.#files = options.files;
     this.#watch = options.watch;
     this.#clock = options.clock;
@@ -175,7 +179,7 @@ export class FileTreeModel {
     if (folder.entries === undefined) this.#draw();
     try {
       const { entries } = await this.#files.list(path);
-      folder.entries = entries.sort(byKindAndName);
+      folder.entries = entries.filter(({ name }) => !this.#hidden.has(name)).sort(byKindAndName);
       if (path === this.root) this.state.update({ isReady: true, error: undefined });
     } catch (cause) {
       this.#onListFailure(path, toAtollError(cause));

@@ -81,6 +81,7 @@ export function FileTreeView(props: FileTreeViewProps) {
           {failureOf(state.error.code).what}
         </p>
       ) : null}
+      {state.isReady || state.error ? null : <ListOutline />}
       {state.isReady && items.length === 0 ? (
         <p className="px-4 py-3 text-ink-faint text-xs">{emptyText}</p>
       ) : null}
@@ -124,6 +125,19 @@ export function FileTreeView(props: FileTreeViewProps) {
           );
         })}
       </div>
+    </div>
+  );
+}
+
+const OUTLINE_WIDTHS = ["w-24", "w-32", "w-20", "w-28", "w-36"];
+
+/** Until the machine has said what there is. */
+function ListOutline() {
+  return (
+    <div role="status" aria-label="Loading files" className="grid animate-fade gap-3.5 px-4 py-2">
+      {OUTLINE_WIDTHS.map((width) => (
+        <div key={width} className={`h-3.5 rounded-sm bg-active ${width}`} />
+      ))}
     </div>
   );
 }

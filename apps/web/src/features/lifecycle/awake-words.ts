@@ -25,7 +25,7 @@ export function awakeWords({ kind, detail, untilMs, askedUntilMs }: AwakeReason,
     case "preview":
       return detail === "" ? "preview traffic" : `preview traffic (${detail})`;
     case "api":
-      return detail === "started" ? "its start" : detail === "" ? "a request of yours" : detail;
+      return detail === "started" ? "being started" : detail === "" ? "a request of yours" : detail;
     case "lease": {
       const until = untilMs === undefined ? "" : ` until ${dateWords(untilMs, nowMs)}`;
       const words = detail === OWN_LEASE ? "" : detail;

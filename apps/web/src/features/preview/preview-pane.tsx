@@ -50,7 +50,7 @@ export function PreviewPane({ workspaceId, hostSuffix, target, onNavigate, onClo
   };
   const isListening = ports.some((listening) => listening.port === port);
   return (
-    <section aria-label="Preview" className="flex h-full flex-col bg-surface">
+    <section aria-label="Preview" className="@container flex h-full flex-col bg-surface">
       <form onSubmit={submit} className="flex h-9 shrink-0 items-center gap-1 border-line border-b px-2">
         <Button tone="ghost" size="iconSm" aria-label="Reload preview" onClick={() => void load()}>
           <RotateCw aria-hidden className="size-3.5!" />
@@ -69,7 +69,7 @@ export function PreviewPane({ workspaceId, hostSuffix, target, onNavigate, onClo
           ))}
         </select>
         <div className="flex h-6 min-w-0 flex-1 items-center rounded-sm border border-line-field bg-sunken px-2 font-mono text-xs focus-within:border-focus">
-          <span className="truncate text-ink-faint max-lg:hidden" title={`${port}-${hostSuffix}`}>
+          <span className="@2xl:block hidden shrink-0 text-ink-faint" title={`${port}-${hostSuffix}`}>
             {port}-{hostSuffix}
           </span>
           <input

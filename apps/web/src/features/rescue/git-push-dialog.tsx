@@ -49,7 +49,7 @@ export function GitPushDialog({ model, folder, egress, onClose }: GitPushDialogP
 function PushBody(props: GitPushDialogProps & { state: GitPushState; folder: string }) {
   const { state, folder, egress, model, onClose } = props;
   const { phase, repository, error } = state;
-  if (repository) return <PushForm {...props} repository={repository} />;
+  if (repository && repository.branches.length > 0) return <PushForm {...props} repository={repository} />;
   return (
     <div className="grid gap-5">
       {phase === "looking" ? (
@@ -60,6 +60,12 @@ function PushBody(props: GitPushDialogProps & { state: GitPushState; folder: str
       {phase === "none" ? (
         <p className="text-sm">
           {workspacePath(folder)} is in no git repository. Choose a folder that is, or download it as zip.
+        </p>
+      ) : null}
+      {repository ? (
+        <p className="text-sm">
+          The repository in {workspacePath(repository.folder)} has no commit yet, so there is nothing to push.
+          Download the folder as zip instead.
         </p>
       ) : null}
       {error ? <FailureNote failure={failureOf(error.code)} /> : null}

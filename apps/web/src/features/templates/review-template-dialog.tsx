@@ -15,6 +15,15 @@ export interface ReviewTemplateDialogProps {
   onClose: () => void;
 }
 
+const RULE_WORDS: Record<string, string> = { ssh: "SSH keys", gpg: "GPG keys", netrc: "Sign-ins" };
+
+/** The agent's name of a rule as people read it: `machine-identity` as "Machine identity". */
+function ruleWords(rule: string): string {
+  const known = RULE_WORDS[rule];
+  if (known !== undefined) return known;
+  return `${rule.slice(0, 1).toUpperCase()}${rule.slice(1).replaceAll("-", " ")}`;
+}
+
 /** What scrubbing found, before anyone else may begin from it. */
 export function ReviewTemplateDialog({ template, onClose }: ReviewTemplateDialogProps) {
   return (
@@ -55,7 +64,6 @@ function Review({ template, onClose }: { template: TemplateView; onClose: () => 
           {scrubbed.length === 0
             ? "Nothing had to be removed"
             : `${scrubbed.length} ${scrubbed.length === 1 ? "file was" : "files were"} removed or emptied`}
-          {sizeBytes === undefined ? "" : ` · ${byteWords(sizeBytes)}`}
         </h3>
         {scrubbed.length === 0 ? (
           <p className="text-ink-soft text-sm">
@@ -72,10 +80,13 @@ function Review({ template, onClose }: { template: TemplateView; onClose: () => 
             {scrubbed.map(({ path, rule }) => (
               <li key={`${rule} ${path}`} className="flex items-baseline gap-3 px-3 py-1.5">
                 <span className="min-w-0 flex-1 break-all font-mono text-xs">{path}</span>
-                <span className="text-ink-faint text-xs">{rule}</span>
+                <span className="shrink-0 text-ink-faint text-xs">{ruleWords(rule)}</span>
               </li>
             ))}
           </ul>
+        )}
+        {sizeBytes === undefined ? null : (
+          <p className="text-ink-faint text-xs">The template takes {byteWords(sizeBytes)}.</p>
         )}
       </section>
       <FormActions

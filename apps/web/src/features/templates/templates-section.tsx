@@ -1,5 +1,4 @@
 "use client";
-import { LayoutTemplate } from "lucide-react";
 import { useState } from "react";
 import type { TemplateView } from "#server/domain/template/template-view.ts";
 import { Button } from "#ui/button.tsx";
@@ -41,12 +40,11 @@ export function TemplatesSection({ isFull }: { isFull: boolean }) {
             aria-label={template.name}
             className="flex flex-wrap items-center gap-x-6 gap-y-2 px-5 py-3.5"
           >
-            <LayoutTemplate aria-hidden className="size-4 shrink-0 text-ink-faint" />
             <div className="grid min-w-0 flex-[1_1_16rem] gap-0.5">
               <span className="truncate font-medium">{template.name}</span>
               <span className="text-ink-faint text-xs">{machineSize(template)}</span>
             </div>
-            <span className="flex flex-[1_1_12rem] items-center gap-2 text-ink-soft text-xs">
+            <span className="flex flex-[1_1_15rem] items-center gap-2 text-ink-soft text-xs">
               {template.state === "making" ? <Spinner className="size-3" /> : null}
               {stateWords(template)}
             </span>

@@ -42,12 +42,12 @@ export function CheckpointRow(props: CheckpointRowProps) {
         </p>
         <Button
           size="sm"
-          tone={isUndo ? "primary" : "ghost"}
+          tone={isUndo ? "plain" : "ghost"}
           disabled={isBusy}
           onClick={props.onRestore}
           aria-label={isUndo ? `Undo restore with ${name}` : `Restore ${name}`}
         >
-          {isUndo ? "Undo restore" : "Restore"}
+          {isUndo ? "Undo" : "Restore"}
         </Button>
         <Menu
           trigger={

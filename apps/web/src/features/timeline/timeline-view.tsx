@@ -24,10 +24,10 @@ import { useRestore, useTimeline } from "./use-timeline.ts";
 type Asked = { what: "restore" | "delete" | "fork" | "template"; checkpoint: CheckpointInfo };
 
 const FILTERS: Array<{ value: TimelineFilter; label: string }> = [
-  { value: "all", label: "All" },
-  { value: "named", label: "Named" },
-  { value: "automatic", label: "Automatic" },
-  { value: "safety", label: "Safety" },
+  { value: "all", label: "All checkpoints" },
+  { value: "named", label: "Named ones" },
+  { value: "automatic", label: "Automatic ones" },
+  { value: "safety", label: "From before restores" },
 ];
 
 export function TimelineView({ workspace, state }: { workspace: WorkspaceView; state: WorkbenchState }) {
@@ -138,9 +138,12 @@ export function TimelineView({ workspace, state }: { workspace: WorkspaceView; s
         {data && checkpoints.length === 0 && !isNaming ? <Empty onNew={() => setNaming(true)} /> : null}
       </div>
       {data && checkpoints.length > 0 ? (
-        <p className="border-line border-t px-4 py-2 text-2xs text-ink-faint">
-          {namedCount} of {data.maxNamed} named · disk {byteWords(data.usage.layerBytes)} · memory{" "}
-          {byteWords(data.usage.snapshotBytes)}
+        <p className="flex flex-wrap gap-x-3 border-line border-t px-4 py-2 text-2xs text-ink-faint *:whitespace-nowrap">
+          <span>
+            {namedCount} of {data.maxNamed} named
+          </span>
+          <span>{byteWords(data.usage.layerBytes)} on disk</span>
+          <span>{byteWords(data.usage.snapshotBytes)} of memory</span>
         </p>
       ) : null}
       <RestoreDialog checkpoint={of("restore")} onClose={close} onRestore={restore.run} />

@@ -1,8 +1,9 @@
 "use client";
 import dynamic from "next/dynamic";
-import { useEffect } from "react";
+import { type ReactNode, useEffect } from "react";
 import { Group, Panel, Separator, useDefaultLayout, usePanelRef } from "react-resizable-panels";
 import type { WorkspaceView } from "#server/domain/workspace/workspace-view.ts";
+import { useIsNarrow } from "#ui/use-is-narrow.ts";
 import type { CursorPosition } from "../editor/code-editor.tsx";
 import { EditorArea } from "../editor/editor-area.tsx";
 import { Explorer } from "../files/explorer.tsx";
@@ -10,6 +11,7 @@ import { PortsView } from "../preview/ports-view.tsx";
 import { PreviewPane } from "../preview/preview-pane.tsx";
 import { usePreviewUrl } from "../preview/use-preview-url.ts";
 import { TimelineView } from "../timeline/timeline-view.tsx";
+import { useModelState } from "../use-model-state.ts";
 import { useModels } from "./models-context.tsx";
 import type { WorkbenchState } from "./workbench-state.ts";
 
@@ -26,15 +28,44 @@ export interface PanesProps {
   onPalette: () => void;
 }
 
-/** Side bar, editor over terminal, preview; sizes are remembered for each workspace. */
-export function Panes({ workspace, previewHost, state, onCursor, onPalette }: PanesProps) {
+/** Side bar, editor over terminal, preview beside each other; where there is no room for that, the one last asked for. */
+export function Panes(props: PanesProps) {
+  const { state, workspace } = props;
   const { side, preview } = state;
-  const { openInTab } = usePreviewUrl(workspace.id);
+  const isNarrow = useIsNarrow();
+  const sideView = side ? <SideView {...props} side={side} /> : null;
+  const centre = <Centre {...props} workspaceId={workspace.id} />;
+  const previewPane = preview ? <Preview {...props} target={preview} /> : null;
+  useLastAskedInFront(isNarrow, state);
+  if (isNarrow) return <div className="min-w-0 flex-1">{sideView ?? previewPane ?? centre}</div>;
+  return <Columns workspaceId={workspace.id} side={sideView} centre={centre} preview={previewPane} />;
+}
+
+/** A file or preview that is opened is what the person wants to see. */
+function useLastAskedInFront(isNarrow: boolean, { preview, set }: WorkbenchState): void {
+  const { editor } = useModels();
+  const { active } = useModelState(editor.state);
+  useEffect(() => {
+    if (isNarrow && preview) set({ side: undefined });
+  }, [isNarrow, preview, set]);
+  useEffect(() => {
+    if (isNarrow && active) set({ side: undefined, preview: undefined });
+  }, [isNarrow, active, set]);
+}
+
+interface ColumnsProps {
+  workspaceId: string;
+  side: ReactNode;
+  centre: ReactNode;
+  preview: ReactNode;
+}
+
+/** Sizes are remembered for each workspace. */
+function Columns({ workspaceId, side, centre, preview }: ColumnsProps) {
   const panelIds = [...(side ? ["side"] : []), "centre", ...(preview ? ["preview"] : [])];
-  const layout = useDefaultLayout({ id: `atoll.columns.${workspace.id}`, panelIds, storage: localStorage });
+  const layout = useDefaultLayout({ id: `atoll.columns.${workspaceId}`, panelIds, storage: localStorage });
   return (
     <Group
-      key={panelIds.join()}
       orientation="horizontal"
       className="min-w-0 flex-1"
       {...(layout.defaultLayout ? { defaultLayout: layout.defaultLayout } : {})}
@@ -43,36 +74,57 @@ export function Panes({ workspace, previewHost, state, onCursor, onPalette }: Pa
       {side ? (
         <>
           <Panel id="side" defaultSize={260} minSize={160}>
-            {side === "explorer" ? <Explorer /> : null}
-            {side === "ports" ? (
-              <PortsView
-                onPreview={(port) => state.set({ preview: { port, path: "/" } })}
-                onOpenInTab={(port) => openInTab(port)}
-              />
-            ) : null}
-            {side === "timeline" ? <TimelineView workspace={workspace} state={state} /> : null}
+            {side}
           </Panel>
           <Bar label="Resize side bar" isVertical />
         </>
       ) : null}
       <Panel id="centre" minSize={240}>
-        <Centre state={state} workspaceId={workspace.id} onCursor={onCursor} onPalette={onPalette} />
+        {centre}
       </Panel>
       {preview ? (
         <>
           <Bar label="Resize preview" isVertical />
           <Panel id="preview" defaultSize="38%" minSize={240}>
-            <PreviewPane
-              workspaceId={workspace.id}
-              hostSuffix={`${workspace.slug}.${previewHost}`}
-              target={preview}
-              onNavigate={(target) => state.set({ preview: target })}
-              onClose={() => state.set({ preview: undefined })}
-            />
+            {preview}
           </Panel>
         </>
       ) : null}
     </Group>
+  );
+}
+
+function SideView({ workspace, state, side }: PanesProps & { side: NonNullable<WorkbenchState["side"]> }) {
+  const { openInTab } = usePreviewUrl(workspace.id);
+  switch (side) {
+    case "explorer":
+      return <Explorer />;
+    case "ports":
+      return (
+        <PortsView
+          onPreview={(port) => state.set({ preview: { port, path: "/" } })}
+          onOpenInTab={(port) => openInTab(port)}
+        />
+      );
+    case "timeline":
+      return <TimelineView workspace={workspace} state={state} />;
+  }
+}
+
+function Preview({
+  workspace,
+  previewHost,
+  state,
+  target,
+}: PanesProps & { target: NonNullable<WorkbenchState["preview"]> }) {
+  return (
+    <PreviewPane
+      workspaceId={workspace.id}
+      hostSuffix={`${workspace.slug}.${previewHost}`}
+      target={target}
+      onNavigate={(next) => state.set({ preview: next })}
+      onClose={() => state.set({ preview: undefined })}
+    />
   );
 }
 

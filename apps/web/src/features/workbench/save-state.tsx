@@ -19,7 +19,7 @@ export function SaveState() {
   const summary = useSaveSummary(editor);
   if (documents.length === 0 || summary === "unknown") return null;
   return (
-    <span role="status" aria-label="Saving" className="px-1.5">
+    <span role="status" aria-label="Saving" className="shrink-0 px-1.5">
       {WORDS[summary]}
     </span>
   );

@@ -4,7 +4,7 @@ import { classNames } from "#ui/class-names.ts";
 import { Tooltip } from "#ui/tooltip.tsx";
 import { EGRESS_WORDS } from "../dashboard/egress-words.ts";
 import { StateShapeIcon } from "../dashboard/state-pill.tsx";
-import { STATE_WORDS } from "../dashboard/state-words.ts";
+import { STATE_WORDS, type StateShape } from "../dashboard/state-words.ts";
 import type { CursorPosition } from "../editor/code-editor.tsx";
 import { IdleItem } from "../lifecycle/idle-item.tsx";
 import type { IdleWarningProps } from "../lifecycle/idle-warning.tsx";
@@ -12,6 +12,14 @@ import { OperationItem } from "../lifecycle/operation-item.tsx";
 import { useModelState } from "../use-model-state.ts";
 import { useModels } from "./models-context.tsx";
 import { SaveState } from "./save-state.tsx";
+
+const SHAPE_COLOURS: Record<StateShape, string> = {
+  running: "text-ok",
+  moving: "text-info",
+  paused: "text-warn",
+  stopped: "text-ink-faint",
+  failed: "text-danger",
+};
 
 export interface StatusBarProps extends IdleWarningProps {
   cursor: CursorPosition | undefined;
@@ -25,13 +33,16 @@ export function StatusBar({ cursor, workspaceId, plan, idlePauseSeconds }: Statu
     // biome-ignore lint/a11y/useAriaPropsSupportedByRole: outside of main a footer is the page's contentinfo, which takes a name
     <footer
       aria-label="Status"
-      className="flex h-7 shrink-0 items-center gap-0.5 overflow-hidden border-line border-t bg-canvas px-2 text-2xs text-ink-soft"
+      className="flex h-7 shrink-0 items-center gap-0.5 overflow-x-auto overflow-y-hidden border-line border-t bg-canvas px-2 text-2xs text-ink-soft"
+      style={{ scrollbarWidth: "none" }}
     >
       <ConnectionItem />
       {status ? (
         <>
           <Item hint="State of the machine">
-            <StateShapeIcon shape={STATE_WORDS[status.state].shape} />
+            <span className={SHAPE_COLOURS[STATE_WORDS[status.state].shape]}>
+              <StateShapeIcon shape={STATE_WORDS[status.state].shape} />
+            </span>
             {STATE_WORDS[status.state].label}
           </Item>
           {status.isolation === "emulated" ? (
@@ -48,7 +59,7 @@ export function StatusBar({ cursor, workspaceId, plan, idlePauseSeconds }: Statu
       <SaveState />
       {cursor && active ? (
         <>
-          <span className="px-1.5 tabular-nums">
+          <span className="shrink-0 px-1.5 tabular-nums">
             Ln {cursor.line}, Col {cursor.column}
           </span>
           <span className="px-1.5">{cursor.language}</span>

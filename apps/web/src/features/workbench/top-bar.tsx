@@ -21,7 +21,10 @@ export function TopBar({ name, onPalette, commands }: TopBarProps) {
       <h1 className="truncate font-semibold text-sm">{name}</h1>
       <div className="flex-1" />
       <Button size="sm" onClick={onPalette} aria-label="Command palette" className="text-ink-faint">
-        <Command aria-hidden className="size-3.5!" /> Commands <Kbd>F1</Kbd>
+        <Command aria-hidden className="size-3.5!" />
+        <span className="max-sm:hidden">
+          Commands <Kbd>F1</Kbd>
+        </span>
       </Button>
       <ThemeMenu />
       <Menu

@@ -37,6 +37,9 @@ export interface WorkbenchModelsOptions {
   idlePauseSeconds: number;
 }
 
+/** As in other editors: git's own files are for git. The terminal and stored views show them. */
+const HIDDEN_NAMES = [".git"];
+
 export function createWorkbenchModels(options: WorkbenchModelsOptions): WorkbenchModels {
   const { workspaceId, gatewayUrl, tabId, fetchTicket, idlePauseSeconds } = options;
   const clock = systemClock;
@@ -57,7 +60,7 @@ export function createWorkbenchModels(options: WorkbenchModelsOptions): Workbenc
   const latency = new LatencyProbe({ connection, clock, isVisible: () => !document.hidden });
   const files = new FileClient(connection);
   const watch = new FolderWatch(connection);
-  const tree = new FileTreeModel({ root: WORKSPACE_ROOT, files, watch, clock });
+  const tree = new FileTreeModel({ root: WORKSPACE_ROOT, hidden: HIDDEN_NAMES, files, watch, clock });
   const drafts = browserDraftStore(workspaceId);
   const createBuffer = async (path: string, text: string) => {
     const { monacoBuffer } = await import("../editor/monaco-setup.ts");

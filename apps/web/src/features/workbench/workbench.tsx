@@ -5,6 +5,7 @@ import { useState } from "react";
 import type { WorkspaceView } from "#server/domain/workspace/workspace-view.ts";
 import { CommandList } from "#ui/command-list.tsx";
 import { toastFailure } from "#ui/toaster.tsx";
+import { useIsNarrow } from "#ui/use-is-narrow.ts";
 import { DeleteWorkspaceDialog } from "../dashboard/delete-workspace-dialog.tsx";
 import type { CursorPosition } from "../editor/code-editor.tsx";
 import { DiskUsageDialog } from "../files/disk-usage.tsx";
@@ -66,7 +67,15 @@ function OpenWorkbench({ workspace, previewHost, idlePauseSeconds, plan }: Workb
   });
   usePageTitle(workspace.name);
   const idle = { workspaceId: workspace.id, plan, idlePauseSeconds };
-  const togglePanel = () => state.set({ isPanelOpen: !state.isPanelOpen });
+  const isNarrow = useIsNarrow();
+  const togglePanel = () => {
+    const isCovered = isNarrow && (state.side !== undefined || state.preview !== undefined);
+    state.set(
+      isCovered
+        ? { side: undefined, preview: undefined, isPanelOpen: true }
+        : { isPanelOpen: !state.isPanelOpen },
+    );
+  };
   useKeys({
     palette: () => setPaletteOpen(true),
     save: () => void editor.saveAll(),
