@@ -1,16 +1,16 @@
 /** Puts the parts of hostd together. Listens only once every workspace of the journal has recovered. */
-import { lookup } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
 import { totalmem } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "@atoll/base/clock";
 import { Scope } from "@atoll/base/scope";
-import { withFileOps } from "@atoll/durable/file-ops";
+import { useFileOps, withFileOps } from "@atoll/durable/file-ops";
 import { replaceFile } from "@atoll/durable/replace-file";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { isPlanSize } from "@atoll/protocol/plans";
 import type { Logger } from "pino";
 import { ApiServer } from "./api/api-server.ts";
+import { hostResolver } from "./egress/resolve-host.ts";
 import { WorkspaceEgress } from "./egress/workspace-egress.ts";
 import type { HostdEnv } from "./env.ts";
 import { HostLease } from "./lease/host-lease.ts";
@@ -53,7 +53,7 @@ export async function startHostd(env: HostdEnv, logger: Logger): Promise<Hostd> 
     logger.info({ generation: lease.generation }, "lease taken");
     // Whatever any part of this process writes durably, it writes under the lease.
     const ops = leasedFileOps(lease);
-    // Named again where a socket's data may be the beginning: Node does not carry the context there.
+    scope.defer(useFileOps(ops));
     const underLease: Guard = async (operation) => {
       await lease.check();
       return withFileOps(ops, operation);
@@ -111,12 +111,13 @@ async function start(
     writeDurably: (path, bytes) => underLease(() => replaceFile(path, bytes)),
     onUnreadable: (path, error) => logger.error({ path, err: error }, "unreadable record"),
   });
+  const resolve = hostResolver();
   const egressFor = (record: () => Readonly<WorkspaceRecord>, onBytes: (count: number) => void) =>
     new WorkspaceEgress({
       workspaceId: record().workspaceId,
       preset: () => record().egress,
       packageHosts: () => images.packageHosts(record().image),
-      resolve: (host) => lookup(host, { all: true, order: "ipv4first" }),
+      resolve,
       onBytes,
       clock,
       logger,

@@ -9,6 +9,7 @@ const REFUSED_V4: ReadonlyArray<readonly [string, number]> = [
   ["10.0.0.0", 8],
   ["100.64.0.0", 10], // carrier NAT; clouds put metadata there
   ["127.0.0.0", 8],
+  ["168.63.129.16", 32], // a cloud's own services, metadata among them
   ["169.254.0.0", 16], // link-local, metadata
   ["172.16.0.0", 12],
   ["192.0.0.0", 24], // protocol assignments

@@ -9,9 +9,11 @@ import { type EgressPreset, egressConnect } from "@atoll/protocol/messages/egres
 import { muxPair } from "@atoll/protocol/mux-pair";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
+import type { ResolveHost } from "./resolve-host.ts";
 import { WorkspaceEgress } from "./workspace-egress.ts";
 
 const PUBLIC_ADDRESS = "203.0.113.7";
+const OWN_ADDRESS = "203.0.113.9";
 
 /** A guest whose allowed connections all end at `onConnection`, on a loopback server that plays the internet. */
 async function guest(options: {
@@ -20,6 +22,8 @@ async function guest(options: {
   packages?: string[];
   onConnection?: (socket: Socket) => void;
   isClosed?: boolean;
+  /** Instead of answering at once. */
+  resolve?: ResolveHost;
 }) {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     outside.add(socket);
@@ -42,8 +46,10 @@ async function guest(options: {
     workspaceId: "w",
     preset: () => settings.preset,
     packageHosts: () => new Set(options.packages ?? []),
-    resolve: async (host) => {
+    isOwn: (address) => address === OWN_ADDRESS,
+    resolve: async (host, signal) => {
       asked.push(host);
+      if (options.resolve) return options.resolve(host, signal);
       return (options.addresses ?? [PUBLIC_ADDRESS]).map((address) => ({ address, family: 4 }));
     },
     connect: (address, wantedPort) => {
@@ -102,6 +108,41 @@ describe("policy", () => {
       await expect(rebinding.open(host)).rejects.toMatchObject({ code: "egress.private_address" });
     }
     expect(rebinding.dialled).toEqual([]);
+  });
+
+  it("refuses what is this host itself, though it be public", async () => {
+    await using own = await guest({ addresses: [PUBLIC_ADDRESS, OWN_ADDRESS] });
+    for (const host of ["own.example", OWN_ADDRESS]) {
+      await expect(own.open(host)).rejects.toMatchObject({ code: "egress.private_address" });
+    }
+    expect(own.dialled).toEqual([]);
+  });
+
+  it("asks for so many names at once, cancels what is not waited for, and lets the next ask", async () => {
+    const cancelled: string[] = [];
+    await using one = await guest({
+      resolve: (host, signal) =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener("abort", () => {
+            cancelled.push(host);
+            reject(signal.reason);
+          });
+        }),
+    });
+    const openings = Array.from({ length: 40 }, (_, index) => one.open(`tar-pit-${index}.example`));
+    const ends = Promise.allSettled(openings);
+    await expect.poll(() => one.asked.length).toBe(16);
+    one.settings.preset = "off";
+    one.egress.presetChanged();
+    for (const end of await ends) expect(end).toMatchObject({ reason: { code: "egress.denied" } });
+    expect(cancelled).toEqual(one.asked);
+    expect(one.asked.length).toBe(16);
+    one.settings.preset = "open";
+    const later = one.open("later.example");
+    later.catch(() => {});
+    await expect.poll(() => one.asked.at(-1)).toBe("later.example");
+    one.cut(new AtollError("link.lost"));
+    await expect(later).rejects.toMatchObject({ code: "link.lost" });
   });
 
   it("dials the very address it judged, after one look-up", async () => {

@@ -1,5 +1,4 @@
 /** Answers `egress.connect` of one guest: policy, name, address, dial, bytes. The only way out of a workspace. */
-import type { LookupAddress } from "node:dns";
 import type { Clock } from "@atoll/base/clock";
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import { Dispatcher } from "@atoll/protocol/dispatcher";
@@ -12,16 +11,19 @@ import type { GuestOutbound } from "../workspaces/workspace-core.ts";
 import { type DialPublicOptions, dialPublic } from "./dial-public.ts";
 import { type EgressTarget, isAllowedByPreset, parseTarget } from "./egress-policy.ts";
 import { joinStream } from "./join-stream.ts";
+import { LookupTurns } from "./lookup-turns.ts";
+import type { ResolveHost } from "./resolve-host.ts";
 
 export interface WorkspaceEgressOptions {
   workspaceId: string;
   preset: () => EgressPreset;
   /** Hosts that the image's own package tools name. */
   packageHosts: () => ReadonlySet<string>;
-  resolve: (host: string) => Promise<LookupAddress[]>;
+  resolve: ResolveHost;
   clock: Clock;
   logger: Logger;
   connect?: DialPublicOptions["connect"];
+  isOwn?: DialPublicOptions["isOwn"];
   /** Called for everything that passes, either way. */
   onBytes?: (count: number) => void;
 }
@@ -30,6 +32,7 @@ export class WorkspaceEgress implements GuestOutbound {
   readonly counters = { sentBytes: 0, receivedBytes: 0 };
   readonly #options: WorkspaceEgressOptions;
   readonly #dispatcher: Dispatcher;
+  readonly #lookups = new LookupTurns();
   readonly #live = new Map<MuxStream, { target: EgressTarget; abort: AbortController }>();
 
   constructor(options: WorkspaceEgressOptions) {
@@ -70,12 +73,13 @@ export class WorkspaceEgress implements GuestOutbound {
       if (error !== undefined) abort.abort(error);
     });
     try {
-      const { resolve, clock, connect } = this.#options;
+      const { resolve, clock, connect, isOwn } = this.#options;
       const socket = await dialPublic(target, {
-        resolve,
+        resolve: (name, signal) => this.#lookups.run(signal, () => resolve(name, signal)),
         clock,
         signal: abort.signal,
-        ...(connect === undefined ? {} : { connect }),
+        ...(connect && { connect }),
+        ...(isOwn && { isOwn }),
       });
       const cut = () => {
         stream.reset(toAtollError(abort.signal.reason));
