@@ -38,7 +38,7 @@ import type { TicketVerifier } from "./ticket-verifier.ts";
 
 export interface LinkConnectionOptions {
   socket: Socket;
-  workspaces: Pick<WorkspaceRegistry, "find">;
+  workspaces: Pick<WorkspaceRegistry, "find" | "refuseDamaged">;
   sessions: SessionRegistry;
   views: Pick<ViewRegistry, "open">;
   tickets: Pick<TicketVerifier, "verify">;
@@ -169,7 +169,9 @@ export class LinkConnection {
 
   /** Somebody else's workspace answers exactly like none. */
   #find(workspaceId: string, userId: string): Workspace {
-    const workspace = this.#options.workspaces.find(workspaceId);
+    const { workspaces } = this.#options;
+    workspaces.refuseDamaged(workspaceId, userId);
+    const workspace = workspaces.find(workspaceId);
     if (workspace === undefined || workspace.record.ownerId !== userId)
       throw new AtollError("workspace.not_found");
     if (workspace.isDeleted) throw new AtollError("workspace.deleted");

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { stat } from "node:fs/promises";
+import { stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { call, openChannel } from "@atoll/protocol/call";
@@ -469,6 +469,18 @@ describe("waking", () => {
     await expect(openChannel(preview.mux, portsConnect, { port: 3000 })).rejects.toMatchObject({
       code: "workspace.not_running",
     });
+  });
+});
+
+it("says to its owner, and to nobody else, that a workspace's record cannot be read", async () => {
+  await using before = await start();
+  const { id, record } = await before.host.create();
+  const path = join(before.host.directory, "journal/workspaces", `${id}.json`);
+  await writeFile(path, JSON.stringify({ ...record, format: 3 }));
+  await using link = await start(before.host);
+  await expect(link.session({ workspaceId: id })).rejects.toMatchObject({ code: "workspace.record_damaged" });
+  await expect(link.session({ workspaceId: id, sub: randomUUID() })).rejects.toMatchObject({
+    code: "workspace.not_found",
   });
 });
 

@@ -17,6 +17,11 @@ export class DamagedRecords {
     if (this.#records.some(({ id }) => ids.includes(id))) throw new AtollError("workspace.record_damaged");
   }
 
+  /** As far as its record still tells. */
+  ownerOf(workspaceId: string): string | undefined {
+    return this.#records.find(({ id }) => id === workspaceId)?.ownerId;
+  }
+
   /** @throws AtollError workspace.record_damaged while something of this owner may be left */
   refuseOwner(ownerId: string): void {
     if (this.#ofDisks.some((record) => record.ownerId === ownerId)) {

@@ -66,6 +66,11 @@ export class WorkspaceRegistry {
     return workspace;
   }
 
+  /** @throws AtollError workspace.record_damaged when it is this owner's and its record cannot be read */
+  refuseDamaged(workspaceId: string, ownerId: string): void {
+    if (this.#damaged.ownerOf(workspaceId) === ownerId) this.#damaged.refuse(workspaceId);
+  }
+
   find(workspaceId: string): Workspace | undefined {
     return this.#workspaces.get(workspaceId);
   }
