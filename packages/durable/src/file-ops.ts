@@ -27,9 +27,21 @@ export interface FileOps {
 
 const ambient = new AsyncLocalStorage<FileOps>();
 
-/** The real ones, except inside `withFileOps`. */
+let ofProcess: FileOps | undefined;
+
+/** The real ones, except inside `withFileOps` and after `useFileOps`. */
 export function fileOps(): FileOps {
-  return ambient.getStore() ?? realFileOps;
+  return ambient.getStore() ?? ofProcess ?? realFileOps;
+}
+
+/**
+ * For all of this process, wherever it began: what comes in by a socket carries no context. Answers what takes it back.
+ */
+export function useFileOps(ops: FileOps): () => void {
+  ofProcess = ops;
+  return () => {
+    if (ofProcess === ops) ofProcess = undefined;
+  };
 }
 
 /** Ambient, because what is recorded lies many calls below the operation a test knows. */

@@ -23,12 +23,16 @@ export type Command =
   | { kind: "agent"; at: number; isRestart: boolean }
   /** What guests confirm at a handshake from now on. */
   | { kind: "guests"; are: "well" | "withoutEntropy" | "hoursOff" }
-  | { kind: "diskFull" | "diskBroken" | "keysDown"; isOn: boolean };
+  | { kind: "diskFull" | "diskBroken" | "keysDown"; isOn: boolean }
+  /** From the next life on the monitor is another version. */
+  | { kind: "upgrade" };
 
 /** Commands at the same time; `crashAfter` steps into it hostd is killed. */
 export interface Burst {
   commands: Command[];
   crashAfter: number | undefined;
+  /** With hostd go all machines: the host itself went down. */
+  takesAll?: boolean;
   /** The next life is killed as well, so many steps into its recovery. */
   crashAgainAfter: number | undefined;
   /** Hostd stands still so many steps into it, another one takes over, and the first one goes on. */
@@ -123,6 +127,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
         kind: fc.constant("guests" as const),
         are: fc.constantFrom("well" as const, "withoutEntropy" as const, "hoursOff" as const),
       }),
+      fc.constant({ kind: "upgrade" as const }),
     ),
   },
   {
@@ -139,22 +144,11 @@ const steps = fc.oneof(fc.nat(12), fc.nat(80), fc.nat(300));
 const burst: fc.Arbitrary<Burst> = fc.record({
   commands: fc.array(command, { minLength: 1, maxLength: 4 }),
   crashAfter: fc.option(steps, { nil: undefined, freq: 2 }),
+  takesAll: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
   crashAgainAfter: fc.option(steps, { nil: undefined, freq: 4 }),
   freezeAfter: fc.option(steps, { nil: undefined, freq: 3 }),
   drains: fc.oneof({ weight: 6, arbitrary: fc.constant(false) }, fc.constant(true)),
 });
-
-/** Begins with a workspace that has something to lose. */
-export const schedule: fc.Arbitrary<{ seed: number; bursts: Burst[] }> = fc
-  .record({
-    seed: fc.nat(2 ** 31),
-    hasHistory: fc.boolean(),
-    bursts: fc.array(burst, { minLength: 1, maxLength: 12, size: "max" }),
-  })
-  .map(({ seed, hasHistory, bursts }) => ({
-    seed,
-    bursts: [...BEGINNING, ...(hasHistory ? HISTORY : []), ...bursts],
-  }));
 
 const calm = (commands: Command[]): Burst => ({
   commands,
@@ -178,3 +172,20 @@ const HISTORY: readonly Burst[] = [
     { kind: "makeTemplate", at: 0, checkpoint: 0 },
   ]),
 ];
+/** Memory on the disk, and a host that ends while it is being taken up again: it may be used once. */
+const interruptedResume: fc.Arbitrary<Burst[]> = fc
+  .record({ crashAfter: fc.nat(120), takesAll: fc.boolean() })
+  .map((crash) => [
+    calm([{ kind: "pause", at: 0 }]),
+    calm([{ kind: "advance", seconds: 60 }]),
+    { ...calm([{ kind: "start", at: 0 }]), ...crash },
+  ]);
+
+/** Begins with a workspace that has something to lose. */
+export const schedule: fc.Arbitrary<{ seed: number; bursts: Burst[] }> = fc
+  .record({
+    seed: fc.nat(2 ** 31),
+    history: fc.oneof(fc.constant([]), fc.constant(HISTORY), interruptedResume),
+    bursts: fc.array(burst, { minLength: 1, maxLength: 12, size: "max" }),
+  })
+  .map(({ seed, history, bursts }) => ({ seed, bursts: [...BEGINNING, ...history, ...bursts] }));

@@ -71,7 +71,9 @@ export class ProofHost {
       // In a pid namespace that is not known here: only its silence tells that it ended.
       holder: { pid: 1000 + life.number, startTicks: "1", place: `${hostBootId()} sim` },
     });
+    life.world.tookLease(life);
     const ops = leasedFileOps(lease);
+    life.around = (work) => withFileOps(ops, work);
     return withFileOps(ops, () => ProofHost.#open(options, lease, ops));
   }
 
@@ -97,7 +99,10 @@ export class ProofHost {
   private constructor(options: ProofHostOptions, { keys, journal, lease, underLease }: Held) {
     const { directory, machines, life } = options;
     const clock = clockOf(life);
-    const hypervisor = new LeasedHypervisor(new SimHypervisor(machines, life), lease);
+    const hypervisor = new LeasedHypervisor(
+      new SimHypervisor(machines, life, `sim ${machines.vmmVersion}`),
+      lease,
+    );
     this.life = life;
     this.keys = keys;
     this.lease = lease;

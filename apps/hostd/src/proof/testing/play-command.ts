@@ -54,6 +54,9 @@ export async function playCommand(
       return;
     case "guests":
       return machines.setGuestAnswer(GUESTS[command.are]);
+    case "upgrade":
+      machines.vmmVersion += 1;
+      return;
     case "forkTemplate":
     case "publish":
     case "eraseTemplate":

@@ -50,7 +50,8 @@ export class ProofRun {
     await new FinalLook(stage).look();
   }
 
-  async #burst({ commands, crashAfter, crashAgainAfter, freezeAfter, drains, looks }: Burst): Promise<void> {
+  async #burst(burst: Burst): Promise<void> {
+    const { commands, crashAfter, takesAll, crashAgainAfter, freezeAfter, drains, looks } = burst;
     const stage = this.#stage;
     const { world, machines, life } = stage;
     const host = stage.running;
@@ -65,7 +66,8 @@ export class ProofRun {
     if (end === "hung") world.violation(`hangs: ${JSON.stringify(commands)}`);
     world.cancelFreeze();
     if (end === "crashed") {
-      stage.count(life.isFrozen ? "freeze" : "crash");
+      stage.count(life.isFrozen ? "freeze" : takesAll ? "crash of the host" : "crash");
+      if (life.isDead && takesAll) machines.crash();
       await stage.open(crashAgainAfter);
       await this.#goOn(life);
     }

@@ -199,6 +199,12 @@ export class ProofStage {
     }
     model.erasureAnswer = answer;
     model.erasure = "done";
+    const folders = new Set(this.folders());
+    for (const { of, diskId } of this.loot) {
+      if (of === model.id && folders.has(diskId)) {
+        this.world.violation(`I8: ${short(of)} was said to be erased, its disk is still there`);
+      }
+    }
     if (model.keyCommitment === undefined) return;
     if (own.length !== 1 || own[0]?.keyCommitment !== model.keyCommitment) {
       this.world.violation(

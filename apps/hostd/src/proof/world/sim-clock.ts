@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { Clock } from "@atoll/base/clock";
 
 /** Time that only moves when the world has nothing else to do. Callbacks run in the life that asked for them. */
@@ -44,7 +45,14 @@ export class SimClock {
     return {
       now: () => this.#nowMs,
       monotonic: () => this.#nowMs - 1_699_000_000_000,
-      schedule: (delayMs, run) => this.schedule(delayMs, inLife(run)),
+      // As the platform's timers, which carry on the context they were set in: it says that a lease is to be looked at.
+      schedule: (delayMs, run) => {
+        const inContext = AsyncLocalStorage.snapshot();
+        return this.schedule(
+          delayMs,
+          inLife(() => inContext(run)),
+        );
+      },
     };
   }
 }

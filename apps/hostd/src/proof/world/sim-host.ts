@@ -11,6 +11,8 @@ export class SimHost {
   readonly ended: SimMachine[] = [];
   nextPid = 1000;
   nextSaveId = 1;
+  /** Of the monitor that the next life of hostd finds installed. */
+  vmmVersion = 1;
   /** Counts handshakes that make a guest somebody's. */
   nextHello = 1;
   /** What guests of this host answer to handshakes that is not as it should be. */
@@ -23,6 +25,12 @@ export class SimHost {
   setGuestAnswer(answer: Partial<LinkHelloAnswer>): void {
     this.guestAnswer = answer;
     for (const { guest } of this.machines.values()) guest.answer = answer;
+  }
+
+  /** The host went down: nobody is told. */
+  crash(): void {
+    for (const machine of this.machines.values())
+      machine.end({ reason: "killed", detail: "the host went down" });
   }
 
   /** I12: of a workspace that just came to run; its start began when `since` handshakes had been. */

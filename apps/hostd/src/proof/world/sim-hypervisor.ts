@@ -27,7 +27,7 @@ export class SimHypervisor implements Hypervisor {
   readonly #life: Life;
   readonly #mine = new Set<number>();
 
-  constructor(host: SimHost, life: Life, fingerprint = "sim 1") {
+  constructor(host: SimHost, life: Life, fingerprint: string) {
     this.#host = host;
     this.#life = life;
     this.fingerprint = fingerprint;
@@ -51,7 +51,7 @@ export class SimHypervisor implements Hypervisor {
         templateId: "template" in spec.start ? (spec.start.template?.templateId ?? null) : null,
         baseRamPath: "/sim/ram",
       };
-      const machine = new SimMachine(host, record, disk, spec.view);
+      const machine = new SimMachine(host, record, { disk, view: spec.view, version: this.fingerprint });
       host.machines.set(pid, machine);
       host.checkLaunch(machine);
       this.#mine.add(pid);

@@ -22,7 +22,7 @@ import type { SimHost } from "./sim-host.ts";
 import type { Life } from "./sim-world.ts";
 
 /** I12: a guest further off was not told the time. */
-const CLOCK_MAX_MS = 2000;
+const CLOCK_MAX_MS = 1000;
 
 export const savedState = z.strictObject({
   saveId: z.number().int(),
@@ -31,12 +31,21 @@ export const savedState = z.strictObject({
   memory: z.array(z.string()),
   /** What the disk held when memory was saved: memory over any other content is a corrupted file system. */
   disk: z.array(z.string()),
+  /** Of the monitor that saved it: no other one can read it. */
+  version: z.string(),
 });
 export type SavedState = z.infer<typeof savedState>;
+
+export interface SimMachineParts {
+  disk: EncryptedDisk | RawDisk;
+  view: EncryptedDisk | undefined;
+  version: string;
+}
 
 export class SimMachine {
   readonly record: MachineRecord;
   readonly guest = new FakeGuest();
+  readonly version: string;
   readonly directory: string | undefined;
   readonly layers: DiskLayer[];
   readonly view: readonly DiskLayer[];
@@ -61,12 +70,8 @@ export class SimMachine {
   #linkOwner: Life | undefined;
   #waitingLink: Duplex | undefined;
 
-  constructor(
-    host: SimHost,
-    record: MachineRecord,
-    disk: EncryptedDisk | RawDisk,
-    view: EncryptedDisk | undefined,
-  ) {
+  constructor(host: SimHost, record: MachineRecord, { disk, view, version }: SimMachineParts) {
+    this.version = version;
     this.#host = host;
     this.record = record;
     this.directory = disk.kind === "encrypted" ? disk.directory : undefined;
@@ -129,6 +134,9 @@ export class SimMachine {
   }
 
   load(state: SavedState): void {
+    if (state.version !== this.version) {
+      this.#host.world.violation(`I2: memory of "${state.version}" was given to "${this.version}"`);
+    }
     this.#loaded = state;
     this.guest.counter = state.counter;
     this.guest.expectedToken = state.expectedToken;
@@ -175,6 +183,7 @@ export class SimMachine {
       expectedToken,
       memory: [...this.memory],
       disk: this.directory === undefined ? [] : this.diskWords(),
+      version: this.version,
     };
   }
 

@@ -19,6 +19,8 @@ export class Life {
   /** By SIGSTOP: nothing of it happens, and its timers are late. */
   isFrozen = false;
   readonly lateTimers: (() => void)[] = [];
+  /** What holds for the whole process, as soon as it has its lease. */
+  around: <T>(work: () => T) => T = (work) => work();
   stepCount = 0;
 
   constructor(world: SimWorld, number: number) {
@@ -27,7 +29,7 @@ export class Life {
   }
 
   run<T>(work: () => T): T {
-    return current.run(this, work);
+    return current.run(this, () => this.around(work));
   }
 
   thaw(): void {
@@ -68,6 +70,10 @@ interface Waiting {
   run: () => void;
 }
 
+/** Steps that change what others find, each behind a look at the lease. What is being baked has a name of its own. */
+const CHANGES = /^(?!.*\.baking-)(?:rename|link|rm|rmdir|mkdir|open .* wx|launch|adopt|reap|flattenDisk)/;
+/** As names of steps are written: the last three parts of the path. */
+const LEASE_LOOK = /^stat \S*\/lease\/\d+\.json$/;
 /** Turns of the event loop without a step in sight after which nothing is under way any more. */
 const QUIET_TURNS = 4;
 /** What guests write and remember begins with it: what a test looks for where it must not be. */
@@ -82,6 +88,8 @@ export class SimWorld {
   readonly violations: string[] = [];
   /** The last steps, for reports. */
   readonly trace: string[] = [];
+  /** Who took the lease last. */
+  #holder: Life | undefined;
   #waiting: Waiting[] = [];
   #lives = 0;
   #crash: { life: Life; steps: number } | undefined;
@@ -103,6 +111,11 @@ export class SimWorld {
   /** Stops `life` after `steps` steps from now, at the next moment when it is not between looking and leaping. */
   freezeAfter(life: Life, steps: number): void {
     this.#freeze = { life, steps };
+  }
+
+  /** I1: from now on every other life that was up changes nothing any more. */
+  tookLease(life: Life): void {
+    this.#holder = life;
   }
 
   cancelFreeze(): void {
@@ -207,8 +220,8 @@ export class SimWorld {
   #freezeWhenSafe(): void {
     if (this.#freeze === undefined || this.#freeze.steps > 0) return;
     const { life } = this.#freeze;
-    const leaps = /^(?:rename|link|rm|rmdir|mkdir|open .* wx|launch|adopt|reap|stat \S*\/lease\/\d+\.json$)/;
-    if (this.#waiting.some((step) => step.life === life && leaps.test(step.name))) return;
+    const isLeap = ({ name }: Waiting) => CHANGES.test(name) || LEASE_LOOK.test(name);
+    if (this.#waiting.some((step) => step.life === life && isLeap(step))) return;
     this.#freeze = undefined;
     life.isFrozen = true;
     this.note(`${life.number} FROZEN`);
@@ -233,6 +246,10 @@ export class SimWorld {
       this.#crash.steps -= 1;
     }
     this.note(`${step.life.number} ${step.name}`);
+    const { number } = step.life;
+    if (this.#holder !== undefined && number < this.#holder.number && CHANGES.test(step.name)) {
+      this.violation(`I1: ${number} lost its lease to ${this.#holder.number}, then: ${step.name}`);
+    }
     step.run();
     return true;
   }
