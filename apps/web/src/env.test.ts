@@ -18,6 +18,13 @@ describe("environment", () => {
     expect(parsed.oidc).toBeUndefined();
   });
 
+  it("trusts no proxy that is not named by its address", () => {
+    expect([...parseEnv(least).trustedProxies]).toEqual([]);
+    const named = parseEnv({ ...least, ATOLL_TRUSTED_PROXIES: "127.0.0.1, ::1" });
+    expect([...named.trustedProxies]).toEqual(["127.0.0.1", "::1"]);
+    expect(() => parseEnv({ ...least, ATOLL_TRUSTED_PROXIES: "proxy.example" })).toThrow("TRUSTED_PROXIES");
+  });
+
   it("names every fault at once", () => {
     const broken = {
       ATOLL_WEB_URL: "ftp://x",

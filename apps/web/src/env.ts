@@ -34,6 +34,12 @@ const schema = z
     ATOLL_OIDC_CLIENT_ID: z.string().min(1).optional(),
     ATOLL_OIDC_CLIENT_SECRET: z.string().min(1).optional(),
     ATOLL_OIDC_NAME: z.string().min(1).max(40).default("Single sign-on"),
+    /** Addresses of reverse proxies, comma separated: who connects from one is whom its X-Forwarded-For names. */
+    ATOLL_TRUSTED_PROXIES: z
+      .string()
+      .default("")
+      .transform((list) => list.split(",").flatMap((entry) => entry.trim() || []))
+      .pipe(z.array(z.union([z.ipv4(), z.ipv6()]))),
     ATOLL_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
   })
   .check((context) => {
@@ -60,6 +66,7 @@ export interface Env {
   authSecret: string;
   idlePauseSeconds: number;
   oidc: { issuer: string; clientId: string; clientSecret: string; name: string } | undefined;
+  trustedProxies: ReadonlySet<string>;
   logLevel: "debug" | "info" | "warn" | "error";
 }
 
@@ -99,6 +106,7 @@ export function parseEnv(source: Record<string, string | undefined>): Env {
             name: raw.ATOLL_OIDC_NAME,
           }
         : undefined,
+    trustedProxies: new Set(raw.ATOLL_TRUSTED_PROXIES),
     logLevel: raw.ATOLL_LOG_LEVEL,
   };
 }

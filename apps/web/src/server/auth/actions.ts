@@ -7,6 +7,7 @@ import { type ErrorCode, isErrorCode } from "@atoll/protocol/errors";
 import { headers } from "next/headers";
 import { redirect } from "next/navigation";
 import { AuthError } from "next-auth";
+import { env } from "#env.ts";
 import { registerUser } from "../domain/auth/register-user.ts";
 import { log } from "../log.ts";
 import { webProcess } from "../web-process.ts";
@@ -42,7 +43,7 @@ export async function signUpAction(_previous: AuthFormState, form: FormData): Pr
   }
   const { db, limits } = webProcess();
   try {
-    const address = clientAddress(await headers());
+    const address = clientAddress(await headers(), env().trustedProxies);
     await registerUser({ db, signUps: limits.signUps, address }, input.data);
   } catch (error) {
     if (error instanceof AtollError) return { code: error.code, values };

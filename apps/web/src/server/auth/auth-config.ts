@@ -13,6 +13,7 @@ import { log } from "../log.ts";
 import { webProcess } from "../web-process.ts";
 import { clientAddress } from "./client-address.ts";
 import { signInInput } from "./credentials.schema.ts";
+import { identityEmail } from "./identity-email.ts";
 import { safeCallbackPath } from "./safe-callback-path.ts";
 
 export const SIGN_IN_SECONDS = 30 * 24 * 3600;
@@ -51,7 +52,7 @@ function authConfig(): NextAuthConfig {
           if (!input.success) throw new RefusedSignIn(new AtollError("auth.invalid_credentials"));
           const { db, limits } = webProcess();
           try {
-            const address = clientAddress(request.headers);
+            const address = clientAddress(request.headers, env().trustedProxies);
             const { id } = await verifySignIn({ db, ...limits, address }, input.data);
             return { id };
           } catch (error) {
@@ -105,15 +106,13 @@ function authConfig(): NextAuthConfig {
 }
 
 /** Made at the first sign-in, found at every later one. */
-function userOfIdentity(account: Account, profile: Profile | undefined): Promise<string> {
-  const { email, name } = profile ?? {};
-  // Without an address there would be nothing to tell accounts apart by, nor to type when deleting one.
-  if (typeof email !== "string" || email === "") throw new AtollError("auth.forbidden", "no e-mail claim");
+async function userOfIdentity(account: Account, profile: Profile | undefined): Promise<string> {
+  const email = identityEmail(profile);
   return signInWithAccount(webProcess().db, {
     provider: account.provider,
     providerAccountId: account.providerAccountId,
     email,
-    name: name || email,
+    name: profile?.name || email,
   });
 }
 
