@@ -50,6 +50,8 @@ const checkpoint = fc.nat(3);
 const ofOne = (kinds: readonly (Command & { at: number })["kind"][]) =>
   fc.record({ kind: fc.constantFrom(...kinds), at }) as fc.Arbitrary<Command>;
 
+const guests = fc.constantFrom("well" as const, "withoutEntropy" as const, "hoursOff" as const);
+
 const command: fc.Arbitrary<Command> = fc.oneof(
   {
     weight: 3,
@@ -125,7 +127,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       fc.record({ kind: fc.constant("agent" as const), at, isRestart: fc.boolean() }),
       fc.record({
         kind: fc.constant("guests" as const),
-        are: fc.constantFrom("well" as const, "withoutEntropy" as const, "hoursOff" as const),
+        are: guests,
       }),
       fc.constant({ kind: "upgrade" as const }),
     ),
@@ -141,8 +143,24 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 
 const steps = fc.oneof(fc.nat(12), fc.nat(80), fc.nat(300));
 
+/** Trouble and what meets it, at the same time in one place. */
+const meeting: fc.Arbitrary<Command[]> = fc
+  .record({
+    at,
+    trouble: fc.oneof(
+      ofOne(["suspend", "suspend", "kill", "damage"]),
+      fc.record({ kind: fc.constant("agent" as const), at, isRestart: fc.boolean() }),
+      fc.record({ kind: fc.constant("guests" as const), are: guests }),
+    ),
+    meets: ofOne(["pause", "start", "stop", "stop", "erase"]),
+  })
+  .map((met) => [met.trouble, met.meets].map((one) => ("at" in one ? { ...one, at: met.at } : one)));
+
 const burst: fc.Arbitrary<Burst> = fc.record({
-  commands: fc.array(command, { minLength: 1, maxLength: 4 }),
+  commands: fc.oneof(
+    { weight: 4, arbitrary: fc.array(command, { minLength: 1, maxLength: 4 }) },
+    { weight: 1, arbitrary: meeting },
+  ),
   crashAfter: fc.option(steps, { nil: undefined, freq: 2 }),
   takesAll: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
   crashAgainAfter: fc.option(steps, { nil: undefined, freq: 4 }),

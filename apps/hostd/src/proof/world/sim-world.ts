@@ -78,6 +78,9 @@ const LEASE_LOOK = /^stat \S*\/lease\/\d+\.json$/;
 const QUIET_TURNS = 4;
 /** What guests write and remember begins with it: what a test looks for where it must not be. */
 export const CONTENT_MARK = "content-";
+/** Of zstd: what is sealed does not show how it was packed. */
+const COMPRESSED = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
+const EMPTY = Buffer.alloc(0);
 /** Virtual time in which every operation must have an end: the longest deadline is two minutes. */
 export const PATIENCE_MS = 900_000;
 
@@ -134,10 +137,10 @@ export class SimWorld {
   /** I7, at the moment of writing: also what is gone again by the end lay on the disk for a while. */
   checkWritten(path: string, data: unknown): void {
     if (path.includes("/scratch/")) return;
-    const bytes = typeof data === "string" || ArrayBuffer.isView(data) ? data : "";
-    const text =
-      typeof bytes === "string" ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    if (text.includes(CONTENT_MARK)) this.violation(`I7: content of a guest lies readable in ${path}`);
+    const bytes =
+      typeof data === "string" ? Buffer.from(data) : ArrayBuffer.isView(data) ? viewOf(data) : EMPTY;
+    if (bytes.includes(CONTENT_MARK)) this.violation(`I7: content of a guest lies readable in ${path}`);
+    if (bytes.includes(COMPRESSED)) this.violation(`I7: what is only compressed lies in ${path}`);
   }
 
   note(text: string): void {
@@ -253,4 +256,8 @@ export class SimWorld {
     step.run();
     return true;
   }
+}
+
+function viewOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
