@@ -61,14 +61,16 @@ function setup() {
     reset: () => void shown.push("[reset]"),
     resize: (cols: number, rows: number) => void shown.push(`[${cols}x${rows}]`),
   };
+  const lost: string[] = [];
   const open = (over: Partial<typeof screen> = {}) =>
     new TerminalSession({
       connection,
       terminalId: "t1",
       screen: { ...screen, ...over },
       size: { cols: 90, rows: 30 },
+      onInputLost: ({ code }) => lost.push(code),
     });
-  return { host, shell, clock, connection, shown, open };
+  return { host, shell, clock, connection, shown, lost, open };
 }
 
 describe("terminal session", () => {
@@ -140,6 +142,34 @@ describe("terminal session", () => {
     connection.close();
   });
 
+  it("says that a paste did not fit, and that one was cut off, instead of dropping it without a word", async () => {
+    const { host, shell, clock, connection, lost, open } = setup();
+    const session = open();
+    await host.accepts();
+    const tooLong = new Uint8Array(4 * 1024 * 1024 + 1);
+    session.input(tooLong);
+    session.input(tooLong);
+    expect(lost).toEqual(["request.too_large", "request.too_large"]);
+    session.input(bytes("ls\r"));
+    await host.settled();
+    expect(shell.input).toEqual(["ls\r"]);
+    // While one is on its way there is room for no more, which is said once.
+    session.input(new Uint8Array(4 * 1024 * 1024));
+    for (let key = 0; key < 3; key += 1) session.input(bytes("x"));
+    expect(lost.slice(2)).toEqual(["request.too_large"]);
+    host.cut(new AtollError("link.lost"));
+    await host.settled();
+    clock.advance(400);
+    await host.accepts();
+    session.input(new Uint8Array(1024 * 1024));
+    session.input(bytes("y"));
+    host.cut(new AtollError("link.lost"));
+    await host.settled();
+    expect(lost.slice(3)).toEqual(["link.lost"]);
+    session.close();
+    connection.close();
+  });
+
   it("reads no further than what the screen has drawn, so a flood stops at its source", async () => {
     const { host, shell, connection, open } = setup();
     const drawn = deferred<void>();
@@ -182,6 +212,7 @@ describe("terminal session", () => {
       terminalId: "t1",
       screen,
       size: { cols: 80, rows: 24 },
+      onInputLost: () => {},
     });
     await host.accepts();
     expect(session.state.get().error?.code).toBe("terminal.not_found");

@@ -2,7 +2,7 @@
  * One terminal of the machine as this tab sees it. The shell and its output live in the machine; this keeps
  * the offset reached, so that attaching again goes on at the very next byte.
  */
-import { type AtollError, toAtollError } from "@atoll/protocol/atoll-error";
+import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import { type OpenChannel, openChannel } from "@atoll/protocol/call";
 import { terminalAttach } from "@atoll/protocol/messages/terminal";
 import type { Connection, Link } from "../connection/connection.ts";
@@ -25,8 +25,10 @@ export interface TerminalSessionState {
 
 type Channel = OpenChannel<typeof terminalAttach>;
 
-/** Typed or pasted while the window is full; past it further input is dropped rather than kept without bound. */
+/** Typed or pasted while the window is full; past it further input is refused rather than kept without bound. */
 const MAX_PENDING_INPUT_BYTES = 4 * 1024 * 1024;
+/** Longer than any key sends; what is longer was pasted. */
+const KEY_MAX_BYTES = 64;
 
 export class TerminalSession {
   readonly state = new ModelState<TerminalSessionState>({
@@ -37,6 +39,7 @@ export class TerminalSession {
   readonly terminalId: string;
   readonly #screen: TerminalScreen;
   readonly #connection: Pick<Connection, "onLink" | "state">;
+  readonly #onInputLost: (error: AtollError) => void;
   readonly #detach: () => void;
   /** The restore whose history is on screen. */
   #restoredGeneration: number | undefined;
@@ -45,31 +48,52 @@ export class TerminalSession {
   #size: { cols: number; rows: number };
   #input: Promise<void> = Promise.resolve();
   #pendingInputBytes = 0;
+  #hasToldLoss = false;
+  #isClosed = false;
 
   constructor(options: {
     connection: Pick<Connection, "onLink" | "state">;
     terminalId: string;
     screen: TerminalScreen;
     size: { cols: number; rows: number };
+    /** A paste that the shell did not get, or not whole; told once until everything before it is through. */
+    onInputLost: (error: AtollError) => void;
   }) {
     this.terminalId = options.terminalId;
     this.#screen = options.screen;
     this.#size = options.size;
     this.#connection = options.connection;
+    this.#onInputLost = options.onInputLost;
     this.#detach = options.connection.onLink((link) => this.#attach(link));
   }
 
   /** Bytes for the shell. Without a connection they are dropped: a stale keystroke must not run later. */
   input(bytes: Uint8Array): void {
     const channel = this.#channel;
-    if (!channel || this.#pendingInputBytes + bytes.length > MAX_PENDING_INPUT_BYTES) return;
+    if (!channel) return;
+    if (this.#pendingInputBytes + bytes.length > MAX_PENDING_INPUT_BYTES) {
+      return this.#lost(new AtollError("request.too_large"));
+    }
     this.#pendingInputBytes += bytes.length;
     this.#input = this.#input
       .then(() => channel.stream.write(bytes))
-      .catch(() => {})
+      .catch((cause: unknown) => {
+        if (this.#isClosed || bytes.length <= KEY_MAX_BYTES) return;
+        const error = toAtollError(cause);
+        // The stream is reset here when its connection is gone.
+        this.#lost(error.code === "stream.reset" ? new AtollError("link.lost", undefined, { cause }) : error);
+      })
       .finally(() => {
         this.#pendingInputBytes -= bytes.length;
+        if (this.#pendingInputBytes === 0) this.#hasToldLoss = false;
       });
+  }
+
+  #lost(error: AtollError): void {
+    if (this.#hasToldLoss) return;
+    // Nothing waits: this one alone was too long, and so may the next be.
+    this.#hasToldLoss = this.#pendingInputBytes > 0;
+    this.#onInputLost(error);
   }
 
   resize(cols: number, rows: number): void {
@@ -79,6 +103,7 @@ export class TerminalSession {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#detach();
   }
 

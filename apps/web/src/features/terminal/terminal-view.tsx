@@ -1,5 +1,6 @@
 "use client";
 import { useEffect, useRef, useState } from "react";
+import { toastFailure } from "#ui/toaster.tsx";
 import { useIsDark } from "#ui/use-is-dark.ts";
 import { useModels } from "../workbench/models-context.tsx";
 import { createScreen, type Screen } from "./create-screen.ts";
@@ -71,7 +72,7 @@ interface ConnectTo {
 function connect(screen: Screen, { connection, terminalId, element }: ConnectTo): () => void {
   const { terminal } = screen;
   const size = screen.fit() ?? { cols: terminal.cols, rows: terminal.rows };
-  const session = new TerminalSession({ connection, terminalId, screen, size });
+  const session = new TerminalSession({ connection, terminalId, screen, size, onInputLost: toastFailure });
   terminal.onData((text) => session.input(encoder.encode(text)));
   terminal.onBinary((text) => session.input(Uint8Array.from(text, (char) => char.charCodeAt(0))));
   terminal.attachCustomKeyEventHandler((event) => handleKey(event, screen));
