@@ -28,9 +28,7 @@ export async function playFakeCycles({ seed, cycles, seconds, signal }: ChaosOpt
     if (violations.length > 0) {
       const names = plan.cycles.map(({ path, fault }) => `${path}, ${fault}`).join("; ");
       const where = `--seed ${worldSeed} --cycles ${count}`;
-      throw new Error(
-        `${violations.join("\n")}\n${where}: ${names}\n${trace.slice(-80).join("\n")}`,
-      );
+      throw new Error(`${violations.join("\n")}\n${where}: ${names}\n${trace.slice(-80).join("\n")}`);
     }
     done += count;
   }

@@ -11,7 +11,7 @@ import { checkSealed } from "./leftovers.ts";
 import { UserTab } from "./user-tab.ts";
 
 /** A cold boot on two busy cores, behind a hostd that is being restarted, behind deadlines that had to pass. */
-export const BACK_TIMEOUT_MS = 150_000;
+export const BACK_TIMEOUT_MS = 300_000;
 const SEALED_TIMEOUT_MS = 60_000;
 const IDLE_TIMEOUT_MS = 60_000;
 const IDLE_SECONDS = 2;

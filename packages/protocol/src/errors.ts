@@ -353,7 +353,7 @@ export const ERRORS = {
     http: 502,
     retry: "later",
     what: "The workspace stopped answering.",
-    why: "Nothing inside it answered for a minute, so its machine was ended.",
+    why: "Nothing inside it answered in time, so its machine was ended.",
     now: "Start it again; every saved file is there.",
   },
   "vm.reboot_loop": {

@@ -172,7 +172,7 @@ describe("is refused", () => {
     const late = start();
     await late.hello();
     late.clock.advance(60_000);
-    await expect(late.result).rejects.toMatchObject({ code: "request.timeout" });
+    await expect(late.result).rejects.toMatchObject({ code: "vm.agent_silent" });
     expect(late.clock.pendingCount).toBe(0);
     const abort = new AbortController();
     const given = start({ signal: abort.signal });

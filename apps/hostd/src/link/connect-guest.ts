@@ -116,7 +116,7 @@ export async function connectGuest(options: ConnectGuestOptions): Promise<GuestC
       timeoutMs: options.timeoutMs,
       clock,
       signal: options.signal,
-      onTimeout: () => new AtollError("request.timeout", "the guest agent did not answer"),
+      onTimeout: () => new AtollError("vm.agent_silent", "the guest agent did not answer"),
     });
   } finally {
     cancelRetry();
