@@ -66,8 +66,8 @@ ${SERVER}`;
     const log = readFileSync(join(directory, "service.log"), "utf8");
     expect(log.match(/^Max core file size\s+\S+\s+\S+/gm)?.map((line) => line.split(/\s+/).slice(4))).toEqual(
       [
-        ["0", "0"],
-        ["0", "0"],
+        ["1", "1"],
+        ["1", "1"],
       ],
     );
   });

@@ -90,8 +90,9 @@ export class Service {
     const output = openSync(log, "a", 0o600);
     // A group of its own, so that Ctrl-C reaches this process only and stopping keeps its order; and a signal
     // should this process be killed outright.
-    // No core files, of machines neither: they would hold keys and memory.
-    const limited = ["--core=0:0", "setpriv", "--pdeathsig", "TERM", "--", process.execPath, ...argv];
+    // No core files, of machines neither: they would hold keys and memory. One byte is no file, feeds no core pipe
+    // either, and is what machines set for themselves; from zero nobody could raise it to that.
+    const limited = ["--core=1:1", "setpriv", "--pdeathsig", "TERM", "--", process.execPath, ...argv];
     const child = spawn("prlimit", limited, {
       cwd,
       env,
