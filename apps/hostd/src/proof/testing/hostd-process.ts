@@ -15,30 +15,74 @@ import { createBody } from "../../testing/fake-host.ts";
 import { LinkClient } from "../../testing/link-client.ts";
 import { TicketMaker } from "../../testing/ticket-maker.ts";
 
-const START_TIMEOUT_MS = 60_000;
+/** A data directory of another host is waited for first. */
+const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 60_000;
 const POLL_MS = 100;
 const RUN_TIMEOUT_MS = 60_000;
 const SESSIONS_MAX = 4;
 
+/**
+ * What a hostd on another machine sees of this one, as far as namespaces go: none of its processes, and nothing of its
+ * memory-backed files. It is process 1 there, so with it everything that it started ends.
+ */
+const ELSEWHERE = [
+  ...["unshare", "--pid", "--mount", "--fork", "--mount-proc", "--kill-child"],
+  ...["sh", "-c", 'mount -t tmpfs none /dev/shm && exec "$@"', "sh"],
+];
+
+export interface HostdPlace {
+  /** The data and keys of that one, while it is there or after. It goes with it. */
+  beside?: HostdProcess;
+  /** As if on another machine that has the same data. */
+  isElsewhere?: boolean;
+}
+
 export class HostdProcess implements AsyncDisposable {
   readonly directory: string;
-  readonly #maker = new TicketMaker(systemClock);
+  readonly #maker: TicketMaker;
   readonly #environment: Record<string, string>;
+  readonly #place: HostdPlace;
+  /** Of its sockets. */
+  readonly #name: string;
   #child: ChildProcess | undefined;
+  #exited: Promise<number | null> | undefined;
 
-  static async start(environment: Record<string, string> = {}): Promise<HostdProcess> {
-    const directory = await mkdtemp(join(tmpdir(), "atoll-proof-vm-"));
-    const hostd = new HostdProcess(directory, environment);
-    await mkdir(hostd.at("logs"));
-    await writeFile(hostd.at("ticket.pem"), hostd.#maker.publicPem);
-    await hostd.launch();
+  static async start(
+    environment: Record<string, string> = {},
+    place: HostdPlace = {},
+  ): Promise<HostdProcess> {
+    const directory = place.beside?.directory ?? (await mkdtemp(join(tmpdir(), "atoll-proof-vm-")));
+    const hostd = new HostdProcess(directory, environment, place);
+    if (place.beside === undefined) {
+      await mkdir(hostd.at("logs"));
+      await writeFile(hostd.at("ticket.pem"), hostd.#maker.publicPem);
+    }
+    try {
+      await hostd.launch();
+    } catch (error) {
+      await hostd[Symbol.asyncDispose]();
+      throw error;
+    }
     return hostd;
   }
 
-  private constructor(directory: string, environment: Record<string, string>) {
+  private constructor(directory: string, environment: Record<string, string>, place: HostdPlace) {
     this.directory = directory;
     this.#environment = environment;
+    this.#place = place;
+    this.#maker = place.beside === undefined ? new TicketMaker(systemClock) : place.beside.#maker;
+    this.#name = place.beside === undefined ? "hostd" : `hostd-${randomUUID().slice(0, 8)}`;
+  }
+
+  /** Its exit code, once it has ended. */
+  get exited(): Promise<number | null> {
+    if (this.#exited === undefined) throw new Error("hostd was not started");
+    return this.#exited;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    process.kill(this.pid, signal);
   }
 
   at(name: string): string {
@@ -52,14 +96,16 @@ export class HostdProcess implements AsyncDisposable {
   }
 
   async launch(): Promise<void> {
-    const child = spawn(process.execPath, [join(import.meta.dirname, "../../main.ts")], {
+    const main = [process.execPath, join(import.meta.dirname, "../../main.ts")];
+    const [program = "", ...argv] = this.#place.isElsewhere ? [...ELSEWHERE, ...main] : main;
+    const child = spawn(program, argv, {
       env: {
         PATH: process.env.PATH ?? "",
         ATOLL_DATA: this.at("data"),
         ATOLL_CACHE: process.env.ATOLL_CACHE ?? join(import.meta.dirname, "../../../../../.data/cache"),
         ATOLL_SHARED_TEMPLATES: process.env.ATOLL_SHARED_TEMPLATES,
-        ATOLL_HOSTD_SOCKET: this.at("hostd.sock"),
-        ATOLL_LINK_SOCKET: this.at("link.sock"),
+        ATOLL_HOSTD_SOCKET: this.at(`${this.#name}.sock`),
+        ATOLL_LINK_SOCKET: this.at(`${this.#name}-link.sock`),
         ATOLL_TICKET_PUBLIC_KEY_FILE: this.at("ticket.pem"),
         ATOLL_WEB_URL: "http://localhost:7700",
         ...this.#environment,
@@ -67,7 +113,8 @@ export class HostdProcess implements AsyncDisposable {
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#child = child;
-    const log = createWriteStream(this.at("logs/hostd.log"), { flags: "a" });
+    this.#exited = new Promise((resolve) => child.once("exit", resolve));
+    const log = createWriteStream(this.at(`logs/${this.#name}.log`), { flags: "a" });
     child.stdout.pipe(log);
     child.stderr.pipe(log, { end: false });
     const endMs = performance.now() + START_TIMEOUT_MS;
@@ -82,11 +129,14 @@ export class HostdProcess implements AsyncDisposable {
 
   api(method: string, path: string, body?: unknown): Promise<{ status: number; body: unknown }> {
     const { promise, resolve, reject } = Promise.withResolvers<{ status: number; body: unknown }>();
-    const outgoing = request({ socketPath: this.at("hostd.sock"), method, path }, async (incoming) => {
-      let text = "";
-      for await (const chunk of incoming) text += String(chunk);
-      resolve({ status: incoming.statusCode ?? 0, body: text === "" ? undefined : JSON.parse(text) });
-    });
+    const outgoing = request(
+      { socketPath: this.at(`${this.#name}.sock`), method, path },
+      async (incoming) => {
+        let text = "";
+        for await (const chunk of incoming) text += String(chunk);
+        resolve({ status: incoming.statusCode ?? 0, body: text === "" ? undefined : JSON.parse(text) });
+      },
+    );
     outgoing.on("error", reject);
     outgoing.end(body === undefined ? undefined : JSON.stringify(body));
     return promise;
@@ -113,7 +163,7 @@ export class HostdProcess implements AsyncDisposable {
     { workspaceId, ownerId }: WorkspaceStatus,
     view?: { checkpointId: string | null },
   ): Promise<LinkClient> {
-    const client = await LinkClient.connect(this.at("link.sock"));
+    const client = await LinkClient.connect(this.at(`${this.#name}-link.sock`));
     const ticket = await this.#maker.make({
       ...{ workspaceId, sub: ownerId, maxSessions: SESSIONS_MAX },
       ...(view === undefined ? {} : { view }),
@@ -140,13 +190,14 @@ export class HostdProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const child = this.#child;
-    if (child !== undefined && child.exitCode === null) {
-      const ended = new Promise((resolve) => child.once("exit", resolve));
-      child.kill("SIGTERM");
+    if (child !== undefined && child.exitCode === null && child.signalCode === null) {
+      // One that stands still hears nothing else. Around one elsewhere there is no need for order: nothing outlives it.
+      child.kill("SIGCONT");
+      child.kill(this.#place.isElsewhere ? "SIGKILL" : "SIGTERM");
       const timer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
-      await ended;
+      await this.#exited;
       clearTimeout(timer);
     }
-    await rm(this.directory, { recursive: true, force: true });
+    if (this.#place.beside === undefined) await rm(this.directory, { recursive: true, force: true });
   }
 }
