@@ -154,10 +154,14 @@ async function admit({ dependencies, record }: WorkspaceCore, beginning: Beginni
 
 async function begin(start: Start, beginning: Beginning): Promise<void> {
   const { core, progress, signal } = start;
-  const { source } = core.dependencies;
+  const { source, startTurns } = core.dependencies;
   const { snapshot, restoredFrom } = core.record;
-  const up = (options: Pick<BringUp, "machine" | "handshake" | "patch">) =>
-    bringUp(core, { ...options, progress, signal });
+  const up = (options: Pick<BringUp, "machine" | "handshake" | "patch">) => {
+    const work = () => bringUp(core, { ...options, progress, signal });
+    // A machine that only stood still is back in milliseconds; one that boots would keep others waiting for too long.
+    if (beginning === "memory" || options.handshake.reason === "boot") return work();
+    return startTurns.run(core.record.ownerId, signal, work);
+  };
   const launch = <T extends { machine: Machine }>(
     name: string,
     timeoutMs: number,

@@ -29,6 +29,7 @@ import type { WorkspaceRecord } from "./journal/workspace-record.ts";
 import { MachineWatchdog } from "./machine-watchdog.ts";
 import type { Guard } from "./operation-queue.ts";
 import type { StageTimings } from "./stage-timings.ts";
+import type { StartTurns } from "./start-turns.ts";
 import { nextState, type WorkspaceEvent } from "./workspace-state.ts";
 import { workspaceStatusOf } from "./workspace-status-of.ts";
 
@@ -44,6 +45,7 @@ export interface WorkspaceDependencies {
   source: MachineSource;
   hypervisor: Pick<Hypervisor, "adopt" | "isolation">;
   admission: Admission;
+  startTurns: StartTurns;
   timings: StageTimings;
   clock: Clock;
   logger: Logger;

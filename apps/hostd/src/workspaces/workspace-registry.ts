@@ -1,5 +1,6 @@
 /** All workspaces of this host by id: creating, finding, erasing, starting over after a crash, draining. */
 
+import { availableParallelism } from "node:os";
 import { isDeepStrictEqual } from "node:util";
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import type { CreateWorkspace, Erasure, tombstoneList } from "@atoll/protocol/hostd-api";
@@ -12,11 +13,15 @@ import { erasureOf } from "./erase-workspace.ts";
 import type { JournalContent } from "./journal/workspace-journal.ts";
 import type { TombstoneRecord, WorkspaceRecord } from "./journal/workspace-record.ts";
 import { newWorkspaceRecord } from "./new-workspace-record.ts";
+import { StartTurns } from "./start-turns.ts";
 import { TemplateRegistry } from "./template-registry.ts";
 import { Workspace } from "./workspace.ts";
 import type { WorkspaceDependencies } from "./workspace-core.ts";
 
-export interface WorkspaceRegistryOptions extends Omit<WorkspaceDependencies, "isDraining" | "openOrigin"> {
+export interface WorkspaceRegistryOptions
+  extends Omit<WorkspaceDependencies, "isDraining" | "openOrigin" | "startTurns"> {
+  /** Restored guests that wake up at once; as many as there are cores. */
+  startsAtOnce?: number;
   /** Ends the sessions and views of a workspace being erased; resolves when none is left. */
   endSessions: (workspaceId: string, error: AtollError) => Promise<void> | void;
   /** @throws AtollError image.unknown */
@@ -42,10 +47,12 @@ export class WorkspaceRegistry {
   /** Until their record is written. */
   readonly #creating = new Map<string, Promise<void>>();
   readonly templates: TemplateRegistry;
+  readonly #startTurns: StartTurns;
   #isDraining = false;
 
   constructor(options: WorkspaceRegistryOptions) {
     this.#options = options;
+    this.#startTurns = new StartTurns({ atOnce: options.startsAtOnce ?? availableParallelism() });
     const damaged = this.#damaged;
     this.templates = new TemplateRegistry({ ...options, damaged, workspace: (id) => this.get(id) });
   }
@@ -303,6 +310,7 @@ export class WorkspaceRegistry {
         ...this.#options,
         isDraining: () => this.#isDraining,
         openOrigin: (forked) => this.#openOrigin(forked),
+        startTurns: this.#startTurns,
       },
       () => this.erase(record.workspaceId),
     );
