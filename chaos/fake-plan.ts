@@ -51,7 +51,12 @@ const FAULTS: Record<string, readonly Command[]> = {
   "the disk is broken": [{ kind: "diskBroken", isOn: true }],
   "the keys are away": [{ kind: "keysDown", isOn: true }],
 };
-const HOSTD_FAULTS = ["hostd is killed", "hostd is killed twice", "hostd stands still"] as const;
+const HOSTD_FAULTS = [
+  "hostd is killed",
+  "hostd is killed twice",
+  "hostd stands still",
+  "the host ends",
+] as const;
 const NOTHING = "nothing";
 /** One in so many cycles is left alone: those must keep their memory. */
 const UNHARMED_EVERY = 4;
@@ -99,6 +104,7 @@ function harm(bursts: readonly Burst[], fault: string, random: SeededRandom): Bu
       ...one,
       crashAfter: steps,
       crashAgainAfter: fault === "hostd is killed twice" ? again : undefined,
+      takesAll: fault === "the host ends",
     };
   });
 }

@@ -1,7 +1,7 @@
 /** What the kernel and the disk say is there, whatever hostd believes: machines, their mounts, files, sockets, the lease. */
 import { createHash } from "node:crypto";
 import type { Dirent } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
 
@@ -115,6 +115,20 @@ export class HostCensus {
     }
     pids.delete(process.pid);
     return [...pids];
+  }
+
+  /** Of a run that failed. */
+  async endWhatIsLeft(): Promise<void> {
+    for (const { monitorPids, jailPids } of await this.machines()) {
+      for (const pid of [...monitorPids, ...jailPids]) {
+        try {
+          process.kill(pid, "SIGKILL");
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+        }
+      }
+    }
+    await rm(this.memoryPlace, { recursive: true, force: true });
   }
 
   async #files(): Promise<{ path: string; entry: Dirent }[]> {

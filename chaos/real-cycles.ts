@@ -27,9 +27,11 @@ export async function playRealCycles(options: ChaosOptions): Promise<number> {
   try {
     const dataDirectory = await mkdtemp(join(tmpdir(), "atoll-chaos-"));
     scope.defer(() => rm(dataDirectory, { recursive: true, force: true }));
+    const census = new HostCensus(dataDirectory);
+    // Nothing, unless something failed: a run that held has looked.
+    scope.defer(() => census.endWhatIsLeft());
     const stack = await start(scope, dataDirectory, options);
     const host = new ChaosHost(stack, { ownerId: randomUUID(), workspaceId: randomUUID() });
-    const census = new HostCensus(dataDirectory);
     const hostdLog = new LogWatch(join(stack.layout.logs, "hostd.log"));
     let isDone = false;
     // Ended before the stack is: what it left running would outlive it.
