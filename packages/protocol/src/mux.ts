@@ -2,6 +2,7 @@
  * Many streams over one byte transport. A `Mux` lives exactly as long as one connection of its transport:
  * when that is lost every stream ends with `link.lost`, and a new connection gets a new `Mux`.
  * The same class serves browser ↔ hostd (through the gateway, which only passes bytes) and hostd ↔ agent.
+ * Length: opening, relaying and ending streams share one table of them.
  */
 import { AtollError } from "./atoll-error.ts";
 import { ByteBudget } from "./byte-budget.ts";

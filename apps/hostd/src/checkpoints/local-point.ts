@@ -67,3 +67,8 @@ export class LocalPoint implements Point {
     await this.memory?.[Symbol.asyncDispose]();
   }
 }
+
+export function requireLocal(point: Point): LocalPoint {
+  if (point instanceof LocalPoint) return point;
+  throw new TypeError("a point of another source");
+}

@@ -66,6 +66,7 @@ export class BuiltImages {
   /** The files of images as a machine on this host needs them. */
   filesFor(isolation: Isolation): ImageSource {
     return {
+      currentKeys: new Set([...this.#current.values()].map(({ key }) => key)),
       byName: async (name) => toFiles(this.require(name), isolation),
       byKey: async (key) => toFiles(await this.#byKey(key), isolation),
     };

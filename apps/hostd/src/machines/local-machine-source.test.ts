@@ -181,6 +181,34 @@ test("disks that only an unreadable record names stay, all of them while one of 
   expect(await at.workspaces).toEqual([stray.disk.diskId]);
 });
 
+test("templates of another hypervisor or size stay while a disk stands on them, and go with the last", async () => {
+  await using at = await TestSource.open();
+  await at.source.sweep(new Set());
+  await at.source.settled();
+  const large = { ...SIZE, memoryMb: 1024 };
+  const old = await at.source.create(newRequest());
+  const odd = await at.source.create({ ...newRequest(), size: large });
+  const templates = () => readdir(join(at.directory, "templates"));
+  expect(await templates()).toHaveLength(2);
+  const both = new Set([old.disk.diskId, odd.disk.diskId]);
+  const next = async (fingerprint: string, disks: Set<string>, isComplete = true) => {
+    const life = await TestSource.open({ previous: at, fingerprint });
+    await life.source.sweep(disks, { diskIds: new Set(), isComplete });
+    await life.source.settled();
+    await life.source[Symbol.asyncDispose]();
+    expect(life.faults).toEqual([]);
+  };
+  await next("fake 1", both);
+  expect((await templates()).sort()).toEqual([old.disk.templateId, odd.disk.templateId].sort());
+  await next("fake 2", new Set([old.disk.diskId]));
+  const [newId] = (await templates()).filter((id) => id !== old.disk.templateId);
+  expect((await templates()).sort()).toEqual([old.disk.templateId, newId].sort());
+  await next("fake 2", new Set(), false);
+  expect(await templates()).toHaveLength(2);
+  await next("fake 2", new Set());
+  expect(await templates()).toEqual([newId]);
+});
+
 test("a snapshot is used once: after resume and after boot it is refused and gone", async () => {
   await using at = await TestSource.open();
   await at.source.sweep(new Set());

@@ -3,20 +3,16 @@
  * directory.
  * Length: it is the one place that orders them; each method is one operation of the port, what it does lies beside.
  */
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, systemClock } from "@atoll/base/clock";
 import { withDeadline } from "@atoll/base/with-deadline";
-import { makeDirectory } from "@atoll/durable/make-directory";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { CheckpointInfo } from "@atoll/protocol/hostd-api";
-import { uuid } from "@atoll/protocol/ids";
 import { FIRST_LINK_TOKEN } from "@atoll/protocol/link-handshake";
 import { MemoryLedger } from "../checkpoints/captured-memory.ts";
-import { LocalPoint } from "../checkpoints/local-point.ts";
+import { LocalPoint, requireLocal } from "../checkpoints/local-point.ts";
 import type { DiskDirectory } from "../disks/disk-directory.ts";
 import { wipeLayers, wrapLayers } from "../disks/layer-keys.ts";
-import { removeUnfinished, wipeScratch } from "../disks/remove-unfinished.ts";
 import type { Machine, MachineStart } from "../hypervisor/hypervisor.ts";
 import { ReadyMachines } from "../pool/ready-machines.ts";
 import {
@@ -26,7 +22,6 @@ import {
   removeSnapshots,
   requireFit,
   type SnapshotManifest,
-  type SnapshotOrigin,
   writeSnapshot,
 } from "../snapshots/snapshot-store.ts";
 import { SpaceLedger } from "../snapshots/space-ledger.ts";
@@ -51,6 +46,8 @@ import type {
   WorkspaceDisk,
 } from "./machine-source.ts";
 import type { OpenDisk } from "./open-disk.ts";
+import { snapshotOrigin, snapshotRef } from "./snapshot-facts.ts";
+import { NO_STRAYS, type StrayDisks, sweepData } from "./sweep-data.ts";
 import { openView } from "./view-machine.ts";
 
 const CAPTURED_MEMORY_MAX_BYTES = 4 * 1024 ** 3;
@@ -212,7 +209,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
       const { directory, workspaceKey } = open;
       const { signal } = request;
       await machine.stop(signal);
-      const origin = this.#originOf(request, disk, machine.record.templateId);
+      const origin = snapshotOrigin(this.#options.hypervisor, request, disk, machine.record.templateId);
       const state = machine.saveState(signal);
       const nowMs = this.#clock.now();
       const manifest = await writeSnapshot(directory.snapshotsPath, workspaceKey, origin, state, nowMs);
@@ -395,26 +392,13 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     return this.#options.keys.destroyOwnerKey(ownerId);
   }
 
-  async sweep(
-    knownDiskIds: ReadonlySet<string>,
-    strays: { diskIds: ReadonlySet<string>; isComplete: boolean } = { diskIds: new Set(), isComplete: true },
-  ): Promise<void> {
-    const { workspacesPath } = this.#disks;
-    await makeDirectory(workspacesPath);
-    await this.#options.hypervisor.reap();
-    await this.#templates.sweep();
-    if (!this.#ready.isWarming) await this.#disks.layers.sweep();
-    const kept = new Set([...knownDiskIds, ...strays.diskIds, ...this.#ready.diskIds]);
-    const names = await readdir(workspacesPath);
-    // A name that is nowhere may be a damaged one: then any directory may be the one that is meant.
-    const mayRemove = strays.isComplete && [...strays.diskIds].every((diskId) => names.includes(diskId));
-    for (const name of mayRemove ? names : []) {
-      if (uuid.safeParse(name).success && !kept.has(name)) await this.#disks.directory(name).remove();
-    }
-    for (const diskId of knownDiskIds) await this.#upkeep.tidy(diskId).catch((error) => this.#fault(error));
-    await removeUnfinished(this.#erasedPath);
-    await wipeScratch(this.#options.scratchDirectory);
-    this.#ready.warm();
+  sweep(knownDiskIds: ReadonlySet<string>, strays: StrayDisks = NO_STRAYS): Promise<void> {
+    const parts = {
+      ...{ options: this.#options, disks: this.#disks, upkeep: this.#upkeep, ready: this.#ready },
+      ...{ templates: this.#templates, erasedPath: this.#erasedPath },
+      onFault: (error: unknown) => this.#fault(error),
+    };
+    return sweepData(parts, knownDiskIds, strays);
   }
 
   /** Ends what nobody claimed. Machines of workspaces are their owners' to pause. */
@@ -460,22 +444,11 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     const stored = await this.#disks.directory(disk.diskId).readEpoch();
     if (stored !== disk.epoch) throw new AtollError("snapshot.invalid", "the disk was opened since");
     const templateId = manifest.templateId === null ? null : disk.templateId;
-    requireFit(manifest, this.#originOf(request, disk, templateId));
+    requireFit(manifest, snapshotOrigin(this.#options.hypervisor, request, disk, templateId));
     using open = await this.#disks.open(request, disk);
     await using file = await openSnapshot(open.directory.snapshotsPath, open.workspaceKey, manifest);
     const template = templateId === null ? undefined : open.template;
     return await this.#load(open, request, disk, template, file.read());
-  }
-
-  #originOf(request: MachineRequest, disk: WorkspaceDisk, templateId: string | null): SnapshotOrigin {
-    return {
-      workspaceId: request.workspaceId,
-      epoch: disk.epoch,
-      fingerprint: this.#options.hypervisor.fingerprint,
-      imageKey: disk.imageKey,
-      templateId,
-      memoryMb: request.size.memoryMb,
-    };
   }
 
   #pointOf(workspaceId: string, { directory, record }: OpenDisk, captured: Captured): LocalPoint {
@@ -513,16 +486,6 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
       .run(directory.diskId, () => removeSnapshots(directory.snapshotsPath))
       .catch((error: unknown) => this.#fault(error));
   }
-}
-
-function snapshotRef(manifest: SnapshotManifest): SnapshotRef {
-  const { snapshotId, sealedBytes, createdAtMs } = manifest;
-  return { snapshotId, sizeBytes: sealedBytes, createdAtMs };
-}
-
-function requireLocal(point: Point): LocalPoint {
-  if (point instanceof LocalPoint) return point;
-  throw new TypeError("a point of another source");
 }
 
 function hasCode(error: unknown, code: AtollError["code"]): boolean {

@@ -111,6 +111,7 @@ export class ProofHost {
       hypervisor,
       keys,
       images: {
+        currentKeys: new Set([IMAGE.key]),
         byName: async (name) => {
           if (name !== "base") throw new AtollError("image.unknown");
           return IMAGE;

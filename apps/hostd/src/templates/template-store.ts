@@ -21,7 +21,8 @@ import { readTemplate, templateFiles, templateManifest } from "./read-template.t
 /** Raise when the way templates are made changes what is in them. */
 const BAKE_GENERATION = 3;
 
-const STAGING = ".baking-";
+/** Begins the name of what is not whole. */
+export const STAGING = ".baking-";
 
 export interface Template extends TemplateFiles {
   imageKey: string;

@@ -51,6 +51,7 @@ export class TestSource implements AsyncDisposable {
       hypervisor: this.hypervisor,
       keys,
       images: {
+        currentKeys: new Set([IMAGE.key]),
         byName: async (name) => {
           if (name !== "base") throw new AtollError("image.unknown");
           return IMAGE;

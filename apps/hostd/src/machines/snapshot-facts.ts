@@ -1,0 +1,17 @@
+import type { Hypervisor } from "../hypervisor/hypervisor.ts";
+import type { SnapshotManifest, SnapshotOrigin } from "../snapshots/snapshot-store.ts";
+import type { MachineRequest, SnapshotRef, WorkspaceDisk } from "./machine-source.ts";
+
+/** What a snapshot is bound to; it loads where all of it is the same. */
+export function snapshotOrigin(
+  { fingerprint }: Pick<Hypervisor, "fingerprint">,
+  { workspaceId, size }: MachineRequest,
+  { epoch, imageKey }: WorkspaceDisk,
+  templateId: string | null,
+): SnapshotOrigin {
+  return { workspaceId, epoch, fingerprint, imageKey, templateId, memoryMb: size.memoryMb };
+}
+
+export function snapshotRef({ snapshotId, sealedBytes, createdAtMs }: SnapshotManifest): SnapshotRef {
+  return { snapshotId, sizeBytes: sealedBytes, createdAtMs };
+}
