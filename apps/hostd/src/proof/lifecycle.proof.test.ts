@@ -22,7 +22,7 @@
 import "./world/sim-files.ts";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Burst, schedule } from "./commands.ts";
+import { BEGINNING, type Burst, type Command, calm, schedule } from "./commands.ts";
 import { regressions } from "./regressions.ts";
 import { ProofRun } from "./testing/proof-run.ts";
 
@@ -33,19 +33,41 @@ const RUNS_MIN = 20;
 const TIME_LIMIT_MS = Number(process.env.PROOF_MS ?? 60_000);
 const seed = Number(process.env.PROOF_SEED ?? Date.now() % 2 ** 31);
 
-async function play({ seed, bursts }: { seed: number; bursts: readonly Burst[] }): Promise<void> {
+/** What is walked through, and how many steps are taken at a time: fewer than the shortest window that matters has. */
+const WALKS: Record<string, { before: Command[][]; command: Command; stride: number }> = {
+  "taking up memory from the disk": {
+    before: [[{ kind: "pause", at: 0 }], [{ kind: "advance", seconds: 60 }]],
+    command: { kind: "start", at: 0 },
+    stride: 4,
+  },
+  "a pause and its sealing": {
+    before: [[{ kind: "pause", at: 0 }]],
+    command: { kind: "advance", seconds: 60 },
+    stride: 9,
+  },
+  "a restore": {
+    before: [[{ kind: "checkpoint", at: 0, withMemory: true }], [{ kind: "write", at: 0 }]],
+    command: { kind: "restore", at: 0, checkpoint: 0 },
+    stride: 15,
+  },
+  "an erasure": { before: [], command: { kind: "erase", at: 0 }, stride: 9 },
+};
+const WALK_MAX = 600;
+
+async function play({ seed, bursts }: { seed: number; bursts: readonly Burst[] }) {
   await using run = await ProofRun.start(seed);
   await run.play(bursts);
   const { violations, trace } = run.world;
   if (violations.length > 0) process.stderr.write(`${trace.slice(-40).join("\n")}\n`);
   expect(violations).toEqual([]);
+  return run.counts;
 }
 
 // Each schedule is small; its own seed and commands repeat it exactly.
 const endOnFailure = true;
 
 test(`random schedules keep the invariants (PROOF_SEED=${seed})`, { timeout: 600_000 }, async () => {
-  const property = fc.asyncProperty(schedule, play);
+  const property = fc.asyncProperty(schedule, async (one) => void (await play(one)));
   const startedAtMs = performance.now();
   await fc.assert(property, { seed, numRuns: Math.min(RUNS, RUNS_MIN), endOnFailure });
   const leftMs = TIME_LIMIT_MS - (performance.now() - startedAtMs);
@@ -54,7 +76,25 @@ test(`random schedules keep the invariants (PROOF_SEED=${seed})`, { timeout: 600
   await fc.assert(property, { ...more, endOnFailure });
 });
 
+describe("the host goes down at any step of", () => {
+  for (const [name, { before, command, stride }] of Object.entries(WALKS)) {
+    test(name, { timeout: 300_000 }, async () => {
+      let isReached = true;
+      for (let crashAfter = seed % stride; isReached && crashAfter < WALK_MAX; crashAfter += stride) {
+        const bursts = [
+          ...BEGINNING,
+          ...before.map(calm),
+          { ...calm([command]), crashAfter, takesAll: true },
+        ];
+        const counts = await play({ seed, bursts });
+        isReached = "crash of the host" in counts;
+      }
+      expect(isReached).toBe(false);
+    });
+  }
+});
+
 describe("schedules that once broke something", () => {
   for (const [name, found] of Object.entries(regressions))
-    test(name, { timeout: 120_000 }, () => play(found));
+    test(name, { timeout: 120_000 }, async () => void (await play(found)));
 });
