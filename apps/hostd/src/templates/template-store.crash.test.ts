@@ -1,12 +1,13 @@
 /** Baking and sharing templates: after a power cut at any moment there is a whole template or none. */
 import { createHash } from "node:crypto";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { everyCrash } from "@atoll/durable/testing/every-crash";
 import type { Operation } from "@atoll/durable/testing/recording-file-ops";
 import { expect, test } from "vitest";
 import { FakeHypervisor } from "../hypervisor/fake/fake-hypervisor.ts";
+import { removeUnusedTemplates } from "./remove-unused-templates.ts";
 import { TemplateStore } from "./template-store.ts";
 
 const IMAGE = { key: "image", kernelPath: "", initramfsPath: "", layerPaths: [], kernelArguments: "" };
@@ -87,4 +88,40 @@ test.each(["own", "shared"] as const)(
 
 test.each(["syncFile", "syncDirectory"])("a bake without %s is noticed", async (kind) => {
   await expect(provide("own", (operation) => operation.kind === kind)).rejects.toThrow("crash");
+});
+
+/** One that no disk stands on is removed; the next life finds all of it or nothing. */
+function remove(omit?: (operation: Operation) => boolean): Promise<number> {
+  return inDirectory(async (directory) => {
+    const { templateId } = await storeIn(directory).provide(IMAGE, SIZE);
+    const whole = await printOf(join(directory, "own", templateId));
+    await mkdir(join(directory, "workspaces"));
+    const { stateCount } = await everyCrash({
+      directory,
+      ...(omit ? { omit } : {}),
+      run: async (recorder) => {
+        const templatesPath = join(directory, "own");
+        const workspacesPath = join(directory, "workspaces");
+        await removeUnusedTemplates({ templatesPath, workspacesPath, isCurrent: () => false });
+        recorder.acknowledge("removed");
+      },
+      check: async (crashed, { acknowledged }) => {
+        const store = storeIn(crashed);
+        await store.sweep();
+        const isThere = (await store.find(templateId)) !== undefined;
+        if (isThere) expect(await printOf(join(crashed, "own", templateId))).toEqual(whole);
+        expect(await readdir(join(crashed, "own"))).toEqual(isThere ? [templateId] : []);
+        if (acknowledged.length > 0) expect(isThere).toBe(false);
+      },
+    });
+    return stateCount;
+  });
+}
+
+test("a template that is removed is whole or absent after every crash", async () => {
+  expect(await remove()).toBeGreaterThan(2);
+});
+
+test("a removal without its sync is noticed", async () => {
+  await expect(remove((operation) => operation.kind === "syncDirectory")).rejects.toThrow("crash");
 });
