@@ -36,17 +36,18 @@ export class HostCensus {
     this.memoryPlace = join("/dev/shm", `atoll-${place}`);
   }
 
-  /** Every machine of this data directory that has a process, by what is mounted in its jail. */
+  /** Every machine of this data directory that has a process, by what is mounted in its jail or named to the outer one. */
   async machines(): Promise<FoundMachine[]> {
     const found = new Map<string, FoundMachine>();
     const runRoot = `/${basename(this.memoryPlace)}/run/`;
     for (const pid of await processIds()) {
       const mounts = await readFile(`/proc/${pid}/mountinfo`, "utf8").catch(() => "");
-      if (!mounts.includes(runRoot)) continue;
+      const words = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).split("\0");
+      if (![mounts, ...words].some((text) => text.includes(runRoot))) continue;
       const command = (await readFile(`/proc/${pid}/comm`, "utf8").catch(() => "")).trim();
       // It ended since the listing.
       if (command === "") continue;
-      const roots = mounts.split("\n").map((line) => line.split(" ")[3] ?? "");
+      const roots = [...mounts.split("\n").map((line) => line.split(" ")[3] ?? ""), ...words];
       for (const machineId of namesIn(roots, runRoot, RUN_MOUNT)) {
         const machine = found.get(machineId) ?? { machineId, monitorPids: [], jailPids: [], diskIds: [] };
         found.set(machineId, machine);
