@@ -31,6 +31,7 @@ export class FinalLook {
     // What stood still goes on.
     for (const machine of machines.machines.values()) if (machine.isSuspended) machine.suspend(false);
     await world.advance(life, SETTLE_MS);
+    await this.#passDeadlines();
     await this.#lookAtAll();
     // The machines outlive hostd, and nothing is lost by its end.
     await this.#stage.open(undefined);
@@ -98,6 +99,21 @@ export class FinalLook {
       stage.running.run(workspaceId, what),
     );
     return answer && (JSON.parse(answer.value) as string[]);
+  }
+
+  /** I25: nobody is up when disposables come to their end. */
+  async #passDeadlines(): Promise<void> {
+    const stage = this.#stage;
+    const { clock } = stage.world;
+    const due = stage.workspaces.flatMap(({ erasure, expiresAtMs }) =>
+      erasure === "none" && expiresAtMs !== undefined && expiresAtMs > clock.nowMs ? [expiresAtMs] : [],
+    );
+    if (due.length === 0) return;
+    stage.count("a deadline passed without a hostd");
+    stage.life.die();
+    while (clock.runNext(Math.max(...due)));
+    await stage.open(undefined);
+    await stage.world.advance(stage.life, DISPOSABLE_LATE_MS + 1);
   }
 
   /** I25 */
