@@ -94,6 +94,32 @@ describe("the host goes down at any step of", () => {
   }
 });
 
+describe("a guest that confirms no fresh start comes to run in no way", () => {
+  for (const are of ["withoutEntropy", "hoursOff"] as const) {
+    test(are, { timeout: 120_000 }, async () => {
+      const prepared: Command[][] = [
+        [{ kind: "checkpoint", at: 0, withMemory: true }],
+        [{ kind: "create", owner: 1, isDisposable: false }],
+        [{ kind: "stop", at: 1 }],
+        [{ kind: "pause", at: 0 }],
+        [{ kind: "guests", are }],
+      ];
+      const starts: Command[] = [
+        { kind: "start", at: 0 },
+        { kind: "start", at: 1 },
+        { kind: "create", owner: 0, isDisposable: false },
+        { kind: "fork", at: 0, checkpoint: 0, owner: 0 },
+        { kind: "restore", at: 0, checkpoint: 0 },
+      ];
+      const counts = await play({
+        seed,
+        bursts: [...BEGINNING, ...prepared.map(calm), ...starts.map((start) => calm([start]))],
+      });
+      expect(counts).toMatchObject({ "start: link.protocol": 2, "create: link.protocol": 1 });
+    });
+  }
+});
+
 describe("schedules that once broke something", () => {
   for (const [name, found] of Object.entries(regressions))
     test(name, { timeout: 120_000 }, async () => void (await play(found)));
