@@ -116,6 +116,17 @@ describe("an idle workspace", () => {
     await pass(MINUTE);
     expect(seen.idle).toBe(1);
   });
+
+  it("counts a changed setting from the last act, however long that would have shown under the old one", async () => {
+    const { meter, seen, pass } = start();
+    meter.markInput("terminal");
+    meter.setIdleSeconds(4);
+    expect(meter.status.awakeBecause).toEqual([{ kind: "input", detail: "terminal" }]);
+    await pass(3999);
+    expect(seen.idle).toBe(0);
+    await pass(1);
+    expect(seen.idle).toBe(1);
+  });
 });
 
 describe("input", () => {
