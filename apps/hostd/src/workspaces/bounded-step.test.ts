@@ -15,6 +15,10 @@ it("gives what the step gives and leaves no timer", async () => {
   const { clock, options } = scene();
   expect(await boundedStep(async () => 5, options)).toBe(5);
   await expect(boundedStep(() => Promise.reject(new Error("own")), options)).rejects.toThrow("own");
+  const throwing = (): Promise<never> => {
+    throw new Error("before its first await");
+  };
+  await expect(boundedStep(throwing, options)).rejects.toThrow("before its first await");
   expect(clock.pendingCount).toBe(0);
 });
 

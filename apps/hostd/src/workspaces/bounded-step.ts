@@ -37,7 +37,8 @@ export async function boundedStep<T>(
   );
   signal.addEventListener("abort", onAbort, { once: true });
   let isOver = false;
-  const running = work(abort.signal).then((result) => {
+  // Also what throws before its first await: its deadline would go on without anybody to hear of it, and end the process.
+  const running = Promise.try(work, abort.signal).then((result) => {
     if (isOver) void Promise.resolve(onLate?.(result)).catch(() => {});
     return result;
   });
