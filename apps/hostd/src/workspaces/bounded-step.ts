@@ -38,7 +38,8 @@ export async function boundedStep<T>(
   signal.addEventListener("abort", onAbort, { once: true });
   let isOver = false;
   // Also what throws before its first await: its deadline would go on without anybody to hear of it, and end the process.
-  const running = Promise.try(work, abort.signal).then((result) => {
+  const begun = (async () => work(abort.signal))();
+  const running = begun.then((result) => {
     if (isOver) void Promise.resolve(onLate?.(result)).catch(() => {});
     return result;
   });
