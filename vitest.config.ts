@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./scripts/test/longest-first.ts";
 
 /** Two projects: `unit` needs no virtual machine; `vm` boots real ones, two test files at a time. */
 const ignored = ["**/node_modules/**", "**/.next/**", "**/dist/**", "**/.data/**", "**/generated/**"];
@@ -6,12 +7,15 @@ const sources = "{apps,packages,vm-images,scripts,bench}/**";
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
           name: "unit",
           include: [`${sources}/*.test.{ts,tsx}`],
           exclude: [...ignored, "**/*.vm.test.ts"],
+          // Many tests wait for their disks and child processes.
+          maxWorkers: "100%",
           // Databases and child processes start inside tests; two cores may be busy with a build.
           testTimeout: 90_000,
           hookTimeout: 120_000,
