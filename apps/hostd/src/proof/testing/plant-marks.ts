@@ -14,7 +14,8 @@ import type { Entry, Marks } from "./data-map.ts";
 import type { HostdProcess } from "./hostd-process.ts";
 
 const POLL_MS = 250;
-const WAIT_MS = 120_000;
+/** A template boots once more, which takes minutes on a busy machine. */
+const WAIT_MS = 400_000;
 const UPLOAD_BYTES = 1024 * 1024;
 
 export interface Planted {
