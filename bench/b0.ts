@@ -18,10 +18,13 @@ import { QmpClient } from "@atoll/hostd/hypervisor/qemu/qmp-client";
 import type { BuiltVmm } from "@atoll/hostd/images/built-images";
 import { connectGuest } from "@atoll/hostd/link/connect-guest";
 import type { Template } from "@atoll/hostd/templates/template-store";
+import type { Isolation } from "@atoll/protocol/workspace-status";
 import { z } from "zod";
 
 export interface BareRestoreOptions {
   vmm: BuiltVmm;
+  /** As the host runs its machines. */
+  isolation: Isolation;
   image: ImageFiles;
   template: Template;
 }
@@ -38,7 +41,12 @@ export interface BareMachine extends AsyncDisposable {
 }
 
 /** The disk, plain qcow2, is made before the clock starts. */
-export async function startBareMachine({ vmm, image, template }: BareRestoreOptions): Promise<BareMachine> {
+export async function startBareMachine({
+  vmm,
+  isolation,
+  image,
+  template,
+}: BareRestoreOptions): Promise<BareMachine> {
   const directory = await mkdtemp("/dev/shm/atoll-b0-");
   const disk = join(directory, "disk.qcow2");
   const [qemuImg = "", ...rest] = vmm.qemuImgCommand;
@@ -49,7 +57,7 @@ export async function startBareMachine({ vmm, image, template }: BareRestoreOpti
   ]);
   const [program, ...bare] = vmm.qemuCommand;
   const startedAtMs = performance.now();
-  const qemu = spawn(program, [...bare, ...bareArguments(image, template, disk, directory)], {
+  const qemu = spawn(program, [...bare, ...bareArguments(isolation, image, template, disk, directory)], {
     stdio: "inherit",
   });
   try {
@@ -96,8 +104,17 @@ export async function bareRestore(options: BareRestoreOptions): Promise<number> 
   return machine.restoredMs;
 }
 
-/** Our machine's own shape, or the state would not load: with the machine's paths, unjailed, and a plain disk. */
-function bareArguments(image: ImageFiles, template: Template, disk: string, directory: string): string[] {
+/**
+ * Our machine's own shape, or the state would not load: with the machine's paths, unjailed, and a plain disk. Without the
+ * description of its state, which the template has none of: writing one after that ends QEMU 10.0 with an assertion.
+ */
+function bareArguments(
+  isolation: Isolation,
+  image: ImageFiles,
+  template: Template,
+  disk: string,
+  directory: string,
+): string[] {
   const paths: [string, string][] = [
     [jailPath("kernel"), image.kernelPath],
     [jailPath("initramfs"), image.initramfsPath],
@@ -106,7 +123,7 @@ function bareArguments(image: ImageFiles, template: Template, disk: string, dire
   ];
   const ours = qemuArguments({
     qemuPath: "",
-    accelerator: "tcg",
+    accelerator: isolation === "hardware" ? "kvm" : "tcg",
     size: template.size,
     kernelArguments: image.kernelArguments,
     layerCount: image.layerPaths.length,
@@ -120,6 +137,9 @@ function bareArguments(image: ImageFiles, template: Template, disk: string, dire
   return ours
     .filter((_, index) => ![sandbox, sandbox + 1].includes(index))
     .map((argument) => (argument.includes('"node-name":"disk"') ? JSON.stringify(plain) : argument))
+    .map((argument, index, all) =>
+      all[index - 1] === "-machine" ? `${argument},suppress-vmdesc=on` : argument,
+    )
     .map((argument) => argument.replace(`path=${JAIL_RUN}/`, `path=${directory}/`))
     .map((argument) => paths.reduce((text, [inJail, path]) => text.replace(inJail, path), argument));
 }

@@ -115,7 +115,7 @@ export class BenchHost {
     const images = await BuiltImages.open({ cacheDirectory, names: ["base"] });
     const { isolation } = await this.health();
     const image = await images.filesFor(isolation).byName("base");
-    return { vmm, image, template: await this.#template(image.key) };
+    return { vmm, isolation, image, template: await this.#template(image.key) };
   }
 
   async #template(imageKey: string): Promise<Template> {

@@ -24,6 +24,7 @@ const PAIRS = Number(process.env.BENCH_PAIRS ?? 20);
 const WARMUPS = 3;
 const COLD_BOOTS = 3;
 const KEYS = 400;
+const IDLE_AFTER_SECONDS = 50;
 const IDLE_SECONDS = 30;
 const CLONES = 8;
 const POOL_SIZE = "2";
@@ -67,7 +68,10 @@ try {
   };
 
   const lifecycle = () =>
-    measureLifecycle({ host, bare, add, pairs: PAIRS, warmups: WARMUPS, gatewayPort: env.ports.gateway });
+    measureLifecycle({
+      ...{ host, bare, add, pairs: PAIRS, warmups: WARMUPS },
+      ...{ gatewayPort: env.ports.gateway, poolSize: Number(POOL_SIZE) },
+    });
   const suites: Record<string, () => Promise<void>> = { create, resume, lifecycle, memory, terminal, idle };
   const wanted = process.argv.slice(2);
   const unknown = wanted.filter((name) => suites[name] === undefined);
@@ -76,7 +80,7 @@ try {
   for (const [name, suite] of Object.entries(suites)) {
     if (wanted.length === 0 || wanted.includes(name)) await suite();
   }
-  if (rows.some(({ pass }) => !pass)) process.exitCode = 1;
+  if (rows.some(({ pass }) => pass === false)) process.exitCode = 1;
 
   async function create(): Promise<void> {
     const creates = await interleaved(
@@ -155,6 +159,8 @@ try {
     using session = await openBrowserSession(host, id, env.ports.gateway);
     await using machine = await startBareMachine(bare);
     const link = bareLink(machine);
+    await host.ready(Number(POOL_SIZE));
+    await settle();
     for (const source of ["pty", "program"] as const) {
       await echoesMs(session.mux, source, 50);
       const echoes = await interleaved(
@@ -200,12 +206,12 @@ try {
       2,
       0,
       async () => {
-        await settle();
+        await settle(IDLE_AFTER_SECONDS);
         return cpuPercent(await host.machinePid(id), IDLE_SECONDS);
       },
       async () => {
         await using machine = await startBareMachine(bare);
-        await settle();
+        await settle(IDLE_AFTER_SECONDS);
         return await cpuPercent(machine.pid, IDLE_SECONDS);
       },
     );
@@ -243,9 +249,9 @@ try {
   await scope.close();
 }
 
-/** What a start leaves running in a guest is over by then. */
-function settle(): Promise<void> {
-  return delay(10_000);
+/** What a start leaves running in a guest is over by then; its agent collects its garbage half a minute later. */
+function settle(seconds = 10): Promise<void> {
+  return delay(seconds * 1000);
 }
 
 function bareLink(machine: BareMachine) {
