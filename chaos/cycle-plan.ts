@@ -55,11 +55,11 @@ const DRAWN_PATHS: readonly CyclePath[] = [
 /** Those that end with a cold boot take several times as long. */
 const DRAWN_FAULTS: readonly Fault[] = [
   ...(["nobody", "nobody", "nobody", "hostd", "hostd", "hostd", "hostd_twice"] as const),
-  ...(["gateway", "gateway", "web", "vmm", "vmm_stall", "agent"] as const),
+  ...(["gateway", "gateway", "web", "vmm", "vmm_stall"] as const),
 ];
-/** One in so many of the drawn ones is of a kind that takes longest. */
+/** One in so many of the drawn ones is of a kind that takes longest: until it is noticed, or until a machine has booted. */
 const SLOW_EVERY = 20;
-const SLOW_FAULTS: readonly Fault[] = ["vmm_stop", "halt", "reboot", "panic"];
+const SLOW_FAULTS: readonly Fault[] = ["vmm_stop", "halt", "reboot", "panic", "agent"];
 
 export function planCycle(index: number, random: SeededRandom): CyclePlan {
   const isSlow = random.below(SLOW_EVERY) === 0;
