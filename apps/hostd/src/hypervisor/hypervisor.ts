@@ -80,6 +80,8 @@ export interface MachineRecord {
   templateId: string | null;
   /** What differs from this file is what `saveState` saves. */
   baseRamPath: string;
+  /** Of the driver that launched it: what it saves loads in no other. Null in records from before this was kept. */
+  fingerprint: string | null;
 }
 
 export interface MachineExit {

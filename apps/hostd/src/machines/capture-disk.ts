@@ -6,11 +6,12 @@ import { AtollError } from "@atoll/protocol/atoll-error";
 import { DISK_LAYERS_MAX } from "@atoll/protocol/limits";
 import { CapturedMemory, type MemoryLedger } from "../checkpoints/captured-memory.ts";
 import type { PointMemory } from "../checkpoints/local-point.ts";
-import type { DiskLayer, Machine } from "../hypervisor/hypervisor.ts";
+import type { DiskLayer, Hypervisor, Machine } from "../hypervisor/hypervisor.ts";
 import { findManifests, openSnapshot } from "../snapshots/snapshot-store.ts";
 import type { DiskLauncher } from "./disk-launcher.ts";
 import type { MachineRequest } from "./machine-source.ts";
 import type { OpenDisk } from "./open-disk.ts";
+import { fingerprintOf } from "./snapshot-facts.ts";
 
 export interface CaptureOptions {
   withMemory: boolean;
@@ -28,7 +29,7 @@ export interface Captured {
 export interface CaptureContext {
   launcher: DiskLauncher;
   memoryLedger: MemoryLedger;
-  fingerprint: string;
+  hypervisor: Pick<Hypervisor, "fingerprint">;
   clock: Clock;
 }
 
@@ -67,9 +68,8 @@ export async function captureRunning(
   }
   const { templateId } = machine.record;
   const { linkToken } = options;
-  const memory =
-    copied &&
-    withFacts(copied, { fingerprint: context.fingerprint, templateId, linkToken, ...sizeOf(request) });
+  const fingerprint = fingerprintOf(machine, context.hypervisor);
+  const memory = copied && withFacts(copied, { fingerprint, templateId, linkToken, ...sizeOf(request) });
   return { layers: frozen.map(copyOf), memory, stoppedMs };
 }
 

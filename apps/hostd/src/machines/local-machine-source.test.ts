@@ -209,6 +209,20 @@ test("templates of another hypervisor or size stay while a disk stands on them, 
   expect(await templates()).toEqual([newId]);
 });
 
+test("what an older monitor saves that outlived its hostd is not given to the new one", async () => {
+  await using at = await TestSource.open();
+  await at.source.sweep(new Set());
+  const request = newRequest();
+  const { machine, disk } = await at.source.create(request);
+  await using updated = await TestSource.open({ previous: at, fingerprint: "fake 2" });
+  const adopted = await updated.hypervisor.adopt(machine.record);
+  if (adopted === undefined) throw new Error("the machine is gone");
+  const snapshot = await updated.source.seal(request, disk, adopted);
+  await expect(updated.source.resume(request, disk, snapshot)).rejects.toMatchObject({
+    code: "snapshot.incompatible",
+  });
+});
+
 test("a snapshot is used once: after resume and after boot it is refused and gone", async () => {
   await using at = await TestSource.open();
   await at.source.sweep(new Set());

@@ -46,7 +46,7 @@ import type {
   WorkspaceDisk,
 } from "./machine-source.ts";
 import type { OpenDisk } from "./open-disk.ts";
-import { snapshotOrigin, snapshotRef } from "./snapshot-facts.ts";
+import { fingerprintOf, snapshotOrigin, snapshotRef } from "./snapshot-facts.ts";
 import { NO_STRAYS, type StrayDisks, sweepData } from "./sweep-data.ts";
 import { openView } from "./view-machine.ts";
 
@@ -99,7 +99,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     this.#capturing = {
       launcher: this.#disks,
       memoryLedger: new MemoryLedger(options.capturedMemoryMaxBytes ?? CAPTURED_MEMORY_MAX_BYTES),
-      fingerprint: hypervisor.fingerprint,
+      hypervisor,
       clock: this.#clock,
     };
   }
@@ -209,7 +209,8 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
       const { directory, workspaceKey } = open;
       const { signal } = request;
       await machine.stop(signal);
-      const origin = snapshotOrigin(this.#options.hypervisor, request, disk, machine.record.templateId);
+      const fingerprint = fingerprintOf(machine, this.#options.hypervisor);
+      const origin = snapshotOrigin(fingerprint, request, disk, machine.record.templateId);
       const state = machine.saveState(signal);
       const nowMs = this.#clock.now();
       const manifest = await writeSnapshot(directory.snapshotsPath, workspaceKey, origin, state, nowMs);
@@ -444,7 +445,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     const stored = await this.#disks.directory(disk.diskId).readEpoch();
     if (stored !== disk.epoch) throw new AtollError("snapshot.invalid", "the disk was opened since");
     const templateId = manifest.templateId === null ? null : disk.templateId;
-    requireFit(manifest, snapshotOrigin(this.#options.hypervisor, request, disk, templateId));
+    requireFit(manifest, snapshotOrigin(this.#options.hypervisor.fingerprint, request, disk, templateId));
     using open = await this.#disks.open(request, disk);
     await using file = await openSnapshot(open.directory.snapshotsPath, open.workspaceKey, manifest);
     const template = templateId === null ? undefined : open.template;

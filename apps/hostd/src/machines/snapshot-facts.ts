@@ -1,10 +1,15 @@
-import type { Hypervisor } from "../hypervisor/hypervisor.ts";
+import type { Hypervisor, Machine } from "../hypervisor/hypervisor.ts";
 import type { SnapshotManifest, SnapshotOrigin } from "../snapshots/snapshot-store.ts";
 import type { MachineRequest, SnapshotRef, WorkspaceDisk } from "./machine-source.ts";
 
+/** Of the process that saves: an upgrade may have come to this host while it ran. */
+export function fingerprintOf({ record }: Machine, hypervisor: Pick<Hypervisor, "fingerprint">): string {
+  return record.fingerprint ?? hypervisor.fingerprint;
+}
+
 /** What a snapshot is bound to; it loads where all of it is the same. */
 export function snapshotOrigin(
-  { fingerprint }: Pick<Hypervisor, "fingerprint">,
+  fingerprint: string,
   { workspaceId, size }: MachineRequest,
   { epoch, imageKey }: WorkspaceDisk,
   templateId: string | null,

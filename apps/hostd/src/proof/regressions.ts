@@ -60,4 +60,15 @@ export const regressions: Record<string, { seed: number; bursts: Burst[] }> = {
       },
     ],
   },
+  "a machine outlives an upgrade of the monitor, and is paused by the new one": {
+    seed: 23,
+    bursts: [
+      burst([{ kind: "create", owner: 0, isDisposable: false }]),
+      burst([{ kind: "remember", at: 0 }]),
+      burst([{ kind: "upgrade" }, { kind: "advance", seconds: 60 }], 4),
+      burst([{ kind: "pause", at: 0 }]),
+      burst([{ kind: "advance", seconds: 60 }]),
+      burst([{ kind: "start", at: 0 }]),
+    ],
+  },
 };

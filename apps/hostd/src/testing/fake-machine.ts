@@ -43,6 +43,7 @@ export class FakeMachine implements Machine {
       uid: 1,
       templateId: "template",
       baseRamPath: "/template/ram",
+      fingerprint: null,
     };
     guest.onShutdown = () => this.exit({ reason: "guest_halted", detail: "" });
   }

@@ -70,6 +70,7 @@ export class FakeHypervisor implements Hypervisor {
       uid: pid,
       templateId: "template" in spec.start ? (spec.start.template?.templateId ?? null) : null,
       baseRamPath: "/fake/ram",
+      fingerprint: this.fingerprint,
     };
     const onGone = () => {
       disk.close();

@@ -79,6 +79,7 @@ export class QemuHypervisor implements Hypervisor {
         uid: run.uid,
         templateId: "template" in start ? (start.template?.templateId ?? null) : null,
         baseRamPath,
+        fingerprint: this.fingerprint,
       };
       const machine = new QemuMachine({ record, qmp, start, onGone: run.release });
       this.#live.set(run.directory, machine);

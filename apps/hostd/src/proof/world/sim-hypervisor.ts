@@ -50,6 +50,7 @@ export class SimHypervisor implements Hypervisor {
         uid: pid,
         templateId: "template" in spec.start ? (spec.start.template?.templateId ?? null) : null,
         baseRamPath: "/sim/ram",
+        fingerprint: this.fingerprint,
       };
       const machine = new SimMachine(host, record, { disk, view: spec.view, version: this.fingerprint });
       host.machines.set(pid, machine);
