@@ -47,23 +47,27 @@ try {
   const options = { cacheDirectory, sharedTemplates: baked.path, signal };
   await progress.step("Database client", () => generateClient(logs, signal));
 
-  const needsMachines = wanted("vm") || wanted("chaos") || wanted("e2e");
+  const checked = Promise.withResolvers<void>();
   const build = async () => {
-    await buildMachineParts({ cacheDirectory, logs, progress, signal });
-    if (wanted("chaos") || wanted("e2e"))
-      await progress.step("Web app", (report) => buildWeb(logs, signal, report));
+    const needsWeb = wanted("chaos") || wanted("e2e");
+    if (needsWeb || wanted("vm")) await buildMachineParts({ cacheDirectory, logs, progress, signal });
+    // The check of its types writes into the folder that it is built in.
+    await checked.promise;
+    if (needsWeb) await progress.step("Web app", (report) => buildWeb(logs, signal, report));
   };
+  // Building waits for downloads and keeps one core busy; what needs no machines has the other.
+  const built = build();
+  built.catch(() => {});
   if (wanted("unit")) {
     for (const [title, argv] of Object.entries(CHECKS)) await part(title, () => runCheck(argv, options));
-    // Building waits for downloads and keeps one core busy; unit tests have the other.
-    const built = needsMachines ? build() : Promise.resolve();
-    built.catch(() => {});
-    await part("unit and contract tests", () => runVitest("unit", options));
-    await built;
-  } else if (needsMachines) await build();
+  }
+  checked.resolve();
+  if (wanted("unit")) await part("unit and contract tests", () => runVitest("unit", options));
+  if (wanted("chaos"))
+    await part("cycles in a simulated world", () => runChaos("fake", CYCLES.fake, options));
+  await built;
   if (wanted("vm")) await part("tests on real virtual machines", () => runVitest("vm", options));
   if (wanted("chaos")) {
-    await part("cycles in a simulated world", () => runChaos("fake", CYCLES.fake, options));
     await part("cycles on a real machine", () => runChaos("real", CYCLES.real, options));
   }
   if (wanted("e2e")) {

@@ -53,11 +53,7 @@ export function runPlaywright(options: PartOptions): Promise<Tally> {
 }
 
 /** The cycle test; a seed of its own each time, printed by it. */
-export function runChaos(
-  driver: "fake" | "real",
-  cycles: number,
-  options: PartOptions,
-): Promise<Tally> {
+export function runChaos(driver: "fake" | "real", cycles: number, options: PartOptions): Promise<Tally> {
   const argv = [local("chaos/main.ts"), "--driver", driver, "--cycles", String(cycles), "--prepared"];
   return runCheck([process.execPath, ...argv], options);
 }
