@@ -1,5 +1,7 @@
-/** All workspaces of this host by id: creating, finding, erasing, starting over after a crash, draining. */
-
+/**
+ * All workspaces of this host by id: creating, finding, erasing, starting over after a crash, draining.
+ * Length: each of these changes the one map and its tombstones, in an order that the others rely on.
+ */
 import { availableParallelism } from "node:os";
 import { isDeepStrictEqual } from "node:util";
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
