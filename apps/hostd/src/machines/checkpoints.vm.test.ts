@@ -1,42 +1,18 @@
-import { randomUUID } from "node:crypto";
-import { join } from "node:path";
-import { LocalKeyStore } from "@atoll/keys/local-key-store";
 import { DISK_LAYERS_FLATTEN } from "@atoll/protocol/limits";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { prepareGuest } from "../link/prepare-guest.ts";
-import { rehearseGuest } from "../link/rehearse-guest.ts";
 import { GuestProbe } from "../testing/guest-probe.ts";
 import { LiveWorkspace } from "../testing/live-workspace.ts";
-import { TEST_SIZE, VmTestHost } from "../testing/vm-test-host.ts";
-import { LocalMachineSource } from "./local-machine-source.ts";
-import type { MachineRequest } from "./machine-source.ts";
+import { VmTestSource } from "../testing/vm-test-source.ts";
+import type { LocalMachineSource } from "./local-machine-source.ts";
 
-let host: VmTestHost;
+let opened: VmTestSource;
 let source: LocalMachineSource;
-let keys: LocalKeyStore;
-const faults: unknown[] = [];
 
 beforeAll(async () => {
-  host = await VmTestHost.open();
-  keys = await LocalKeyStore.open({ directory: join(host.dataDirectory, "keys") });
-  source = new LocalMachineSource({
-    ...{ dataDirectory: host.dataDirectory, hypervisor: host.hypervisor(), keys, images: host.images },
-    sharedTemplatesDirectory: host.sharedTemplatesDirectory,
-    ...{ qemuImgCommand: host.vmm.qemuImgCommand, scratchDirectory: host.scratchDirectory },
-    ...{ prepareGuest, rehearseGuest, warm: { image: "base", size: TEST_SIZE }, poolSize: 0 },
-    onFault: (error) => faults.push(error),
-  });
-  await source.sweep(new Set());
+  opened = await VmTestSource.open();
+  source = opened.source;
 });
-afterAll(async () => {
-  await source?.[Symbol.asyncDispose]();
-  await host?.[Symbol.asyncDispose]();
-  expect(faults).toEqual([]);
-});
-
-const newRequest = (): MachineRequest => ({
-  ...{ workspaceId: randomUUID(), ownerId: randomUUID(), image: "base", size: TEST_SIZE },
-});
+afterAll(() => opened?.[Symbol.asyncDispose]());
 
 const COUNTER =
   "setsid sh -c 'while :; do n=$((n+1)); echo $n >/dev/shm/ticks; sleep 0.1; done' >/dev/null 2>&1 & echo $!";
@@ -45,7 +21,7 @@ const countsOn = (pid: string) =>
   `kill -0 ${pid} && n=$(cat /dev/shm/ticks) && until [ $(cat /dev/shm/ticks) -gt $n ]; do sleep 0.05; done; cat /dev/shm/ticks`;
 
 test("a checkpoint of a running machine brings back its files and its processes, and a view shows it", async () => {
-  const workspace = await LiveWorkspace.create(source, newRequest());
+  const workspace = await LiveWorkspace.create(source, opened.newRequest());
   await workspace.guest.writeDisk("a", "old");
   const pid = await workspace.guest.shell(COUNTER);
   await workspace.guest.shell(countsOn(pid));
@@ -69,11 +45,11 @@ test("a checkpoint of a running machine brings back its files and its processes,
 });
 
 test("forks of a running machine run beside it, each with an identity of its own", async () => {
-  const workspace = await LiveWorkspace.create(source, newRequest());
+  const workspace = await LiveWorkspace.create(source, opened.newRequest());
   await workspace.guest.writeDisk("a", "1");
   const point = await workspace.capture();
   expect(point.stoppedMs).toBeGreaterThan(0);
-  const forks = await Promise.all([0, 1].map(() => workspace.fork(newRequest(), point)));
+  const forks = await Promise.all([0, 1].map(() => workspace.fork(opened.newRequest(), point)));
   await point[Symbol.asyncDispose]();
   const all = [workspace, ...forks];
   const facts = await Promise.all(
@@ -98,7 +74,7 @@ test("forks of a running machine run beside it, each with an identity of its own
 });
 
 test("a disk of many layers is flattened while its guest runs, and boots whole", async () => {
-  const workspace = await LiveWorkspace.create(source, newRequest());
+  const workspace = await LiveWorkspace.create(source, opened.newRequest());
   for (let index = 0; index < DISK_LAYERS_FLATTEN; index++) {
     await workspace.guest.writeDisk(`${index}`, `${index}`);
     await (await workspace.capture(false))[Symbol.asyncDispose]();

@@ -1,59 +1,32 @@
 import { execFile } from "node:child_process";
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { cp, readdir, readFile, readlink, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { deriveKey } from "@atoll/keys/derive-key";
-import { LocalKeyStore } from "@atoll/keys/local-key-store";
+import type { LocalKeyStore } from "@atoll/keys/local-key-store";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { DiskDirectory } from "../disks/disk-directory.ts";
 import { unwrapLayers } from "../disks/layer-keys.ts";
-import { prepareGuest } from "../link/prepare-guest.ts";
-import { rehearseGuest } from "../link/rehearse-guest.ts";
 import { GuestProbe } from "../testing/guest-probe.ts";
-import { TEST_SIZE, VmTestHost } from "../testing/vm-test-host.ts";
-import { LocalMachineSource } from "./local-machine-source.ts";
-import type { CreatedMachine, MachineRequest } from "./machine-source.ts";
+import type { VmTestHost } from "../testing/vm-test-host.ts";
+import { VmTestSource } from "../testing/vm-test-source.ts";
+import type { LocalMachineSource } from "./local-machine-source.ts";
+import type { CreatedMachine } from "./machine-source.ts";
 
 const run = promisify(execFile);
 const PATIENCE = { timeout: 20_000 };
 
+let opened: VmTestSource;
 let host: VmTestHost;
 let keys: LocalKeyStore;
 let source: LocalMachineSource;
-const faults: unknown[] = [];
 
 beforeAll(async () => {
-  host = await VmTestHost.open();
-  keys = await LocalKeyStore.open({ directory: join(host.dataDirectory, "keys") });
-  source = new LocalMachineSource({
-    dataDirectory: host.dataDirectory,
-    sharedTemplatesDirectory: host.sharedTemplatesDirectory,
-    hypervisor: host.hypervisor(),
-    keys,
-    images: host.images,
-    qemuImgCommand: host.vmm.qemuImgCommand,
-    scratchDirectory: host.scratchDirectory,
-    prepareGuest,
-    rehearseGuest,
-    warm: { image: "base", size: TEST_SIZE },
-    poolSize: 0,
-    onFault: (error) => faults.push(error),
-  });
-  await source.sweep(new Set());
+  opened = await VmTestSource.open();
+  ({ host, keys, source } = opened);
 });
-afterAll(async () => {
-  await source?.[Symbol.asyncDispose]();
-  await host?.[Symbol.asyncDispose]();
-  expect(faults).toEqual([]);
-});
-
-const newRequest = (): MachineRequest => ({
-  workspaceId: randomUUID(),
-  ownerId: randomUUID(),
-  image: "base",
-  size: TEST_SIZE,
-});
+afterAll(() => opened?.[Symbol.asyncDispose]());
 
 async function startCreated(created: CreatedMachine, linkToken: string): Promise<GuestProbe> {
   return GuestProbe.start(created.machine, {
@@ -64,7 +37,7 @@ async function startCreated(created: CreatedMachine, linkToken: string): Promise
 }
 
 test("a workspace lives through pause, resume and boot without leaving anything readable, until it is destroyed", async () => {
-  const request = newRequest();
+  const request = opened.newRequest();
   const linkToken = randomBytes(32).toString("hex");
   const created = await source.create(request);
   let guest = await startCreated(created, linkToken);
@@ -123,23 +96,10 @@ test("a workspace lives through pause, resume and boot without leaving anything 
 });
 
 test("what nobody claimed or named is gone after a restart, what the journal names stays", async () => {
-  const request = newRequest();
+  const request = opened.newRequest();
   const created = await source.create(request);
-  const nameless = await source.create(newRequest());
-  const next = new LocalMachineSource({
-    dataDirectory: host.dataDirectory,
-    sharedTemplatesDirectory: host.sharedTemplatesDirectory,
-    hypervisor: host.hypervisor(),
-    keys,
-    images: host.images,
-    qemuImgCommand: host.vmm.qemuImgCommand,
-    scratchDirectory: host.scratchDirectory,
-    prepareGuest,
-    rehearseGuest,
-    warm: { image: "base", size: TEST_SIZE },
-    poolSize: 0,
-    onFault: (error) => faults.push(error),
-  });
+  const nameless = await source.create(opened.newRequest());
+  const next = opened.another();
   await next.sweep(new Set([created.disk.diskId]));
   // Neither was adopted: both processes end, and only the named disk is kept.
   for (const { machine } of [created, nameless]) {

@@ -5,7 +5,7 @@ import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Scope } from "@atoll/base/scope";
-import { AtollError } from "@atoll/protocol/atoll-error";
+import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import { openChannel } from "@atoll/protocol/call";
 import { STREAMS_PER_LINK } from "@atoll/protocol/limits";
 import { FIRST_LINK_TOKEN } from "@atoll/protocol/link-handshake";
@@ -16,6 +16,7 @@ import { MuxTransport } from "../link/mux-transport.ts";
 import type { VmTestHost } from "./vm-test-host.ts";
 
 const BOOT_TIMEOUT_MS = 150_000;
+const MEMORY_MB = 512;
 
 export interface BareGuestOptions {
   host: VmTestHost;
@@ -24,53 +25,56 @@ export interface BareGuestOptions {
   /** Raw ext4 images; what is written to the view is thrown away. */
   diskPath: string;
   viewPath?: string;
+  /** Without it the link is a virtio-serial port, as in every machine. */
+  link?: BareLink;
+}
+
+/** A way to the agent. */
+export interface BareLink {
+  devices: readonly string[];
+  kernelArguments?: string;
+  /** @throws AtollError link.lost until somebody listens */
+  dial(signal: AbortSignal): Promise<Socket>;
 }
 
 /** The real image and agent, booted on plain files without a jail: for what the guest does, not how it is kept. */
 export class BareGuest implements AsyncDisposable {
-  readonly mux: Mux;
   readonly #scope: Scope;
+  readonly #link: BareLink;
+  #expectedToken = FIRST_LINK_TOKEN;
+  #socket: Socket | undefined;
+  #mux: Mux | undefined;
 
-  private constructor(mux: Mux, scope: Scope) {
-    this.mux = mux;
+  private constructor(scope: Scope, link: BareLink) {
     this.#scope = scope;
+    this.#link = link;
   }
 
   static async boot(options: BareGuestOptions): Promise<BareGuest> {
     const scope = new Scope();
     try {
-      const socketPath = join(options.folder, `link-${randomBytes(4).toString("hex")}.sock`);
+      const link = options.link ?? serialLink(options.folder);
       const [program = "", ...command] = options.host.vmm.qemuCommand;
-      const qemu = spawn(program, [...command, ...machineArguments(options, socketPath)], {
-        stdio: ["ignore", "ignore", "inherit"],
-      });
-      scope.defer(() => kill(qemu));
-      const signal = AbortSignal.timeout(BOOT_TIMEOUT_MS);
-      const socket = await dial(socketPath, signal);
-      scope.defer(() => socket.destroy());
-      const { early } = await connectGuest({
-        duplex: socket,
-        expectedToken: FIRST_LINK_TOKEN,
-        linkToken: randomBytes(32).toString("hex"),
-        reason: "boot",
-        identity: { workspaceId: "bare", hostname: "bare", machineId: randomBytes(16).toString("hex") },
-        egress: "off",
-        timeoutMs: BOOT_TIMEOUT_MS,
-        signal,
-      });
-      const transport = new MuxTransport({
-        duplex: socket,
-        side: "client",
-        maxStreams: STREAMS_PER_LINK,
-        onOpen: (open) => open.refuse(new AtollError("egress.denied")),
-        onClosed: () => {},
-      });
-      transport.start(early);
-      return new BareGuest(transport.mux, scope);
+      startChild(scope, [program, ...command, ...machineArguments(options, link)]);
+      const guest = new BareGuest(scope, link);
+      scope.defer(() => guest.#socket?.destroy());
+      await guest.#connect("boot");
+      return guest;
     } catch (error) {
       await scope.close();
       throw error;
     }
+  }
+
+  get mux(): Mux {
+    if (this.#mux === undefined) throw new AtollError("link.lost");
+    return this.#mux;
+  }
+
+  /** Cuts the connection and makes another. */
+  async reconnect(): Promise<void> {
+    this.#socket?.destroy();
+    await this.#connect("reconnect");
   }
 
   /** What a command prints, as the workspace's user. */
@@ -95,28 +99,74 @@ export class BareGuest implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#scope.close();
   }
-}
 
-async function dial(path: string, signal: AbortSignal): Promise<Socket> {
-  for (;;) {
-    const socket = connect(path);
-    try {
-      await once(socket, "connect");
-      return socket;
-    } catch {
-      await delay(50, undefined, { signal });
+  /** Dials until the agent answers: before it listens, connections are refused or closed. */
+  async #connect(reason: "boot" | "reconnect"): Promise<void> {
+    const signal = AbortSignal.timeout(BOOT_TIMEOUT_MS);
+    const linkToken = randomBytes(32).toString("hex");
+    for (;;) {
+      try {
+        this.#socket = await this.#link.dial(signal);
+        const { early } = await connectGuest({
+          duplex: this.#socket,
+          expectedToken: this.#expectedToken,
+          linkToken,
+          reason,
+          identity: { workspaceId: "bare", hostname: "bare", machineId: randomBytes(16).toString("hex") },
+          egress: "off",
+          timeoutMs: BOOT_TIMEOUT_MS,
+          signal,
+        });
+        const transport = new MuxTransport({
+          duplex: this.#socket,
+          side: "client",
+          maxStreams: STREAMS_PER_LINK,
+          onOpen: (open) => open.refuse(new AtollError("egress.denied")),
+          onClosed: () => {},
+        });
+        transport.start(early);
+        this.#mux = transport.mux;
+        this.#expectedToken = linkToken;
+        return;
+      } catch (error) {
+        this.#socket?.destroy();
+        if (toAtollError(error).code !== "link.lost") throw error;
+        await delay(50, undefined, { signal });
+      }
     }
   }
 }
 
-async function kill(qemu: ChildProcess): Promise<void> {
-  if (qemu.exitCode !== null || qemu.signalCode !== null) return;
-  const gone = once(qemu, "exit");
-  qemu.kill("SIGKILL");
-  await gone;
+/** Killed with the scope. */
+export function startChild(scope: Scope, [program = "", ...argv]: readonly string[]): ChildProcess {
+  const child = spawn(program, argv, { stdio: ["ignore", "ignore", "inherit"] });
+  scope.defer(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, "exit");
+    child.kill("SIGKILL");
+    await gone;
+  });
+  return child;
 }
 
-function machineArguments({ host, diskPath, viewPath }: BareGuestOptions, socketPath: string): string[] {
+function serialLink(folder: string): BareLink {
+  const path = join(folder, `link-${randomBytes(4).toString("hex")}.sock`);
+  return {
+    devices: [
+      ...["-device", "virtio-serial-pci", "-chardev", `socket,id=link,path=${path},server=on,wait=off`],
+      ...["-device", "virtserialport,chardev=link,name=org.atoll.link"],
+    ],
+    async dial() {
+      const socket = connect(path);
+      await once(socket, "connect").catch((cause) => {
+        throw new AtollError("link.lost", "QEMU does not listen yet", { cause });
+      });
+      return socket;
+    },
+  };
+}
+
+function machineArguments({ host, diskPath, viewPath }: BareGuestOptions, link: BareLink): string[] {
   const { image } = host;
   const [base = "", agent = ""] = image.layerPaths;
   const drives = [
@@ -127,13 +177,15 @@ function machineArguments({ host, diskPath, viewPath }: BareGuestOptions, socket
   ];
   return [
     ...["-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg,tb-size=256", "-cpu", "max"],
-    ...["-machine", "q35,vmport=off,usb=off,hpet=off,graphics=off", "-m", "512"],
-    ...["-kernel", image.kernelPath, "-initrd", image.initramfsPath, "-append", image.kernelArguments],
+    ...["-machine", "q35,vmport=off,usb=off,hpet=off,graphics=off,memory-backend=ram"],
+    // Shared: devices in processes of their own work on it.
+    ...["-m", String(MEMORY_MB), "-object", `memory-backend-memfd,id=ram,size=${MEMORY_MB}M,share=on`],
+    ...["-kernel", image.kernelPath, "-initrd", image.initramfsPath],
+    ...["-append", [image.kernelArguments, link.kernelArguments ?? ""].join(" ").trim()],
     ...drives.flatMap(({ id, path, options }) => [
       ...["-drive", `if=none,id=${id},file=${path},format=raw,${options}`],
       ...["-device", `virtio-blk-pci,drive=${id},serial=${id}`],
     ]),
-    ...["-device", "virtio-serial-pci", "-chardev", `socket,id=link,path=${socketPath},server=on,wait=off`],
-    ...["-device", "virtserialport,chardev=link,name=org.atoll.link", "-device", "virtio-rng-pci"],
+    ...[...link.devices, "-device", "virtio-rng-pci"],
   ];
 }
