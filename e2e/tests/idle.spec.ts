@@ -87,6 +87,8 @@ test("what was typed out of reach wakes a workspace that paused meanwhile, and i
 
   await context.setOffline(false);
   await page.evaluate(() => dispatchEvent(new Event("online")));
+  // Until then the page shows the state of before.
+  await expect(workbench.connectionBanner).toBeHidden({ timeout: 60_000 });
   await workbench.expectReadyAgain();
   await workbench.expectSaved();
   await workbench.terminal.run("clear; rev /workspace/crossing.txt");
