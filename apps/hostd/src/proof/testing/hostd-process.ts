@@ -1,6 +1,6 @@
 /** A hostd of its own process over real machines, asked as gateway and control plane do. For tests on real machines. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { createWriteStream } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { request } from "node:http";
@@ -198,6 +198,11 @@ export class HostdProcess implements AsyncDisposable {
       await this.#exited;
       clearTimeout(timer);
     }
-    if (this.#place.beside === undefined) await rm(this.directory, { recursive: true, force: true });
+    if (this.#place.beside !== undefined) return;
+    // Named as machine-host.ts does. One that lost its lease, or was killed, leaves it for the next life.
+    const place = createHash("sha256").update(this.at("data")).digest("hex").slice(0, 12);
+    for (const path of [`/dev/shm/atoll-${place}`, this.directory]) {
+      await rm(path, { recursive: true, force: true });
+    }
   }
 }
