@@ -12,8 +12,22 @@ import type { DocumentModel } from "./document-model.ts";
 export function EditorTabs() {
   const { editor } = useModels();
   const { documents, active } = useModelState(editor.state);
+  const list = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const element = list.current;
+    if (!element) return;
+    // A preview that opens beside takes room: the tab in front stays in sight.
+    const observer = new ResizeObserver(() =>
+      element
+        .querySelector("[aria-selected=true]")
+        ?.parentElement?.scrollIntoView({ block: "nearest", inline: "nearest" }),
+    );
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
   return (
     <div
+      ref={list}
       role="tablist"
       aria-label="Open files"
       className="flex h-9 shrink-0 overflow-x-auto border-line border-b bg-canvas"
