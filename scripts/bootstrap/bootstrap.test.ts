@@ -113,6 +113,16 @@ describe("installed npm packages", () => {
     expect(difference(directory)).toBeUndefined();
   });
 
+  it("differ when the one with this platform's programs was left out", () => {
+    const native = { ...a, optional: true, os: [process.platform], cpu: [process.arch] };
+    write({ "node_modules/native": native }, {});
+    expect(difference(directory)).toBe("node_modules/native");
+    write({ "node_modules/native": { ...native, cpu: ["mips"] } }, {});
+    expect(difference(directory)).toBeUndefined();
+    write({ "node_modules/native": { ...native, libc: ["musl"] } }, {});
+    expect(difference(directory)).toBeUndefined();
+  });
+
   it("differ when one is missing, older, left over, or the install never ended", () => {
     write({ "node_modules/a": a });
     expect(difference(directory)).toBe("everything");

@@ -1,13 +1,15 @@
 /** What must hold before anything is installed. Each refusal says what to do about it. */
 import { createHash } from "node:crypto";
-import { mkdirSync, statfsSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, statfsSync, statSync } from "node:fs";
 import { totalmem } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { StepFailure } from "./progress.mjs";
 
 const OLDEST_NODE = [20, 19];
 /** VMM root, guest image, one template and node_modules, with room to work. */
-const NEEDED_DISK_BYTES = 6 * 1024 ** 3;
+const BUILDING_NEEDS_BYTES = 6 * 1024 ** 3;
+/** Logs and the database's journal: whoever filled the disk must get in to delete something. */
+const STARTING_NEEDS_BYTES = 256 * 1024 ** 2;
 /** One guest of 512 MB, the build of the web app, Postgres. */
 const NEEDED_MEMORY_BYTES = 3 * 1024 ** 3;
 /** Where Debian keeps the state of programs; used when the checkout is closed to other users. */
@@ -39,9 +41,10 @@ export function checkMachine(repository) {
   const dataDirectory = chooseDataDirectory(repository);
   const disk = statfsSync(dataDirectory);
   const freeBytes = disk.bavail * disk.bsize;
-  if (freeBytes < NEEDED_DISK_BYTES) {
+  const neededBytes = wasBuilt(dataDirectory) ? STARTING_NEEDS_BYTES : BUILDING_NEEDS_BYTES;
+  if (freeBytes < neededBytes) {
     throw new StepFailure(
-      `${gigabytes(freeBytes)} are free at ${dataDirectory}, ${gigabytes(NEEDED_DISK_BYTES)} are needed`,
+      `${gigabytes(freeBytes)} are free at ${dataDirectory}, ${gigabytes(neededBytes)} are needed`,
       {
         remedy: "Free some space, or set ATOLL_DATA to a directory on a larger disk.",
       },
@@ -109,6 +112,15 @@ function closedParent(path) {
     if (stats && (stats.mode & 0o001) === 0) return parent;
     if (parent === dirname(parent)) return undefined;
   }
+}
+
+/**
+ * The guest image is the last thing that is built before anything starts.
+ * @param {string} dataDirectory
+ */
+function wasBuilt(dataDirectory) {
+  const cache = process.env.ATOLL_CACHE ?? join(dataDirectory, "cache");
+  return existsSync(join(cache, "current", "image-base.json"));
 }
 
 /** @param {number} bytes */

@@ -24,12 +24,14 @@ export async function installDebianPackages({ lists, logs, report }) {
   const lock = ["-o", `DPkg::Lock::Timeout=${LOCK_TIMEOUT_SECONDS}`];
   /** @type {readonly [string, ...string[]]} */
   const install = ["apt-get", ...lock, "install", "--yes", "--no-install-recommends", ...missing];
-  const remedy = `Install them yourself: apt-get update && apt-get install --no-install-recommends ${missing.join(" ")}`;
+  const remedy = `Install them yourself: dpkg --configure -a && apt-get update && apt-get install --no-install-recommends ${missing.join(" ")}`;
   const log = join(logs, "apt.log");
   try {
     // First without `update`: on a machine with fresh lists that saves most of the time.
     await runLogged(install, { log, env, report });
   } catch {
+    // What an interrupted apt left half-done stands in the way of every later one.
+    await runLogged(["dpkg", "--configure", "-a"], { log, env, remedy, report });
     await runLogged(["apt-get", ...lock, "update"], { log, env, remedy, report });
     await runLogged(install, { log, env, remedy, report });
   }

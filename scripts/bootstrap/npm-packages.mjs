@@ -23,7 +23,10 @@ export async function installNpmPackages({ repository, logs, report }) {
   return "installed";
 }
 
-/** @typedef {{ version?: string, integrity?: string, optional?: boolean, link?: boolean }} LockedPackage */
+/**
+ * @typedef {{ version?: string, integrity?: string, optional?: boolean, link?: boolean, os?: string | string[],
+ *   cpu?: string | string[], libc?: string | string[] }} LockedPackage
+ */
 
 /**
  * npm writes its own record into node_modules last, so an interrupted install has none.
@@ -35,15 +38,31 @@ export function difference(repository) {
   if (!wanted) return "package-lock.json";
   const installed = packagesOf(join(repository, "node_modules", ".package-lock.json"));
   if (!installed) return "everything";
-  for (const [path, { version, integrity, optional, link }] of wanted) {
+  for (const [path, locked] of wanted) {
+    const { version, integrity, optional, link } = locked;
     if (!path.includes("node_modules/")) continue;
     const found = installed.get(path);
-    // Absent optional packages are those of other platforms.
-    if (!found && optional) continue;
+    // Absent ones are of other platforms, or npm went on without: the programs of this one lie in some of them.
+    if (!found && optional && !isForThisMachine(locked)) continue;
     if (!found || found.version !== version || (!link && found.integrity !== integrity)) return path;
   }
   for (const path of installed.keys()) if (!wanted.has(path)) return path;
   return undefined;
+}
+
+/**
+ * Whether a package says that it is for machines like this one; most say nothing.
+ * @param {LockedPackage} locked
+ */
+function isForThisMachine({ os, cpu, libc }) {
+  if (os === undefined && cpu === undefined) return false;
+  /** @type {[string | string[] | undefined, string][]} */
+  const demands = [
+    [os, process.platform],
+    [cpu, process.arch],
+    [libc, "glibc"],
+  ];
+  return demands.every(([allowed, ours]) => allowed === undefined || [allowed].flat().includes(ours));
 }
 
 /**

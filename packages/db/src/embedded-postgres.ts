@@ -6,6 +6,7 @@ import {
   existsSync,
   mkdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -205,7 +206,11 @@ async function reachableBinaries(directory: string, identity: Layout["identity"]
   };
   const copy = join(directory, `binaries-${manifest.version}`);
   if (!(await canRun(join(copy, "bin"), identity))) {
-    cpSync(native, copy, { recursive: true, verbatimSymlinks: true, force: true });
+    // Under another name until it is whole: part of it may run already.
+    const fresh = `${copy}.new`;
+    for (const path of [fresh, copy]) rmSync(path, { recursive: true, force: true });
+    cpSync(native, fresh, { recursive: true, verbatimSymlinks: true });
+    renameSync(fresh, copy);
   }
   return join(copy, "bin");
 }
