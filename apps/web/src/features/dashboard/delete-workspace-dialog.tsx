@@ -38,7 +38,7 @@ function DeleteForm({ onClose, workspace, onDeleted }: Omit<DeleteWorkspaceDialo
         const erasure = erasures[0];
         toast.success(`${workspace.name} is deleted`, {
           description: erasure
-            ? `Key destroyed at ${new Date(erasure.keyDestroyedAtMs).toLocaleTimeString()}.`
+            ? `Key destroyed at ${new Date(erasure.keyDestroyedAtMs).toLocaleTimeString("en-GB")}.`
             : "No machine had been made for it.",
           action: { label: "Receipt", onClick: () => location.assign(`/erased/${receiptId}`) },
         });
