@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { difference } from "./npm-packages.mjs";
 import { Progress, StepFailure } from "./progress.mjs";
 import { runLogged } from "./run-logged.mjs";
@@ -13,7 +13,10 @@ beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "atoll-bootstrap-"));
 });
 
-afterEach(() => rmSync(directory, { recursive: true, force: true }));
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(directory, { recursive: true, force: true });
+});
 
 /** A stream as `process.stdout` is one, with what was written to it. */
 function output(options: { isTTY?: boolean; fails?: boolean } = {}): {
@@ -59,6 +62,7 @@ describe("progress", () => {
   });
 
   it("never lets a line wrap on a terminal, where it could not be rewritten", async () => {
+    vi.stubEnv("TERM", "xterm");
     const { stream, text } = output({ isTTY: true });
     await new Progress(stream).step("Build", (report) => report("x".repeat(200)));
     const rewritten = text()

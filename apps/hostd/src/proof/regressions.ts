@@ -10,6 +10,23 @@ const burst = (commands: Command[], crashAfter?: number, crashAgainAfter?: numbe
 
 /** Schedules that found something, shortened to what they need, with the seed they found it under. */
 export const regressions: Record<string, { seed: number; bursts: Burst[] }> = {
+  "a view that waits behind a restore, which waits for that view to end": {
+    seed: 945312746,
+    bursts: [
+      burst([{ kind: "create", owner: 0, isDisposable: false }]),
+      burst([
+        { kind: "write", at: 0 },
+        { kind: "remember", at: 0 },
+      ]),
+      burst([{ kind: "forkTemplate", template: 0, owner: 0 }], 12, 10),
+      burst([
+        { kind: "remember", at: 1 },
+        { kind: "view", at: 0, checkpoint: null },
+        { kind: "restore", at: 2, checkpoint: 1 },
+        { kind: "checkpoint", at: 1, withMemory: true },
+      ]),
+    ],
+  },
   "a stop meets a first start that never got under way": {
     seed: 1798841853,
     bursts: [

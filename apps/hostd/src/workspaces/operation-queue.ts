@@ -29,13 +29,19 @@ export class OperationQueue {
     return this.#queuedCount === 0;
   }
 
-  /** @throws AtollError workspace.busy */
-  run<T>(operation: Operation<T>, options: { isUrgent?: boolean } = {}): Promise<T> {
+  /**
+   * @param options.waiting ends the wait at once: what runs now may itself wait for this one to be given up
+   * @throws AtollError workspace.busy
+   */
+  run<T>(
+    operation: Operation<T>,
+    options: { isUrgent?: boolean; waiting?: AbortSignal | undefined } = {},
+  ): Promise<T> {
     const background = this.#background;
     if (background !== undefined && (options.isUrgent || background.givesWayTo === "any")) {
       background.abort.abort(new AtollError("workspace.busy", "something else came first"));
     }
-    return this.#enqueue(() => operation(this.#abort.signal));
+    return this.#enqueue(() => operation(this.#abort.signal), options.waiting);
   }
 
   /** Waits its turn like the others; from then on it gives way to what comes after it. */
@@ -60,11 +66,15 @@ export class OperationQueue {
     this.#abort = new AbortController();
   }
 
-  #enqueue<T>(operation: () => Promise<T>): Promise<T> {
+  #enqueue<T>(operation: () => Promise<T>, waiting?: AbortSignal): Promise<T> {
     if (this.#queuedCount >= QUEUE_MAX) return Promise.reject(new AtollError("workspace.busy"));
     this.#queuedCount += 1;
     const guard = this.#guard;
+    const givenUp = Promise.withResolvers<never>();
+    const onAbort = () => givenUp.reject(waiting?.reason);
     const result = this.#tail.then(async () => {
+      waiting?.removeEventListener("abort", onAbort);
+      waiting?.throwIfAborted();
       try {
         return await guard(operation);
       } catch (error) {
@@ -75,6 +85,9 @@ export class OperationQueue {
       this.#queuedCount -= 1;
     };
     this.#tail = result.then(over, over);
-    return result;
+    if (waiting === undefined) return result;
+    if (waiting.aborted) onAbort();
+    else waiting.addEventListener("abort", onAbort, { once: true });
+    return Promise.race([givenUp.promise, result]);
   }
 }

@@ -64,6 +64,27 @@ describe("at once", () => {
     await expect.poll(() => late).toEqual(["a machine"]);
   });
 
+  it("a view that waits for its turn is given up at once: what runs may wait for just that", async () => {
+    await using host = await FakeHost.start();
+    const workspace = await host.create();
+    await workspace.stop("requested");
+    const running = Promise.withResolvers<void>();
+    const { signal } = new AbortController();
+    const first = workspace.whileOff(() => running.promise, { signal, onLate: () => {} });
+    const view = new AbortController();
+    const begun: string[] = [];
+    const second = workspace.whileOff(async () => begun.push("second"), {
+      signal: view.signal,
+      onLate: () => {},
+    });
+    view.abort(new AtollError("view.unavailable"));
+    await expect(second).rejects.toMatchObject({ code: "view.unavailable" });
+    running.resolve();
+    await host.drive(first);
+    await workspace.start("requested");
+    expect(begun).toEqual([]);
+  });
+
   it("a view that never opens gives its turn back", async () => {
     await using host = await FakeHost.start();
     const workspace = await host.create();

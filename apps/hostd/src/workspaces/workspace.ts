@@ -175,13 +175,16 @@ export class Workspace {
   }
 
   restore(wish: RestoreWish & { generation?: number | undefined }): Promise<void> {
-    return this.#withDisk(async (signal) => {
-      if (this.record.lastRestoreId === wish.safetyCheckpointId) return;
-      this.#check(wish.generation);
-      if (this.#core.dependencies.isDraining()) throw new AtollError("host.draining");
-      await restoreWorkspace(this.#core, wish, signal);
-      this.#flattenSoon();
-    }, true);
+    return this.#withDisk(
+      async (signal) => {
+        if (this.record.lastRestoreId === wish.safetyCheckpointId) return;
+        this.#check(wish.generation);
+        if (this.#core.dependencies.isDraining()) throw new AtollError("host.draining");
+        await restoreWorkspace(this.#core, wish, signal);
+        this.#flattenSoon();
+      },
+      { isUrgent: true },
+    );
   }
 
   /** For a fork: the present state with its memory if there is any; what runs goes on. */
@@ -201,7 +204,7 @@ export class Workspace {
     work: (owner: CheckpointOwner, signal: AbortSignal) => Promise<T>,
     options: { signal: AbortSignal; onLate: (result: NoInfer<T>) => unknown },
   ): Promise<T> {
-    return this.#withDisk(async (ofTurn) => {
+    const run = async (ofTurn: AbortSignal): Promise<T> => {
       const signal = AbortSignal.any([ofTurn, options.signal]);
       signal.throwIfAborted();
       if (this.#core.machine !== undefined) throw new AtollError("view.unavailable", "it has a machine");
@@ -215,7 +218,9 @@ export class Workspace {
         signal,
         onLate: options.onLate,
       });
-    });
+    };
+    // A restore ends views before it goes on, those that wait behind it among them.
+    return this.#withDisk(run, { waiting: options.signal });
   }
 
   /** A lease of the interface or API, in place of the one before; 0 ends it. Survives a restart of hostd. */
@@ -312,15 +317,15 @@ export class Workspace {
     }
   }
 
-  #withDisk<T>(operation: Operation<T>, isUrgent = false): Promise<T> {
-    return this.#queue.run(
-      async (signal) => {
-        this.#check(undefined);
-        if (this.record.disk === null) throw new AtollError("workspace.not_running", "it never ran");
-        return operation(signal);
-      },
-      { isUrgent },
-    );
+  #withDisk<T>(
+    operation: Operation<T>,
+    options: { isUrgent?: boolean; waiting?: AbortSignal } = {},
+  ): Promise<T> {
+    return this.#queue.run(async (signal) => {
+      this.#check(undefined);
+      if (this.record.disk === null) throw new AtollError("workspace.not_running", "it never ran");
+      return operation(signal);
+    }, options);
   }
 
   async #pauseIdle(): Promise<void> {
