@@ -227,7 +227,9 @@ describe("the agent in its guest", () => {
     const plant = [
       "mkdir -p ~/.ssh ~/.aws /workspace/site && echo key >~/.ssh/id_ed25519 && echo k >~/.aws/credentials",
       "echo 'TOKEN=marker-7f3a' >/workspace/site/.env && echo history >~/.bash_history && echo page >/workspace/site/index.html",
-      "printf '//r.example/:_authToken=abc\\nfund=false\\n' >~/.npmrc && echo x >/tmp/scratch && sync",
+      "printf '//r.example/:_authToken=abc\\nfund=false\\n' >~/.npmrc && echo x >/tmp/scratch",
+      // In memory by itself; whoever puts a file there gets it scrubbed.
+      "sudo sh -c 'rm /etc/machine-id; echo their-own >/etc/machine-id' && sync",
     ].join(" && ");
     expect((await guest.run("sh", "-c", plant)).exitCode).toBe(0);
     const { files, count } = await call(guest.mux, coreScrub, {}, { timeoutMs: 120_000 });
