@@ -6,10 +6,13 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
  */
 const LONGEST = [
   "proof/erasure.vm.test.ts",
+  "proof/guest-faults.vm.test.ts",
   "qemu/disk-layers.vm.test.ts",
   "link/agent.vm.test.ts",
   "vm-images/boot.vm.test.ts",
   "qemu/machine-life.vm.test.ts",
+  "proof/two-hosts.vm.test.ts",
+  "workspaces/make-template.vm.test.ts",
   "machines/checkpoints.vm.test.ts",
   "qemu/qemu-machine.vm.test.ts",
   "machines/local-machine-source.vm.test.ts",
