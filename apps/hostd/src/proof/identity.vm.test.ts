@@ -1,5 +1,6 @@
-/** I13 on real machines: what begins from one template or one memory is somebody else from its first answer on. */
+/** I13 on real machines: what begins from one template or one memory is somebody else from its first step on. */
 import { randomUUID } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { HostdProcess } from "./testing/hostd-process.ts";
@@ -12,6 +13,13 @@ const FACTS = [
   "hostname",
 ];
 const NAMES = ["random bytes", "kernel uuid", "machine id", "hostname"];
+/** What a server would do while it is copied: take the time and a random number for everything it does. */
+const SERVER =
+  'i=0; while :; do i=$((i+1)); echo "$i $(date +%s%3N) $(cat /proc/sys/kernel/random/uuid)"; done';
+/** Between a memory and the machines that begin from it, so that a step taken with its old clock is known by its time. */
+const AGE_MS = 5000;
+/** A guest's clock may be off by so much. */
+const CLOCK_TOLERANCE_MS = 1000;
 
 let hostd: HostdProcess;
 
@@ -27,8 +35,16 @@ async function factsOf(workspace: WorkspaceStatus): Promise<string[]> {
   return facts;
 }
 
+async function expectToDiffer(workspaces: readonly WorkspaceStatus[]): Promise<void> {
+  const facts = await Promise.all(workspaces.map(factsOf));
+  for (const [index, name] of NAMES.entries()) {
+    const values = facts.map((one) => one[index]);
+    expect(new Set(values).size, `${name}: ${values.join(", ")}`).toBe(values.length);
+  }
+}
+
 test("two restores of one template and two live forks with memory share neither randomness nor name", {
-  timeout: 400_000,
+  timeout: 600_000,
 }, async () => {
   const first = await hostd.create({ slug: "first-reef" });
   const second = await hostd.create({ slug: "second-reef" });
@@ -43,23 +59,42 @@ test("two restores of one template and two live forks with memory share neither 
     expect(fork).toMatchObject({ state: "running", startedBy: "fork" });
     expect(await hostd.shell(fork, `cat /dev/shm/kept; kill -0 ${pid} && echo alive`)).toBe("kept\nalive");
   }
-  const facts = await Promise.all([first, second, ...forks].map(factsOf));
-  for (const [index, name] of NAMES.entries()) {
-    const values = facts.map((one) => one[index]);
-    expect(new Set(values).size, `${name}: ${values.join(", ")}`).toBe(values.length);
-  }
-  // Nor does a checkpoint with memory, begun from twice.
+  await expectToDiffer([first, second, ...forks]);
+});
+
+test("a program that runs while its machine is copied takes no step before the copy is somebody else", {
+  timeout: 600_000,
+}, async () => {
+  const source = await hostd.create({ slug: "fifth-reef" });
+  await hostd.shell(source, `setsid sh -c '${SERVER}' >/dev/shm/steps 2>/dev/null &`);
+  const stepsOf = async (one: WorkspaceStatus) => (await hostd.shell(one, "cat /dev/shm/steps")).split("\n");
+  await expect.poll(async () => (await stepsOf(source)).length, { timeout: 60_000 }).toBeGreaterThan(20);
   const checkpointId = randomUUID();
-  const at = `/v1/workspaces/${second.workspaceId}/checkpoints/${checkpointId}`;
+  const at = `/v1/workspaces/${source.workspaceId}/checkpoints/${checkpointId}`;
   await hostd.ask("PUT", at, { name: "once", withMemory: true });
-  const from = { kind: "checkpoint" as const, workspaceId: second.workspaceId, checkpointId };
-  const twins = [
-    await hostd.create({ slug: "fifth-reef", origin: from }),
-    await hostd.create({ slug: "sixth-reef", origin: from }),
-  ];
-  const twinFacts = await Promise.all([second, ...twins].map(factsOf));
-  for (const [index, name] of NAMES.entries()) {
-    const values = twinFacts.map((one) => one[index]);
-    expect(new Set(values).size, `${name}: ${values.join(", ")}`).toBe(values.length);
+  await delay(AGE_MS);
+
+  const origin = { kind: "checkpoint" as const, workspaceId: source.workspaceId, checkpointId };
+  const twins: WorkspaceStatus[] = [];
+  const askedAtMs: number[] = [];
+  for (const slug of ["sixth-reef", "seventh-reef"]) {
+    askedAtMs.push(Date.now());
+    twins.push(await hostd.create({ slug, origin }));
   }
+  const all = await Promise.all([source, ...twins].map(stepsOf));
+  const [theirs = [], ...ours] = all;
+  for (const [index, steps] of ours.entries()) {
+    // What the memory held is the same in both; each goes on by itself, and the source went on at another time.
+    const isOld = (step: string, at: number) => step === theirs[at];
+    const oldCount = steps.findIndex((step, at) => !isOld(step, at));
+    expect(oldCount).toBeGreaterThan(20);
+    const [number, timeMs] = (steps[oldCount] ?? "").split(" ");
+    expect(Number(number)).toBe(oldCount + 1);
+    expect(Number(timeMs)).toBeGreaterThanOrEqual((askedAtMs[index] ?? 0) - CLOCK_TOLERANCE_MS);
+  }
+  const numbers = all.flatMap((steps) => [...new Set(steps)].map((step) => step.split(" ")[2]));
+  const oldCount = Math.min(...ours.map((steps) => steps.findIndex((step, at) => step !== theirs[at])));
+  // Each old one is there three times, every other once.
+  expect(numbers.length - new Set(numbers).size).toBe(2 * oldCount);
+  await expectToDiffer([source, ...twins]);
 });
