@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { expect, type Page, test } from "@playwright/test";
 import { AccountPages, newPerson } from "../pages/account-pages.ts";
 import { Dashboard } from "../pages/dashboard.ts";
+import { findMarker } from "../stack/find-marker.ts";
 import { backUpDatabase, countUsers, killWeb } from "../stack/restored-database.ts";
 import { stackUnderTest } from "../stack/running-stack.ts";
 import { keyRefusal, storedWorkspace } from "../stack/stored-workspace.ts";
@@ -33,10 +34,12 @@ test("a deleted account leaves a receipt that is checked without the service, an
   page,
   context,
 }) => {
-  const { webUrl } = stackUnderTest();
+  const { webUrl, dataDirectory } = stackUnderTest();
   const account = new AccountPages(page, webUrl);
   const ada = newPerson("Ada");
   await account.signUp(ada);
+  const files = async (folder: string) => (await findMarker([join(dataDirectory, folder)], ada.email)).hits;
+  await expect.poll(() => files("postgres")).not.toEqual([]);
   await account.deleteAccount(ada);
   await expect(page.getByRole("heading", { name: "What it cannot prove" })).toBeVisible();
   const file = await downloadReceipt(page);
@@ -63,6 +66,10 @@ test("a deleted account leaves a receipt that is checked without the service, an
   expect(holds.stderr).toBe("");
   expect(holds.status).toBe(0);
   expect(verify(tampered, "--key", keyFile).status).toBe(1);
+
+  // Deleted rows leave the files of the database with the next sweep; logs never had them.
+  await expect.poll(() => files("postgres"), { timeout: 180_000 }).toEqual([]);
+  expect(await files("logs")).toEqual([]);
 });
 
 test("a deleted workspace leaves a receipt with the fingerprint of its key, listed in the settings", async ({

@@ -1,7 +1,12 @@
 import { GATEWAY_PATH } from "@atoll/protocol/gateway-events";
 import { expect, test } from "@playwright/test";
 import { io } from "socket.io-client";
+import { AccountPages, newPerson } from "../pages/account-pages.ts";
+import { Dashboard } from "../pages/dashboard.ts";
+import { Workbench } from "../pages/workbench.ts";
+import { hostdWorkspaces } from "../stack/hostd.ts";
 import { stackUnderTest } from "../stack/running-stack.ts";
+import { storedWorkspace } from "../stack/stored-workspace.ts";
 
 /** What an anonymous visitor, or a page of another site, can do to the gateway: nothing, and learn nothing. */
 
@@ -34,17 +39,54 @@ for (const index of ORIGINS("http://localhost:1").keys()) {
   });
 }
 
-test("a preview host answers the same for workspaces that exist and that do not", async ({ request }) => {
-  const { previewPort } = stackUnderTest();
-  const answers = [];
-  for (const slug of ["brave-otter-x7k2m9", "no-such-one-1a2b3c"]) {
-    const answer = await request.get(`http://127.0.0.1:${previewPort}/`, {
-      headers: { host: `3000-${slug}.preview.localhost:${previewPort}`, accept: "text/html" },
-    });
-    answers.push({ status: answer.status(), body: (await answer.text()).replaceAll(slug, "SLUG") });
+test("strangers learn of no workspace, wake none and keep none awake, running or paused", async ({
+  page,
+  request,
+}) => {
+  const stack = stackUnderTest();
+  const { previewPort } = stack;
+  await new AccountPages(page, stack.webUrl).signUp(newPerson("Una"));
+  const dashboard = new Dashboard(page, stack.webUrl);
+  await dashboard.open();
+  const slug = await dashboard.createWorkspace("Quiet");
+  await new Workbench(page).expectReady();
+  // No tab of hers is open any more: whatever happens now comes from strangers.
+  await page.goto("about:blank");
+  const stored = await storedWorkspace(stack, slug);
+  const status = async () =>
+    (await hostdWorkspaces(stack)).find(({ workspaceId }) => workspaceId === stored?.workspaceId);
+
+  async function visit(host: string): Promise<unknown> {
+    const headers = {
+      host: `3000-${host}.preview.localhost:${previewPort}`,
+      accept: "text/html",
+      cookie: "__Host-atoll=stolen; atoll_preview=guessed",
+    };
+    const answer = await request.get(`http://127.0.0.1:${previewPort}/?ticket=guessed`, { headers });
+    return { status: answer.status(), body: (await answer.text()).replaceAll(host, "SLUG") };
   }
-  expect(answers[0]).toEqual(answers[1]);
-  expect(answers[0]?.status).toBe(401);
+  async function flood(): Promise<void> {
+    const nobody = await visit("no-such-one-1a2b3c");
+    expect(nobody).toMatchObject({ status: 401 });
+    for (let round = 0; round < 50; round += 1) {
+      const answers = await Promise.all(Array.from({ length: 20 }, () => visit(slug)));
+      for (const answer of answers) expect(answer).toEqual(nobody);
+    }
+  }
+
+  await expect.poll(async () => (await status())?.awakeBecause, { timeout: 60_000 }).toBeUndefined();
+  const idle = await status();
+  expect(idle).toMatchObject({ state: "running", sessionCount: 0 });
+  await flood();
+  await expect.poll(async () => (await status())?.state, { timeout: 120_000 }).toBe("paused");
+  await expect.poll(async () => (await status())?.pausedIn, { timeout: 60_000 }).toBe("disk");
+  const paused = await status();
+  expect(paused).toMatchObject({ reason: "idle" });
+  // Nothing she did not do herself: a processor may be busy for a moment by itself.
+  const works = [paused?.lastWork].filter((work) => work?.reason.kind !== "cpu");
+  expect([idle?.lastWork]).toEqual(expect.arrayContaining(works));
+  await flood();
+  expect(await status()).toEqual(paused);
 });
 
 test("hosts that are not ours are not served", async ({ request }) => {
