@@ -27,6 +27,7 @@ export class ProcessFreezer {
   readonly #options: ProcessFreezerOptions;
   /** Frozen here, and so thawed here: a user may have frozen others. */
   readonly #frozen = new Set<string>();
+  #isApart = false;
 
   constructor(options: ProcessFreezerOptions) {
     this.#options = options;
@@ -39,9 +40,11 @@ export class ProcessFreezer {
     });
     this.#frozen.add(EVERYBODY);
     this.thaw();
+    this.#stepBack();
   }
 
   freeze(): void {
+    this.#isApart = true;
     this.#attempt("stepping apart", () => {
       this.#move(this.#options.pid, APART);
       this.#moveOthers();
@@ -65,6 +68,14 @@ export class ProcessFreezer {
       this.#attempt(`thawing ${group}`, () => this.#write(group, "cgroup.freeze", "0"));
     }
     this.#frozen.clear();
+    if (!this.#isApart) return;
+    this.#isApart = false;
+    // Later: changing groups waits for the kernel, and an answer waits for this.
+    setImmediate(() => this.#stepBack());
+  }
+
+  #stepBack(): void {
+    if (this.#isApart) return;
     this.#attempt("stepping back", () => this.#move(this.#options.pid, EVERYBODY));
   }
 
