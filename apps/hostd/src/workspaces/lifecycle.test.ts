@@ -54,6 +54,8 @@ describe("create", () => {
   it.each([
     ["took no entropy", { isReseeded: false }],
     ["has a clock that is off", { clockOffsetMs: -1001 }],
+    ["took no name", { isNamed: false }],
+    ["does not go on", { isThawed: false }],
     ["speaks an unknown generation", { generation: 99 }],
   ])("does not use a machine whose guest %s", async (_name, answer) => {
     await using host = await FakeHost.start();
