@@ -6,6 +6,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, systemClock } from "@atoll/base/clock";
+import { Turns } from "@atoll/base/turns";
 import { makeDirectory } from "@atoll/durable/make-directory";
 import { replaceFile } from "@atoll/durable/replace-file";
 import { wipeFile } from "@atoll/durable/wipe-file";
@@ -28,7 +29,7 @@ import {
   type WorkspaceKeyIds,
 } from "./key-store.ts";
 import { newKey } from "./new-key.ts";
-import { Turns } from "./turns.ts";
+
 import { unwrapKey, wrapKey, wrappedKey } from "./wrap-key.ts";
 
 const keyRecord = z.strictObject({ wrapped: wrappedKey, commitment: z.string().length(64) });

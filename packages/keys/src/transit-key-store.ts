@@ -9,6 +9,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, systemClock } from "@atoll/base/clock";
+import { Turns } from "@atoll/base/turns";
 import { makeDirectory } from "@atoll/durable/make-directory";
 import { replaceFile } from "@atoll/durable/replace-file";
 import { wipeFile } from "@atoll/durable/wipe-file";
@@ -31,7 +32,6 @@ import {
   type WorkspaceKeyIds,
 } from "./key-store.ts";
 import { TransitClient, type TransitClientOptions } from "./transit-client.ts";
-import { Turns } from "./turns.ts";
 
 const commitment = z.string().length(64);
 const ownerRecord = z.strictObject({ commitment });

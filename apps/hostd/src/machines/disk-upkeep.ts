@@ -1,4 +1,5 @@
 /** Keeps disks small: fewer layers, none that nobody needs, an archived one in its smallest form. */
+import { Turns } from "@atoll/base/turns";
 import { DISK_LAYERS_FLATTEN } from "@atoll/protocol/limits";
 import { CheckpointStore } from "../checkpoints/checkpoint-store.ts";
 import type { DiskDirectory } from "../disks/disk-directory.ts";
@@ -7,7 +8,7 @@ import type { Hypervisor, Machine } from "../hypervisor/hypervisor.ts";
 import { removeSnapshots } from "../snapshots/snapshot-store.ts";
 import { BackgroundFlattening } from "./background-flattening.ts";
 import type { DiskLauncher } from "./disk-launcher.ts";
-import { DiskTurns } from "./disk-turns.ts";
+
 import { LayerPins } from "./layer-pins.ts";
 import type { MachineRequest, WorkspaceDisk } from "./machine-source.ts";
 import type { OpenDisk } from "./open-disk.ts";
@@ -21,7 +22,8 @@ export class DiskUpkeep {
   readonly #disks: DiskLauncher;
   readonly #hypervisor: Hypervisor;
   readonly #flattening = new BackgroundFlattening();
-  readonly turns = new DiskTurns();
+  /** Of disks: one change at a time. */
+  readonly turns = new Turns();
   readonly pins = new LayerPins();
 
   constructor({ disks, hypervisor }: DiskUpkeepOptions) {
