@@ -1,5 +1,7 @@
 /** Answers `egress.connect` of one guest: policy, name, address, dial, bytes. The only way out of a workspace. */
+
 import type { Clock } from "@atoll/base/clock";
+import { LimitedTurns } from "@atoll/base/limited-turns";
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import { Dispatcher } from "@atoll/protocol/dispatcher";
 import { EGRESS_STREAMS_PER_WORKSPACE } from "@atoll/protocol/limits";
@@ -11,8 +13,10 @@ import type { GuestOutbound } from "../workspaces/workspace-core.ts";
 import { type DialPublicOptions, dialPublic } from "./dial-public.ts";
 import { type EgressTarget, isAllowedByPreset, parseTarget } from "./egress-policy.ts";
 import { joinStream } from "./join-stream.ts";
-import { LookupTurns } from "./lookup-turns.ts";
 import type { ResolveHost } from "./resolve-host.ts";
+
+/** Look-ups of one workspace at the same time; further ones wait. Names that answer take milliseconds. */
+const LOOKUPS_AT_ONCE = 16;
 
 export interface WorkspaceEgressOptions {
   workspaceId: string;
@@ -32,7 +36,7 @@ export class WorkspaceEgress implements GuestOutbound {
   readonly counters = { sentBytes: 0, receivedBytes: 0 };
   readonly #options: WorkspaceEgressOptions;
   readonly #dispatcher: Dispatcher;
-  readonly #lookups = new LookupTurns();
+  readonly #lookups = new LimitedTurns({ atOnce: LOOKUPS_AT_ONCE });
   readonly #live = new Map<MuxStream, { target: EgressTarget; abort: AbortController }>();
 
   constructor(options: WorkspaceEgressOptions) {
@@ -73,9 +77,9 @@ export class WorkspaceEgress implements GuestOutbound {
       if (error !== undefined) abort.abort(error);
     });
     try {
-      const { resolve, clock, connect, isOwn } = this.#options;
+      const { workspaceId, resolve, clock, connect, isOwn } = this.#options;
       const socket = await dialPublic(target, {
-        resolve: (name, signal) => this.#lookups.run(signal, () => resolve(name, signal)),
+        resolve: (name, signal) => this.#lookups.run(workspaceId, signal, () => resolve(name, signal)),
         clock,
         signal: abort.signal,
         ...(connect && { connect }),

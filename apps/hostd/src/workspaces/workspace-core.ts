@@ -4,6 +4,7 @@
  * Length: record, machine and link change together; in pieces they would have to be kept in step.
  */
 import type { Clock } from "@atoll/base/clock";
+import type { LimitedTurns } from "@atoll/base/limited-turns";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { IncomingOpen } from "@atoll/protocol/mux";
 import type { StartStage, StateReason, WorkspaceStatus } from "@atoll/protocol/workspace-status";
@@ -29,7 +30,6 @@ import type { WorkspaceRecord } from "./journal/workspace-record.ts";
 import { MachineWatchdog } from "./machine-watchdog.ts";
 import type { Guard } from "./operation-queue.ts";
 import type { StageTimings } from "./stage-timings.ts";
-import type { StartTurns } from "./start-turns.ts";
 import { nextState, type WorkspaceEvent } from "./workspace-state.ts";
 import { workspaceStatusOf } from "./workspace-status-of.ts";
 
@@ -45,7 +45,11 @@ export interface WorkspaceDependencies {
   source: MachineSource;
   hypervisor: Pick<Hypervisor, "adopt" | "isolation">;
   admission: Admission;
-  startTurns: StartTurns;
+  /**
+   * Of restored guests that wake up: each keeps a core busy until its agent has answered, and more at once than there are
+   * cores make all of them late. Bounded by the workspaces that admission lets start.
+   */
+  startTurns: LimitedTurns;
   timings: StageTimings;
   clock: Clock;
   logger: Logger;

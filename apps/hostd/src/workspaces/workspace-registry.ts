@@ -4,6 +4,7 @@
  */
 import { availableParallelism } from "node:os";
 import { isDeepStrictEqual } from "node:util";
+import { LimitedTurns } from "@atoll/base/limited-turns";
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import type { CreateWorkspace, Erasure, tombstoneList } from "@atoll/protocol/hostd-api";
 import type { z } from "zod";
@@ -15,7 +16,6 @@ import { erasureOf } from "./erase-workspace.ts";
 import type { JournalContent } from "./journal/workspace-journal.ts";
 import type { TombstoneRecord, WorkspaceRecord } from "./journal/workspace-record.ts";
 import { newWorkspaceRecord } from "./new-workspace-record.ts";
-import { StartTurns } from "./start-turns.ts";
 import { TemplateRegistry } from "./template-registry.ts";
 import { Workspace } from "./workspace.ts";
 import type { WorkspaceDependencies } from "./workspace-core.ts";
@@ -49,12 +49,12 @@ export class WorkspaceRegistry {
   /** Until their record is written. */
   readonly #creating = new Map<string, Promise<void>>();
   readonly templates: TemplateRegistry;
-  readonly #startTurns: StartTurns;
+  readonly #startTurns: LimitedTurns;
   #isDraining = false;
 
   constructor(options: WorkspaceRegistryOptions) {
     this.#options = options;
-    this.#startTurns = new StartTurns({ atOnce: options.startsAtOnce ?? availableParallelism() });
+    this.#startTurns = new LimitedTurns({ atOnce: options.startsAtOnce ?? availableParallelism() });
     const damaged = this.#damaged;
     this.templates = new TemplateRegistry({ ...options, damaged, workspace: (id) => this.get(id) });
   }

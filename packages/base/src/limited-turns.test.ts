@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { StartTurns } from "./start-turns.ts";
+import { LimitedTurns } from "./limited-turns.ts";
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 function begun() {
-  const turns = new StartTurns({ atOnce: 2 });
+  const turns = new LimitedTurns({ atOnce: 2 });
   const order: string[] = [];
   const ends = new Map<string, () => void>();
   const start = (name: string, signal: AbortSignal = new AbortController().signal) =>
@@ -19,7 +19,7 @@ function begun() {
   return { start, end, order };
 }
 
-describe("turns of starting", () => {
+describe("limited turns", () => {
   it("lets so many run at once, and the next when one ends, however it ends", async () => {
     const { start, end, order } = begun();
     void start("a1");
@@ -30,7 +30,7 @@ describe("turns of starting", () => {
     expect(order).toEqual(["a1", "b1"]);
     await end("b1");
     expect(order).toEqual(["a1", "b1", "c1"]);
-    const turns = new StartTurns({ atOnce: 1 });
+    const turns = new LimitedTurns({ atOnce: 1 });
     const { signal } = new AbortController();
     await expect(turns.run("a", signal, () => Promise.reject(new Error("no")))).rejects.toThrow("no");
     expect(await turns.run("a", signal, async () => "next")).toBe("next");

@@ -4,11 +4,10 @@ interface Waiter {
 }
 
 /**
- * How many restored guests wake up at once. Each keeps a core busy until its agent has answered: more at once than there
- * are cores make all of them late, and the terminals of everybody who works already slow. Owners take turns, so that one
- * who starts a class does not keep another waiting. Bounded by the workspaces that admission lets start.
+ * Lets so many through at once. Further ones wait in order, and owners take turns, so that one who asks for much does not
+ * keep another waiting. How many wait is the caller's to bound.
  */
-export class StartTurns {
+export class LimitedTurns {
   readonly #atOnce: number;
   #runningCount = 0;
   #waiting: Waiter[] = [];
@@ -30,7 +29,7 @@ export class StartTurns {
   }
 
   async #take(ownerId: string, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
+    if (signal.aborted) throw signal.reason;
     if (this.#runningCount < this.#atOnce) return this.#count(ownerId, 1);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const waiter = { ownerId, begin: resolve };
