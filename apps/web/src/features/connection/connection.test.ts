@@ -23,6 +23,15 @@ function connect(
   return { connection, clock };
 }
 
+const asleep = { ...runningStatus, state: "paused", reason: "idle" } as const;
+
+/** The connection is lost and comes back to a workspace in this state. */
+async function comesBack(host: FakeHost, clock: ManualClock, status?: typeof runningStatus): Promise<void> {
+  host.cut(new AtollError("link.lost"));
+  clock.advance(400);
+  await host.accepts(status);
+}
+
 const phaseOf = (connection: Connection) => connection.state.get().phase;
 
 describe("connection", () => {
@@ -149,10 +158,8 @@ describe("connection", () => {
     const host = new FakeHost();
     const { connection, clock } = connect(host);
     await host.accepts();
-    await host.reports({ ...runningStatus, state: "paused", reason: "idle" });
-    host.cut(new AtollError("link.lost"));
-    clock.advance(400);
-    await host.accepts({ ...runningStatus, state: "paused", reason: "idle" });
+    await host.reports(asleep);
+    await comesBack(host, clock, asleep);
     expect(host.commands).toEqual([]);
     connection.close();
   });
@@ -164,14 +171,12 @@ describe("connection", () => {
     host.cut(new AtollError("link.lost"));
     connection.typedWithoutLink();
     clock.advance(400);
-    await host.accepts({ ...runningStatus, state: "paused", reason: "idle" });
+    await host.accepts(asleep);
     await host.settled();
     expect(host.commands).toEqual([{ type: "wake" }]);
     await host.reports({ ...runningStatus, generation: 2 });
-    await host.reports({ ...runningStatus, generation: 3, state: "paused", reason: "idle" });
-    host.cut(new AtollError("link.lost"));
-    clock.advance(400);
-    await host.accepts({ ...runningStatus, generation: 3, state: "paused", reason: "idle" });
+    await host.reports({ ...asleep, generation: 3 });
+    await comesBack(host, clock, { ...asleep, generation: 3 });
     expect(host.commands).toHaveLength(1);
     connection.close();
   });
@@ -184,10 +189,8 @@ describe("connection", () => {
     connection.typedWithoutLink();
     clock.advance(400);
     await host.accepts();
-    await host.reports({ ...runningStatus, state: "paused", reason: "idle" });
-    host.cut(new AtollError("link.lost"));
-    clock.advance(400);
-    await host.accepts({ ...runningStatus, state: "paused", reason: "idle" });
+    await host.reports(asleep);
+    await comesBack(host, clock, asleep);
     expect(host.commands).toEqual([]);
     connection.close();
   });
@@ -197,7 +200,7 @@ describe("connection", () => {
     const { connection } = connect(host);
     await host.accepts();
     connection.typedWithoutLink();
-    await host.reports({ ...runningStatus, state: "paused", reason: "idle" });
+    await host.reports(asleep);
     expect(host.commands).toEqual([]);
     connection.typedWithoutLink();
     connection.typedWithoutLink();
