@@ -191,7 +191,8 @@ async function forkPause({ host, bare, add, gatewayPort }: LifecycleOptions): Pr
     },
     async () => {
       await using machine = await startBareMachine(bare);
-      return fullCopyMs(machine.qmp, join(directory, `full-${randomBytes(4).toString("hex")}`));
+      // Awaited here: the machine ends when this returns.
+      return await fullCopyMs(machine.qmp, join(directory, `full-${randomBytes(4).toString("hex")}`));
     },
   );
   add({
