@@ -2,6 +2,7 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type ReactNode, useEffect, useRef } from "react";
 import { failureOf } from "#ui/failure.ts";
+import { FailureNote } from "#ui/failure-note.tsx";
 import { useModelState } from "../use-model-state.ts";
 import type { FileTreeModel, TreeEdit, TreeRow } from "./file-tree-model.ts";
 import { baseName } from "./guest-path.ts";
@@ -76,11 +77,7 @@ export function FileTreeView(props: FileTreeViewProps) {
         if (isUsed) event.preventDefault();
       }}
     >
-      {state.error ? (
-        <p role="alert" className="px-4 py-3 text-danger text-xs">
-          {failureOf(state.error.code).what}
-        </p>
-      ) : null}
+      {state.error ? <FailureNote failure={failureOf(state.error.code)} className="m-2" /> : null}
       {state.isReady || state.error ? null : <ListOutline />}
       {state.isReady && items.length === 0 ? (
         <p className="px-4 py-3 text-ink-faint text-xs">{emptyText}</p>
