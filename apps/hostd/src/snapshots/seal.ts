@@ -72,11 +72,21 @@ export async function* unseal(
   if (index === 0) throw new AtollError("snapshot.invalid", "nothing was sealed here");
 }
 
-/** Splits into CHUNK_BYTES; the last may be shorter. At least one, so that even nothing has an authenticated end. */
-async function* inChunks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+/**
+ * Of CHUNK_BYTES at most: small pieces are joined, a piece that is nearly a chunk goes as it is, uncopied, so nobody may
+ * write to it any more. At least one chunk, so that even nothing has an authenticated end.
+ */
+async function* inChunks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let parts: Uint8Array[] = [];
   let size = 0;
   for await (const piece of source) {
+    if (piece.length >= CHUNK_BYTES / 2 && piece.length <= CHUNK_BYTES) {
+      if (size > 0) yield Buffer.concat(parts, size);
+      parts = [];
+      size = 0;
+      yield piece;
+      continue;
+    }
     for (let at = 0; at < piece.length; ) {
       const part = piece.subarray(at, at + CHUNK_BYTES - size);
       parts.push(part);

@@ -10,8 +10,8 @@ import { type GuestMemory, PAGE_BYTES, type PageRun } from "./guest-memory.ts";
 const RecordType = { devices: 1, pages: 2, end: 3 } as const;
 const HEADER_BYTES = 5;
 
-/** Pages of one record: about 1 MiB, so that reading, sealing and loading overlap. */
-const PAGES_PER_RECORD = 256;
+/** Pages of one record: with their table not more than the 1 MiB that is sealed as a whole; reading, sealing and loading overlap. */
+const PAGES_PER_RECORD = 255;
 /** Devices of this machine take 250 KB. */
 const RECORD_MAX_BYTES = 16 * 1024 * 1024;
 
