@@ -98,12 +98,13 @@ async function graceReturn({ host, bare, add, pairs, warmups }: LifecycleOptions
   await host.delete(id);
 }
 
-async function creates({ host, bare, add, pairs, warmups }: LifecycleOptions): Promise<void> {
+async function creates({ host, bare, add, pairs, warmups, poolSize }: LifecycleOptions): Promise<void> {
   const samples = await interleaved(
     pairs,
     warmups,
     async () => {
-      await host.ready(1);
+      // All of them: one that is being made takes a core.
+      await host.ready(poolSize);
       const id = randomUUID();
       const ms = await timedMs(() => host.create({}, id));
       await host.delete(id);
@@ -260,11 +261,11 @@ async function paused({ host, add }: LifecycleOptions): Promise<void> {
 }
 
 /** What a create takes beside bringing the machine back: asking, admission, the journal, announcing. */
-async function platformTax({ host, add, pairs, warmups }: LifecycleOptions): Promise<void> {
+async function platformTax({ host, add, pairs, warmups, poolSize }: LifecycleOptions): Promise<void> {
   const taxes: number[] = [];
   const restores: number[] = [];
   for (let round = 0; round < pairs + warmups; round++) {
-    await host.ready(1);
+    await host.ready(poolSize);
     const id = randomUUID();
     const watching = host.watchStages(id);
     const startedMs = Date.now();
