@@ -3,7 +3,9 @@ import { startEmbeddedPostgres } from "@atoll/db/embedded-postgres";
 import { pendingMigrations } from "@atoll/db/pending-migrations";
 import { setRolePassword } from "@atoll/db/set-role-password";
 import { runLogged } from "../bootstrap/run-logged.mjs";
+import { DatabaseKeeper } from "./database-keeper.ts";
 import { type Layout, repository } from "./layout.ts";
+import { identify } from "./process-identity.ts";
 import { quietEnv } from "./quiet-env.ts";
 import type { Secrets } from "./secrets.ts";
 
@@ -21,6 +23,8 @@ export interface DatabaseOptions {
   durable: boolean;
   signal: AbortSignal;
   report: (detail: string) => void;
+  /** Of what happens to it later. */
+  onNote: (text: string) => void;
 }
 
 export interface Database {
@@ -29,19 +33,21 @@ export interface Database {
   ownerUrl: string;
   /** How many migrations were applied now. */
   migrated: number;
+  /** Of the embedded server. */
+  pid(): number | undefined;
   stop(): Promise<void>;
 }
 
-/** A server with the schema of this checkout. */
+/** A server with the schema of this checkout. The embedded one is started again when it ends, until `stop`. */
 export async function provideDatabase(options: DatabaseOptions): Promise<Database> {
   const { layout, secrets, report, signal } = options;
-  const server = options.ownerUrl
-    ? undefined
-    : await startEmbeddedPostgres({
-        directory: layout.postgres,
-        ownerPassword: secrets.postgresOwnerPassword,
-        durable: options.durable,
-      });
+  const start = () =>
+    startEmbeddedPostgres({
+      directory: layout.postgres,
+      ownerPassword: secrets.postgresOwnerPassword,
+      durable: options.durable,
+    });
+  const server = options.ownerUrl ? undefined : await start();
   const login = { user: "postgres", password: secrets.postgresOwnerPassword, database: DATABASE };
   const ownerUrl = options.ownerUrl ?? server?.url(login) ?? "";
   try {
@@ -52,7 +58,19 @@ export async function provideDatabase(options: DatabaseOptions): Promise<Databas
     }
     await setRolePassword({ ownerUrl, role: APP_ROLE, password: secrets.postgresAppPassword });
     const appUrl = withLogin(ownerUrl, APP_ROLE, secrets.postgresAppPassword);
-    return { appUrl, ownerUrl, migrated: pending.length, stop: async () => server?.stop() };
+    const pid = () => server?.pid();
+    const keeper =
+      server &&
+      new DatabaseKeeper({
+        start: async () => void (await start()),
+        find: () => identify(pid() ?? 0),
+        onNote: options.onNote,
+      });
+    const stop = async () => {
+      await keeper?.close();
+      await server?.stop();
+    };
+    return { appUrl, ownerUrl, migrated: pending.length, pid, stop };
   } catch (error) {
     await server?.stop();
     throw error;

@@ -40,7 +40,7 @@ export interface Stack {
   layout: Layout;
   health(signal: AbortSignal): Promise<HostHealth>;
   /** Process ids by name, for tests that end them. A restarted service has a new one. */
-  pids(): Record<ServiceName, number | undefined>;
+  pids(): Record<ServiceName | "postgres", number | undefined>;
   /** Web and gateway first, then hostd, which pauses every machine, then the database. `hurry` cuts it short. */
   stop(hurry?: AbortSignal): Promise<void>;
 }
@@ -78,6 +78,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       return `web ${env.ports.web}, gateway ${env.ports.gateway}, previews ${env.ports.preview}`;
     });
     let databaseUrls = { appUrl: "", ownerUrl: "" };
+    let databasePid: () => number | undefined = () => undefined;
     await progress.step("Database", async (report) => {
       const { databaseOwnerUrl: ownerUrl, nativeSchemaEngine } = env;
       const durable = options.durableDatabase ?? true;
@@ -89,9 +90,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         durable,
         signal,
         report,
+        onNote,
       });
       scope.defer(() => progress.step("Stop the database", () => database.stop()));
       databaseUrls = database;
+      databasePid = database.pid;
       // For operators' commands on this machine; gone when Atoll is not running.
       const urlFile = join(layout.run, "database-owner-url");
       writeFileSync(urlFile, database.ownerUrl, { mode: 0o600 });
@@ -127,6 +130,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         hostd: services.get("hostd")?.pid,
         gateway: services.get("gateway")?.pid,
         web: services.get("web")?.pid,
+        postgres: databasePid(),
       }),
       stop,
     };

@@ -11,7 +11,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
-import { afterEach, expect, it } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded-postgres.ts";
 
 const ownerPassword = "a password with / and ' in it";
@@ -74,6 +74,18 @@ it("starts again after a kill that left its lock file with the id of another pro
   expect(Number(postmaster)).not.toBe(process.pid);
   const second = await start(directory);
   expect(await query(second, "SELECT 1 AS one")).toEqual([{ one: 1 }]);
+});
+
+it("keeps what it acknowledged when all of it is killed, and does not mind being stopped then", async () => {
+  const directory = temporaryDirectory();
+  const first = await startEmbeddedPostgres({ directory, ownerPassword });
+  await query(first, "CREATE TABLE kept AS SELECT 42 AS answer");
+  process.kill(first.pid() ?? Number.NaN, "SIGKILL");
+  await first.stop();
+  // Its other processes need a moment to see that, and nothing starts beside them.
+  const second = await vi.waitUntil(() => start(directory).catch(() => undefined), 20_000);
+  expect(second.startedNow).toBe(true);
+  expect(await query(second, "SELECT answer FROM kept")).toEqual([{ answer: 42 }]);
 });
 
 it("begins anew where an interrupted first start left a half-made directory", async () => {

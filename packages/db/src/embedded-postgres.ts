@@ -37,6 +37,8 @@ export interface EmbeddedPostgres {
   /** False when a server was already running on this directory. */
   startedNow: boolean;
   url(role: { user: string; password: string; database: string }): string;
+  /** Of the server's first process, as its lock file names it; that may be of one that ended. */
+  pid(): number | undefined;
   stop(): Promise<void>;
 }
 
@@ -67,8 +69,14 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   return {
     startedNow: !running,
     url: ({ user, password, database }) => urlOf(layout.socket, user, password, database),
+    pid: () => pidIn(layout),
     stop: async () => {
-      await control(layout, ["-m", "fast", "-w", "stop"]);
+      try {
+        await control(layout, ["-m", "fast", "-w", "stop"]);
+      } catch (error) {
+        // One that was killed is as stopped as it gets.
+        if (await hasProcess(layout)) throw error;
+      }
     },
   };
 }
@@ -170,14 +178,29 @@ async function start(layout: Layout, durable: boolean): Promise<void> {
   }
 }
 
-/** pg_ctl only knows that a process with the recorded id exists; after a crash that may be any process. */
-async function isAnswering(layout: Layout, ownerPassword: string): Promise<boolean> {
+function pidIn({ data }: Layout): number | undefined {
   try {
-    await control(layout, ["status"]);
+    const [line = ""] = readFileSync(join(data, "postmaster.pid"), "utf8").split("\n");
+    return /^[1-9]\d*$/.test(line) ? Number(line) : undefined;
   } catch (error) {
-    if (exitCodeOf(error) === PG_CTL_STOPPED) return false;
+    if (codeOf(error) === "ENOENT") return undefined;
     throw error;
   }
+}
+
+async function hasProcess(layout: Layout): Promise<boolean> {
+  try {
+    await control(layout, ["status"]);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === PG_CTL_STOPPED) return false;
+    throw error;
+  }
+}
+
+/** pg_ctl only knows that a process with the recorded id exists; after a crash that may be any process. */
+async function isAnswering(layout: Layout, ownerPassword: string): Promise<boolean> {
+  if (!(await hasProcess(layout))) return false;
   const client = new pg.Client({
     connectionString: urlOf(layout.socket, "postgres", ownerPassword, "postgres"),
   });
@@ -238,7 +261,7 @@ async function run(layout: Layout, binary: "initdb" | "pg_ctl", argv: string[][]
   });
 }
 
-function exitCodeOf(error: unknown): unknown {
+function codeOf(error: unknown): unknown {
   return error instanceof Error && "code" in error ? error.code : undefined;
 }
 
