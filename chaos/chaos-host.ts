@@ -13,6 +13,7 @@ import { type WorkspaceStatus, workspaceStatus } from "@atoll/protocol/workspace
 import { z } from "zod";
 import { HostdClient } from "../bench/hostd-client.ts";
 import type { Stack } from "../scripts/start/stack.ts";
+import { Trace } from "./trace.ts";
 
 const journalRecord = z.object({
   workspaceId: z.string(),
@@ -22,14 +23,19 @@ const journalRecord = z.object({
 export type JournalRecord = z.infer<typeof journalRecord>;
 
 const POLL_MS = 40;
-/** Nothing may be silent for longer: the longest chain of deadlines within one operation of a workspace of this size. */
+/** Nothing may be silent for longer: each is more than hostd's own deadlines within such a request allow together. */
 const ANSWER_TIMEOUT_MS = 120_000;
+/** With a memory that is given up and a boot from the disk behind it, or what the last request left to wait for. */
+const START_ANSWER_TIMEOUT_MS = 720_000;
+/** With a template that is baked first. */
+const CREATE_ANSWER_TIMEOUT_MS = 1_200_000;
 const checkpoints = z.object({ checkpoints: z.array(checkpointInfo) });
 
 export class ChaosHost {
   readonly stack: Stack;
   readonly ownerId: string;
   readonly workspaceId: string;
+  readonly trace = new Trace();
   readonly #api: HostdClient;
   #breaches: string[] = [];
 
@@ -115,6 +121,7 @@ export class ChaosHost {
 
   /** Of whatever kind it is, an error has to have a name. Returns it. */
   noted(who: string, error: unknown): unknown {
+    this.trace.note(`${who}: ${error instanceof AtollError ? error.code : String(error)}`);
     if (!(error instanceof AtollError)) this.breach(`${who} failed without a code: ${String(error)}`);
     else this.noteCode(who, error.code);
     return error;
@@ -143,6 +150,7 @@ export class ChaosHost {
         last = error;
       }
       if (performance.now() > endMs) {
+        this.trace.note(`not within ${timeoutMs / 1000} s: ${what}`);
         throw new Error(`not within ${timeoutMs / 1000} s: ${what}`, { cause: last });
       }
       await delay(POLL_MS);
@@ -151,19 +159,38 @@ export class ChaosHost {
 
   async #send(method: string, path: string, body?: unknown): Promise<unknown> {
     const what = `${method} ${path}`;
+    const timeoutMs = answerTimeoutMs(method, path);
     const late = new AbortController();
     const timer = setTimeout(() => {
-      this.breach(`${what} was not answered within ${ANSWER_TIMEOUT_MS / 1000} s`);
+      this.breach(`${what} was not answered within ${timeoutMs / 1000} s`);
       late.abort(new AtollError("request.timeout", what));
-    }, ANSWER_TIMEOUT_MS);
+    }, timeoutMs);
+    if (method !== "GET") this.trace.note(what);
     try {
-      return await this.#api.send(method, `/v1/workspaces/${this.workspaceId}${path}`, body, late.signal);
+      const answer = await this.#api.send(
+        method,
+        `/v1/workspaces/${this.workspaceId}${path}`,
+        body,
+        late.signal,
+      );
+      this.trace.note(`${what} answered${wordsOf(answer)}`);
+      return answer;
     } catch (error) {
       throw this.noted(what, error);
     } finally {
       clearTimeout(timer);
     }
   }
+}
+
+function answerTimeoutMs(method: string, path: string): number {
+  if (method === "PUT" && path === "") return CREATE_ANSWER_TIMEOUT_MS;
+  return method === "POST" || method === "PUT" ? START_ANSWER_TIMEOUT_MS : ANSWER_TIMEOUT_MS;
+}
+
+function wordsOf(answer: unknown): string {
+  const { data } = workspaceStatus.safeParse(answer);
+  return data === undefined ? "" : `: ${data.state} ${data.reason} ${data.generation} ${data.pausedIn ?? ""}`;
 }
 
 /** A week: as long as an idle time may be. */

@@ -16,7 +16,7 @@ export type Fault =
   | "nobody"
   | ("vmm" | "vmm_stop" | "vmm_stall")
   | ("halt" | "reboot" | "panic" | "agent")
-  | ("hostd" | "hostd_twice" | "gateway" | "web");
+  | ("hostd" | "hostd_twice" | "gateway" | "web" | "postgres");
 
 const IN_GUEST: ReadonlySet<Fault> = new Set(["halt", "reboot", "panic", "agent"]);
 export const isInGuest = (fault: Fault): boolean => IN_GUEST.has(fault);
@@ -43,6 +43,7 @@ const BEGINNING: readonly (readonly [CyclePath, Fault])[] = [
   ["sealed", "hostd_twice"],
   ["tabs", "gateway"],
   ["drain", "web"],
+  ["sealed", "postgres"],
 ];
 export const BEGINNING_CYCLES = BEGINNING.length;
 /** What has met something at least once when those are over. */
@@ -55,7 +56,7 @@ const DRAWN_PATHS: readonly CyclePath[] = [
 /** Those that end with a cold boot take several times as long. */
 const DRAWN_FAULTS: readonly Fault[] = [
   ...(["nobody", "nobody", "nobody", "hostd", "hostd", "hostd", "hostd_twice"] as const),
-  ...(["gateway", "gateway", "web", "vmm", "vmm_stall"] as const),
+  ...(["gateway", "gateway", "web", "postgres", "vmm", "vmm_stall"] as const),
 ];
 /** One in so many of the drawn ones is of a kind that takes longest: until it is noticed, or until a machine has booted. */
 const SLOW_EVERY = 20;

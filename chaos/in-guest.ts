@@ -2,8 +2,8 @@ import { openChannel } from "@atoll/protocol/call";
 import { processRun } from "@atoll/protocol/messages/process";
 import type { Mux } from "@atoll/protocol/mux";
 
-/** A guest under load on an emulated processor answers in a second or two. */
-export const GUEST_TIMEOUT_MS = 30_000;
+/** A guest that has just booted on an emulated processor beside others under load takes some ten seconds. */
+export const GUEST_TIMEOUT_MS = 90_000;
 
 /** Standard output of a program that ended well. @throws AtollError of the connection, Error when it ended badly */
 export async function runInGuest(mux: Mux, ...argv: string[]): Promise<string> {

@@ -45,6 +45,13 @@ export async function inflict(
 ): Promise<boolean> {
   if (fault === "nobody" || isInGuest(fault)) return true;
   await delay(delayMs);
+  const hit = await strike(host, fault, turn);
+  host.trace.note(`${fault} was ${hit ? "hit" : "not there"}`);
+  return hit;
+}
+
+async function strike(host: ChaosHost, fault: Fault, turn: number): Promise<boolean> {
+  host.trace.note(`${fault} is struck`);
   switch (fault) {
     case "vmm":
       return signalled(await machinePid(host), "SIGKILL");
@@ -71,6 +78,7 @@ export async function inflict(
     case "hostd":
     case "gateway":
     case "web":
+    case "postgres":
       return signalled(await appears(async () => host.stack.pids()[fault]), "SIGKILL");
     default:
       throw new TypeError(`no way to do ${fault}`);

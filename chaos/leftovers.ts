@@ -2,7 +2,7 @@ import type { ChaosHost } from "./chaos-host.ts";
 import type { HostCensus } from "./host-census.ts";
 
 /** What ends may take a moment: a killed process gives its memory back, old layers are removed behind the answer. */
-const GONE_WITHIN_MS = 30_000;
+const GONE_WITHIN_MS = 60_000;
 
 /**
  * After a cycle, with the workspace running: one machine has its disk, hostd knows that very process, one hostd has the

@@ -3,13 +3,11 @@ import { open } from "node:fs/promises";
 /** Lines of a log that must never be written, whatever was done to the process: faults without a name, and its end by one. */
 const UNNAMED =
   /"code":"internal"|"level":60|"type":"(?:TypeError|RangeError|ReferenceError)"|^(?:Uncaught|node:internal)/;
-const TAIL_CHARACTERS = 8000;
 
 /** Reads a service's log as it grows. */
 export class LogWatch {
   readonly #path: string;
   #offset = 0;
-  #text = "";
 
   constructor(path: string) {
     this.#path = path;
@@ -19,11 +17,6 @@ export class LogWatch {
   async unnamedFaults(): Promise<string[]> {
     const lines = (await this.#read()).split("\n");
     return lines.filter((line) => UNNAMED.test(line)).map((line) => line.slice(0, 2000));
-  }
-
-  async tail(): Promise<string> {
-    await this.#read();
-    return this.#text;
   }
 
   async #read(): Promise<string> {
@@ -38,8 +31,6 @@ export class LogWatch {
       this.#offset,
     );
     this.#offset = size;
-    const text = buffer.toString("utf8");
-    this.#text = (this.#text + text).slice(-TAIL_CHARACTERS);
-    return text;
+    return buffer.toString("utf8");
   }
 }

@@ -9,6 +9,7 @@ import { listenForStop } from "../scripts/start/stop-signals.ts";
 import { chaosEnv } from "./env.ts";
 import { playFakeCycles } from "./fake-cycles.ts";
 import { playRealCycles } from "./real-cycles.ts";
+import { reasons } from "./reasons.ts";
 
 const count = z.coerce.number().int().positive();
 const options = z
@@ -49,7 +50,7 @@ try {
   console.log(`chaos: ${done} cycles in ${took} s held (--seed ${seed})`);
   console.log("1 passed, 0 failed");
 } catch (error) {
-  console.error(error);
+  console.error(reasons(error).join("\n"));
   console.log(`chaos: failed; repeat it with --driver ${options.driver} --seed ${seed} --cycles ${cycles}`);
   console.log("0 passed, 1 failed");
   process.exitCode = 1;

@@ -1,24 +1,27 @@
 /**
  * One cycle on the real stack: something is saved, the workspace leaves by a path while something is done to the system,
- * its user returns. Then: saved files are all there with their bytes, memory goes on or its loss was announced in this
+ * its user returns. Then: saved files are all there with their bytes, and rows of the database, memory goes on or its loss was announced in this
  * very cycle, and the host is tidy.
  */
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import { type CyclePath, type CyclePlan, type Fault, isInGuest } from "./cycle-plan.ts";
 import { armInGuest, inflict, lifeOf } from "./inflict.ts";
+import type { Ledger } from "./ledger.ts";
 import { checkTidy } from "./leftovers.ts";
 import type { LogWatch } from "./log-watch.ts";
 import { BACK_TIMEOUT_MS, type PathContext, prepareFor, takePath } from "./take-path.ts";
 import type { Workload } from "./workload.ts";
 
 /** Nobody else's deadline has to pass first. */
-const UNHARMED_BACK_TIMEOUT_MS = 60_000;
-const WEB_TIMEOUT_MS = 60_000;
+const UNHARMED_BACK_TIMEOUT_MS = 180_000;
+const WEB_TIMEOUT_MS = 180_000;
 /** Until a path was taken without harm. */
 const FIRST_TYPICAL_MS = 2000;
 /** Those that hold nothing of the machine, or do it no harm that lasts. */
-const KEEPS_MEMORY: readonly Fault[] = ["nobody", "gateway", "web", "vmm_stall"];
+const KEEPS_MEMORY: readonly Fault[] = ["nobody", "gateway", "web", "postgres", "vmm_stall"];
+/** hostd needs nothing of these: whatever was asked of it goes as planned. */
+const NOT_NEEDED: readonly Fault[] = ["nobody", "web", "postgres"];
 /** Ends of the machine by its own guest: no memory was promised. */
 const BY_GUEST: readonly Fault[] = ["halt", "reboot", "panic"];
 
@@ -34,18 +37,21 @@ export interface CycleOutcome {
 export class RealCycle {
   readonly #context: PathContext;
   readonly #workload: Workload;
+  readonly #ledger: Ledger;
   readonly #log: LogWatch;
   readonly #typicalMs = new Map<CyclePath, number>();
 
-  constructor(context: PathContext, workload: Workload, hostdLog: LogWatch) {
+  constructor(context: PathContext, workload: Workload, ledger: Ledger, hostdLog: LogWatch) {
     this.#context = context;
     this.#workload = workload;
+    this.#ledger = ledger;
     this.#log = hostdLog;
   }
 
   async play(plan: CyclePlan): Promise<CycleOutcome> {
     const { host, census, tab, signal } = this.#context;
     const { path, fault } = plan;
+    host.trace.begin();
     const laps = new Laps();
     await prepareFor(path, this.#context);
     const { mux } = await tab.opened(UNHARMED_BACK_TIMEOUT_MS, signal);
@@ -57,17 +63,24 @@ export class RealCycle {
     laps.end("save");
     const inflicting = inflict(host, plan, delayMs, plan.turn);
     const startedMs = performance.now();
+    const writing = this.#ledger.write();
     const [taken, inflicted] = await Promise.allSettled([takePath(plan, this.#context), inflicting]);
     if (inflicted.status === "rejected") throw inflicted.reason;
+    await writing.end();
+    const { trace } = host;
+    trace.note(taken.status === "rejected" ? `the path ended: ${taken.reason}` : "the path was taken");
     if (taken.status === "rejected") this.#judge(plan, taken.reason);
     else if (fault === "nobody") this.#typicalMs.set(path, performance.now() - startedMs);
     laps.end("path");
     const after = await this.#back(plan, lifeToEnd);
+    trace.note("back");
     laps.end("back");
     const memory = await this.#checkMemory(plan, before, after, beganAtMs);
+    trace.note(memory.text);
     laps.end("look");
     if (path === "restore") await host.deleteCheckpoints();
     await this.#webAnswers();
+    await this.#ledger.check();
     await checkTidy(host, census, signal);
     laps.end("tidy");
     const breaches = [...host.takeBreaches(), ...(await this.#log.unnamedFaults())];
@@ -80,14 +93,14 @@ export class RealCycle {
 
   /** Unharmed it has to be as planned; harm may end it, with a name. */
   #judge({ fault }: CyclePlan, reason: unknown): void {
-    if (fault === "nobody" || !(reason instanceof AtollError)) throw reason;
+    if (NOT_NEEDED.includes(fault) || !(reason instanceof AtollError)) throw reason;
     this.#context.host.noted("the path", reason);
   }
 
   /** The user returns and is let in. What the guest was to do to itself has happened then: it has another life. */
   async #back({ fault }: CyclePlan, lifeToEnd: string | undefined): Promise<WorkspaceStatus> {
     const { host, tab, signal } = this.#context;
-    const isHarmless = fault === "nobody" || fault === "gateway" || fault === "web";
+    const isHarmless = KEEPS_MEMORY.includes(fault) && fault !== "vmm_stall";
     const timeoutMs = isHarmless ? UNHARMED_BACK_TIMEOUT_MS : BACK_TIMEOUT_MS;
     return host.until(
       "running again, its agent answering",

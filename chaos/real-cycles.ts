@@ -14,12 +14,17 @@ import { ChaosHost } from "./chaos-host.ts";
 import type { ChaosOptions } from "./chaos-options.ts";
 import { BEGINNING_CYCLES, BEGINNING_FAULTS, type Fault, planCycle } from "./cycle-plan.ts";
 import { HostCensus } from "./host-census.ts";
+import { Ledger } from "./ledger.ts";
 import { checkDeleted, checkStopped } from "./leftovers.ts";
 import { LogWatch } from "./log-watch.ts";
 import { RealCycle } from "./real-cycle.ts";
+import { reportFailure } from "./report-failure.ts";
 import { BACK_TIMEOUT_MS } from "./take-path.ts";
 import { UserTab } from "./user-tab.ts";
 import { Workload } from "./workload.ts";
+
+/** A template is baked first, beside whatever else the machine does. */
+const CREATED_TIMEOUT_MS = 1_200_000;
 
 export async function playRealCycles(options: ChaosOptions): Promise<number> {
   const { signal } = options;
@@ -33,29 +38,34 @@ export async function playRealCycles(options: ChaosOptions): Promise<number> {
     const stack = await start(scope, dataDirectory, options);
     const host = new ChaosHost(stack, { ownerId: randomUUID(), workspaceId: randomUUID() });
     const hostdLog = new LogWatch(join(stack.layout.logs, "hostd.log"));
+    stack.onNote = (text) => host.trace.note(text);
     let isDone = false;
     // Ended before the stack is: what it left running would outlive it.
     scope.defer(() => (isDone ? undefined : host.delete().catch(() => {})));
-    // What hostd said last, when something fails: its log goes with the directory.
-    scope.defer(async () => {
-      if (!isDone) console.error(await hostdLog.tail());
-    });
     const tab = scope.own(new UserTab(host, stack.gatewayPort));
-    await host.until("created", BACK_TIMEOUT_MS, () => host.create().then(() => true), signal);
-    // Of its own: what a cycle writes must not change what the next one is.
-    const workload = new Workload(new SeededRandom(options.seed ^ 0x5eed));
-    await workload.startMemory((await tab.enter(BACK_TIMEOUT_MS, signal)).mux);
-    const { gatewayPort } = stack;
-    const cycle = new RealCycle({ host, census, tab, gatewayPort, signal }, workload, hostdLog);
-    const done = await playAll(cycle, options);
-    tab[Symbol.dispose]();
-    await host.delete();
-    await checkDeleted(census, signal);
-    await stack.stop();
-    await checkStopped(census, signal);
-    isDone = true;
-    console.log(`${workload.savedCount} times something was saved, and nothing of it lost`);
-    return done;
+    const ledger = scope.own(await Ledger.open(stack.databaseOwnerUrl));
+    try {
+      await host.until("created", CREATED_TIMEOUT_MS, () => host.create().then(() => true), signal);
+      // Of its own: what a cycle writes must not change what the next one is.
+      const workload = new Workload(new SeededRandom(options.seed ^ 0x5eed));
+      await workload.startMemory((await tab.enter(BACK_TIMEOUT_MS, signal)).mux);
+      const context = { host, census, tab, gatewayPort: stack.gatewayPort, signal };
+      const done = await playAll(new RealCycle(context, workload, ledger, hostdLog), options);
+      host.trace.begin();
+      tab[Symbol.dispose]();
+      await ledger[Symbol.asyncDispose]();
+      await host.delete();
+      await checkDeleted(census, signal);
+      await stack.stop();
+      await checkStopped(census, signal);
+      isDone = true;
+      const rows = `${ledger.size} rows of the database`;
+      console.log(`${workload.savedCount} times something was saved, ${rows} were written, and nothing lost`);
+      return done;
+    } catch (error) {
+      if (!signal.aborted) console.error(await reportFailure(host, census));
+      throw error;
+    }
   } finally {
     await scope.close();
   }
@@ -76,10 +86,11 @@ async function start(
   const progress = new Progress(process.stderr);
   const logs = join(dataDirectory, "logs");
   if (!isPrepared) await prepare({ cacheDirectory: env.cacheDirectory, logs, progress, signal });
-  const options = { env, progress, signal, durableDatabase: false, quickRestarts: true, onNote: () => {} };
-  const stack = await startStack(options);
+  const listener = { onNote: (_text: string) => {} };
+  const onNote = (text: string) => listener.onNote(text);
+  const stack = await startStack({ env, progress, signal, quickRestarts: true, onNote });
   scope.defer(() => stack.stop(AbortSignal.abort()));
-  return { ...stack, gatewayPort: env.ports.gateway };
+  return Object.assign(listener, stack, { gatewayPort: env.ports.gateway });
 }
 
 async function playAll(cycle: RealCycle, { seed, cycles, seconds, signal }: ChaosOptions): Promise<number> {

@@ -5,6 +5,8 @@ import type { ChaosHost } from "./chaos-host.ts";
 import { runInGuest } from "./in-guest.ts";
 
 const POLL_MS = 25;
+/** Who sees nothing happen presses again: the host may have had no room, or begun to end. */
+const WAKE_AGAIN_MS = 5000;
 /** More than the tabs of any cycle: none takes over another's place. */
 const SESSIONS_MAX = 8;
 const ASLEEP: readonly WorkspaceState[] = ["paused", "stopped", "archived", "failed"];
@@ -31,15 +33,16 @@ export class UserTab implements Disposable {
   async enter(timeoutMs: number, signal: AbortSignal): Promise<BrowserSession> {
     const endMs = performance.now() + timeoutMs;
     let lastError: unknown;
-    let wokenAt = "";
+    let woken: { session: BrowserSession; state: WorkspaceState; atMs: number } | undefined;
     for (;;) {
       signal.throwIfAborted();
       try {
         const session = await this.#connected();
-        const { state, generation, sinceMs } = session.status;
-        const now = `${state} ${generation} ${sinceMs}`;
-        if (ASLEEP.includes(state) && wokenAt !== now) {
-          wokenAt = now;
+        const { state } = session.status;
+        const isAsked = woken?.session === session && woken.state === state;
+        const isPatient = isAsked && performance.now() - (woken?.atMs ?? 0) < WAKE_AGAIN_MS;
+        if (ASLEEP.includes(state) && !isPatient) {
+          woken = { session, state, atMs: performance.now() };
           session.send({ type: "wake" });
         } else if (state === "running") {
           await runInGuest(session.mux, "true");
