@@ -5,7 +5,16 @@ import { generateClient } from "../start/generate-client.ts";
 import { makeLayout } from "../start/layout.ts";
 import { buildMachineParts, buildWeb } from "../start/prepare.ts";
 import { listenForStop } from "../start/stop-signals.ts";
-import { CHECKS, runChaos, runCheck, runPlaywright, runVitest } from "./parts.ts";
+import { LastLines } from "./last-lines.ts";
+import {
+  CHECKS,
+  type PartOptions,
+  type RunOptions,
+  runChaos,
+  runCheck,
+  runPlaywright,
+  runVitest,
+} from "./parts.ts";
 import { sum, type Tally } from "./tally.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
@@ -17,23 +26,30 @@ const progress = new Progress();
 const { stop, forget } = listenForStop();
 const { signal } = stop;
 const tallies: Tally[] = [];
-const failures: string[] = [];
+/** What each that failed printed last. */
+const failures = new Map<string, LastLines>();
+const SHOWN_AGAIN = 60;
 
 const { positionals } = parseArgs({ allowPositionals: true });
 const unknown = positionals.filter((name) => !PARTS.includes(name));
 const wanted = (part: string) => positionals.length === 0 || positionals.includes(part);
 
 /** A part that cannot run has failed; the others still run. */
-async function part(title: string, run: () => Promise<Tally>): Promise<void> {
+async function part(
+  title: string,
+  options: PartOptions,
+  run: (options: RunOptions) => Promise<Tally>,
+): Promise<void> {
   if (signal.aborted) return;
+  const printed = new LastLines(SHOWN_AGAIN);
   const startedMs = performance.now();
   console.log(`\n=== ${title}`);
-  const tally = await run().catch((error: unknown) => {
+  const tally = await run({ ...options, printed }).catch((error: unknown) => {
     progress.failure(error);
     return { passed: 0, failed: 1 };
   });
   tallies.push(tally);
-  if (tally.failed > 0) failures.push(title);
+  if (tally.failed > 0) failures.set(title, printed);
   const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1);
   console.log(`=== ${title}: ${tally.passed} passed, ${tally.failed} failed (${seconds} s)`);
 }
@@ -59,20 +75,21 @@ try {
   const built = build();
   built.catch(() => {});
   if (wanted("unit")) {
-    for (const [title, argv] of Object.entries(CHECKS)) await part(title, () => runCheck(argv, options));
+    for (const [title, argv] of Object.entries(CHECKS))
+      await part(title, options, (own) => runCheck(argv, own));
   }
   checked.resolve();
-  if (wanted("unit")) await part("unit and contract tests", () => runVitest("unit", options));
+  if (wanted("unit")) await part("unit and contract tests", options, (own) => runVitest("unit", own));
   if (wanted("chaos"))
-    await part("cycles in a simulated world", () => runChaos("fake", CYCLES.fake, options));
+    await part("cycles in a simulated world", options, (own) => runChaos("fake", CYCLES.fake, own));
   await built;
   // A cycle mostly waits for something to be noticed: beside machines that are busy it hardly takes longer.
   await Promise.all([
-    wanted("vm") && part("tests on real virtual machines", () => runVitest("vm", options)),
-    wanted("chaos") && part("cycles on a real machine", () => runChaos("real", CYCLES.real, options)),
+    wanted("vm") && part("tests on real virtual machines", options, (own) => runVitest("vm", own)),
+    wanted("chaos") && part("cycles on a real machine", options, (own) => runChaos("real", CYCLES.real, own)),
   ]);
   if (wanted("e2e")) {
-    await part("journeys in a real browser", () => runPlaywright(options));
+    await part("journeys in a real browser", options, runPlaywright);
   }
   if (signal.aborted) throw new Error("interrupted");
 } catch (error) {
@@ -83,6 +100,7 @@ try {
 }
 
 const { passed, failed } = sum(tallies);
-if (failures.length > 0) console.log(`\nFailed: ${failures.join("; ")}`);
+for (const [title, { lines }] of failures) console.log(`\n--- ${title}, its end:\n${lines.join("\n")}`);
+if (failures.size > 0) console.log(`\nFailed: ${[...failures.keys()].join("; ")}`);
 process.exitCode = failed > 0 ? 1 : 0;
 console.log(`${passed} passed, ${failed} failed`);

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { repository } from "../start/layout.ts";
 import { quietEnv } from "../start/quiet-env.ts";
+import type { LastLines } from "./last-lines.ts";
 import { type Tally, tallyPlaywright, tallyVitest } from "./tally.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
@@ -13,6 +14,13 @@ export interface PartOptions {
   signal: AbortSignal;
 }
 
+/** Of one part: what it printed last is kept as well. */
+export interface RunOptions extends PartOptions {
+  printed: LastLines;
+}
+
+/** Behind a part's end: what it left running may hold its output open. */
+const OUTPUT_TIMEOUT_MS = 2000;
 const bin = (name: string) => join(repository, "node_modules", ".bin", name);
 const local = (path: string) => join(repository, path);
 
@@ -27,11 +35,11 @@ export const CHECKS: Record<string, readonly [string, ...string[]]> = {
   "types of benchmarks": [bin("tsc"), "-p", local("bench/tsconfig.json"), "--noEmit"],
 };
 
-export async function runCheck(argv: readonly [string, ...string[]], options: PartOptions): Promise<Tally> {
+export async function runCheck(argv: readonly [string, ...string[]], options: RunOptions): Promise<Tally> {
   return (await run(argv, options)) ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
 }
 
-export function runVitest(project: "unit" | "vm", options: PartOptions): Promise<Tally> {
+export function runVitest(project: "unit" | "vm", options: RunOptions): Promise<Tally> {
   return withReport(async (report) => {
     const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
     const ok = await run([bin("vitest"), "run", "--project", project, ...reporters], options);
@@ -39,7 +47,7 @@ export function runVitest(project: "unit" | "vm", options: PartOptions): Promise
   });
 }
 
-export function runPlaywright(options: PartOptions): Promise<Tally> {
+export function runPlaywright(options: RunOptions): Promise<Tally> {
   return withReport(async (report) => {
     const config = local("e2e/playwright.config.ts");
     const env = { PLAYWRIGHT_JSON_OUTPUT_NAME: report };
@@ -53,37 +61,46 @@ export function runPlaywright(options: PartOptions): Promise<Tally> {
 }
 
 /** The cycle test; a seed of its own each time, printed by it. */
-export function runChaos(driver: "fake" | "real", cycles: number, options: PartOptions): Promise<Tally> {
+export function runChaos(driver: "fake" | "real", cycles: number, options: RunOptions): Promise<Tally> {
   const argv = [local("chaos/main.ts"), "--driver", driver, "--cycles", String(cycles), "--prepared"];
   return runCheck([process.execPath, ...argv], options);
 }
 
-/** Output goes straight through: a hanging test must be seen where it hangs. */
+/** Output goes through as it comes: a hanging test must be seen where it hangs. */
 function run(
   [program, ...argv]: readonly [string, ...string[]],
-  { cacheDirectory, sharedTemplates, signal }: PartOptions,
+  { cacheDirectory, sharedTemplates, signal, printed }: RunOptions,
   extra: NodeJS.ProcessEnv = {},
 ): Promise<boolean> {
   const env = {
     ...quietEnv(),
     ATOLL_CACHE: cacheDirectory,
     ATOLL_SHARED_TEMPLATES: sharedTemplates,
+    // They no longer see for themselves where their output goes.
+    ...(process.stdout.isTTY ? { FORCE_COLOR: "1" } : {}),
     ...extra,
   };
   const child = spawn(program, argv, {
     cwd: repository,
     env,
-    stdio: ["ignore", "inherit", "inherit"],
+    stdio: ["ignore", "pipe", "pipe"],
     signal,
     // Ctrl-C is what the runners clean up after: a browser, a stack with machines.
     killSignal: "SIGINT",
   });
+  printed.follow(child.stdout, process.stdout);
+  printed.follow(child.stderr, process.stderr);
   return new Promise((resolve) => {
     child.once("error", (error) => {
       if (!signal.aborted) console.error(error.message);
       resolve(false);
     });
-    child.once("exit", (code) => resolve(code === 0));
+    child.once("exit", (code) => {
+      child.once("close", () => resolve(code === 0));
+      setTimeout(() => {
+        for (const output of [child.stdout, child.stderr]) output.destroy();
+      }, OUTPUT_TIMEOUT_MS).unref();
+    });
   });
 }
 
