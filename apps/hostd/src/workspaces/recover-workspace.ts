@@ -1,14 +1,14 @@
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import type { WorkspaceState } from "@atoll/protocol/workspace-status";
 import type { Machine } from "../hypervisor/hypervisor.ts";
-import { bringUp } from "./bring-up.ts";
+import { BOOTED_ANSWER_MS, bringUp, RESTORED_ANSWER_MS } from "./bring-up.ts";
 import { eraseWorkspace } from "./erase-workspace.ts";
 import { MONITOR_TIMEOUT_MS, startMachine } from "./quiesce-guest.ts";
 import { finishRestore } from "./restore-workspace.ts";
 import { dropMemory } from "./stop-workspace.ts";
 import type { WorkspaceCore } from "./workspace-core.ts";
 
-/** Each of the two tokens that an agent cut off in its handshake may wait for. */
+/** For one of the two tokens that an agent cut off in its handshake may wait for; then the other has its turn. */
 const FINISH_START_MS = 20_000;
 
 /** Its vCPUs may have run since a restore ended the machine before: what that restore is left over from is done. */
@@ -173,7 +173,10 @@ async function recoverRunning(core: WorkspaceCore, machine: Machine | undefined)
   return undefined;
 }
 
-/** A start that was cut off with its machine named in the journal: the agent may wait for the first token or ours. */
+/**
+ * A start that was cut off with its machine named in the journal: the agent may wait for the first token or ours, and is
+ * asked with both in turn for as long as a start has.
+ */
 function finishStart(core: WorkspaceCore, machine: Machine): Rest {
   const { record } = core;
   const { handshake, linkToken, origin, state } = record;
@@ -181,7 +184,11 @@ function finishStart(core: WorkspaceCore, machine: Machine): Rest {
   return async (signal) => {
     let lastError = new AtollError("vm.start_failed");
     const reason = handshake?.reason ?? "boot";
-    for (const expectedToken of new Set([handshake?.expectedToken ?? linkToken, linkToken])) {
+    const { clock } = core.dependencies;
+    const endMs = clock.monotonic() + (reason === "boot" ? BOOTED_ANSWER_MS : RESTORED_ANSWER_MS);
+    const tokens = [handshake?.expectedToken ?? linkToken, linkToken] as const;
+    for (let turn = 0; turn < tokens.length || clock.monotonic() < endMs; turn++) {
+      const expectedToken = tokens[turn % 2] ?? linkToken;
       try {
         await bringUp(core, {
           machine,
@@ -202,7 +209,8 @@ function finishStart(core: WorkspaceCore, machine: Machine): Rest {
         return;
       } catch (cause) {
         lastError = toAtollError(cause);
-        if (signal.aborted) break;
+        // Both were asked with, and only one that says nothing may answer later.
+        if (signal.aborted || (turn > 0 && lastError.code !== "vm.agent_silent")) break;
       }
     }
     core.dependencies.logger.error({ workspaceId: record.workspaceId, err: lastError }, "start not finished");
