@@ -26,7 +26,7 @@ import { z } from "zod";
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 const COMMAND_TIMEOUT_MS = 180_000;
 const QUERY_TIMEOUT_MS = 10_000;
-/** Copying layers, a boot and a scrub on an emulated machine. */
+/** Copying layers, a scrub, or a boot on an emulated machine beside many others. */
 const LONG_COMMAND_TIMEOUT_MS = 600_000;
 
 export type CheckpointList = z.output<typeof checkpointList>;
@@ -183,7 +183,7 @@ export class HostdClient {
   }
 
   #command(method: string, path: string, body: unknown): Promise<WorkspaceStatus> {
-    return this.#call({ method, path, body, timeoutMs: COMMAND_TIMEOUT_MS, answer: workspaceStatus });
+    return this.#call({ method, path, body, timeoutMs: LONG_COMMAND_TIMEOUT_MS, answer: workspaceStatus });
   }
 
   #template(method: string, templateId: string, verb: string, body?: unknown): Promise<TemplateInfo> {
