@@ -30,6 +30,8 @@ export const stateReason = z.enum([
   "start_failed",
   "deadline",
   "disk_full",
+  /** The host's disk refused a write: the machine stands still until it is taken; `errorCode` tells which. */
+  "host_disk",
   /** Paused or stopped for as long as its plan keeps it so. */
   "retention",
   "restored",

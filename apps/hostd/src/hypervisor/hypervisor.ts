@@ -90,6 +90,16 @@ export interface MachineExit {
   detail: string;
 }
 
+/** What a machine tells by itself while it lives. */
+export type MachineEvent =
+  /** The agent's end of the link closed, as the end of its process does, or opened again. */
+  | { type: "port"; isOpen: boolean }
+  /**
+   * The host's disk refused the guest. `isStanding`: vCPUs stand still, and `start` tries once more what was refused;
+   * otherwise the guest has seen the error.
+   */
+  | { type: "disk_error"; code: "host.disk_full" | "host.disk_failed"; isStanding: boolean };
+
 /**
  * One virtual machine process. Order: launched (vCPUs never ran) → `load` → `start` → running ⇄ `stop`/`start` →
  * `saveState` or `saveTemplate` while stopped → `kill`.
@@ -113,7 +123,12 @@ export interface Machine extends AsyncDisposable {
   saveState(signal?: AbortSignal): AsyncIterable<Uint8Array>;
   /** While stopped, for a machine booted with `templateRamPath`: writes the device state and makes the pair durable. */
   saveTemplate(deviceStatePath: string, signal?: AbortSignal): Promise<void>;
-  /** Resolves when the monitor answers. @throws AtollError vm.monitor_failed after 5 s without one: it is stuck or stopped; vm.gone */
+  /** Returns what stops it. */
+  onEvent(listener: (event: MachineEvent) => void): () => void;
+  /**
+   * Resolves when the monitor answers. @throws AtollError vm.monitor_failed at once when the process is stopped, else
+   * after 5 s without an answer; vm.gone
+   */
   ping(signal?: AbortSignal): Promise<void>;
   /** RAM that `saveState` would give now, in bytes; cheap, and roughly right while the machine runs. */
   changedBytes(): Promise<number>;
@@ -146,6 +161,6 @@ export interface Hypervisor {
   adopt(record: MachineRecord): Promise<Machine | undefined>;
   /** Forgets its machines without ending them, for the next life of this host to adopt. Their handles are dead. */
   letGo(): Promise<void>;
-  /** Ends machines that an earlier life of this host started and nobody adopted: call it after the last `adopt`. */
-  reap(): Promise<void>;
+  /** Ends machines that an earlier life of this host started and nobody adopted, but for the spared: call it after the last `adopt`. */
+  reap(isSpared?: (machineId: string) => boolean): Promise<void>;
 }

@@ -52,8 +52,8 @@ export class LeasedHypervisor implements Hypervisor {
     return this.#hypervisor.letGo();
   }
 
-  async reap(): Promise<void> {
+  async reap(isSpared?: (machineId: string) => boolean): Promise<void> {
     await this.#lease.check();
-    await this.#hypervisor.reap();
+    await this.#hypervisor.reap(isSpared);
   }
 }

@@ -14,7 +14,7 @@ import { connectGuest } from "./connect-guest.ts";
 import { MuxTransport } from "./mux-transport.ts";
 
 export interface GuestLinkOptions {
-  machine: Pick<Machine, "openLink">;
+  machine: Pick<Machine, "openLink"> & Partial<Pick<Machine, "onEvent">>;
   identity: LinkHello["identity"];
   /** The workspace's own token; the agent has it after the first handshake. */
   linkToken: string;
@@ -47,12 +47,21 @@ export class GuestLink {
   #transport: MuxTransport | undefined;
   #expectedLoss: AtollError | undefined;
   #isReconnecting = false;
+  /** False while the machine says that no agent has its end open. */
+  #isPortOpen = true;
+  /** Its guest stands still, for which no agent is to blame. */
+  #isHeld = false;
   #cancelPing = () => {};
   #cancelWatch = () => {};
+  readonly #stopListening: () => void;
 
   constructor(options: GuestLinkOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    const stop = options.machine.onEvent?.((event) => {
+      if (event.type === "port") this.#portChanged(event.isOpen);
+    });
+    this.#stopListening = stop ?? (() => {});
   }
 
   /** Absent while no agent is connected. */
@@ -109,9 +118,19 @@ export class GuestLink {
     if (error === undefined && this.#transport === undefined) void this.#reconnect();
   }
 
+  /** The guest stands still, or no longer: meanwhile an agent that answers nothing is as good as any. */
+  hold(isHeld: boolean): void {
+    if (this.#isHeld === isHeld || this.#abort.signal.aborted) return;
+    this.#isHeld = isHeld;
+    const transport = this.#transport;
+    if (isHeld) this.#cancelPing();
+    else if (transport !== undefined) this.#watchPing(transport);
+  }
+
   /** Every stream ends with `error`; nothing is retried. */
   close(error: AtollError): void {
     if (this.#abort.signal.aborted) return;
+    this.#stopListening();
     this.#abort.abort(error);
     this.#cancelPing();
     this.#cancelWatch();
@@ -186,6 +205,13 @@ export class GuestLink {
     void this.#reconnect();
   }
 
+  /** An agent opens its end once: one that closed it has ended, whatever lies in the buffers between. */
+  #portChanged(isOpen: boolean): void {
+    this.#isPortOpen = isOpen;
+    if (isOpen) this.#wake();
+    else this.#transport?.close(new AtollError("link.lost", "the guest agent ended"));
+  }
+
   async #reconnect(): Promise<void> {
     if (this.#abort.signal.aborted || this.#isReconnecting) return;
     this.#isReconnecting = true;
@@ -197,13 +223,19 @@ export class GuestLink {
   }
 
   async #reconnectUntilConnected(): Promise<void> {
-    const since = this.#clock.monotonic();
+    let since = this.#clock.monotonic();
     this.#cancelWatch = this.#clock.schedule(DEGRADED_AFTER_MS, () => this.#options.onDegraded());
     let retryMs = RETRY_FIRST_MS;
     let lastError = new AtollError("link.lost");
     // An agent that was restarted waits for the first token again, and needs its identity anew.
-    let isFresh = false;
+    let isFresh = !this.#isPortOpen;
     while (!this.#abort.signal.aborted) {
+      // What is written while no agent has its end open is lost.
+      if (!this.#isPortOpen) {
+        await this.#delay(RECONNECT_ATTEMPT_MS);
+        isFresh = true;
+      }
+      if (this.#abort.signal.aborted) return;
       try {
         await this.#attempt({
           expectedToken: isFresh ? FIRST_LINK_TOKEN : this.#options.linkToken,
@@ -217,6 +249,7 @@ export class GuestLink {
         lastError = toAtollError(error);
         isFresh = !isFresh;
       }
+      if (this.#isHeld) since = this.#clock.monotonic();
       if (this.#clock.monotonic() - since >= ABANDONED_AFTER_MS) {
         this.#cancelWatch();
         return this.#options.onAbandoned(lastError);
@@ -226,22 +259,31 @@ export class GuestLink {
     }
   }
 
+  /** Ends a delay before the next attempt. */
+  #wake = () => {};
+
   #delay(delayMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const { signal } = this.#abort;
+    this.#wake = resolve;
     const cancel = this.#clock.schedule(delayMs, resolve);
     const onAbort = () => {
       cancel();
       resolve();
     };
     signal.addEventListener("abort", onAbort, { once: true });
-    return promise.finally(() => signal.removeEventListener("abort", onAbort));
+    return promise.finally(() => {
+      cancel();
+      signal.removeEventListener("abort", onAbort);
+    });
   }
 
   #watchPing(transport: MuxTransport): void {
+    this.#cancelPing();
+    if (this.#isHeld) return;
     this.#cancelPing = this.#clock.schedule(PING_EVERY_MS, () => {
       const cancelTimeout = this.#clock.schedule(PING_TIMEOUT_MS, () => {
-        transport.close(new AtollError("link.lost", "the guest agent is silent"));
+        if (!this.#isHeld) transport.close(new AtollError("link.lost", "the guest agent is silent"));
       });
       void transport.mux.ping().then((isAlive) => {
         cancelTimeout();

@@ -25,6 +25,9 @@ export const DISK_COMMANDS = {
 /** Marks the probe's command that resets the guest at once. */
 export const RESET_COMMAND = "reset";
 
+/** Marks the probe's command that kills the agent. */
+export const END_AGENT_COMMAND = "end-agent";
+
 /** What a guest sees of a disk: named texts instead of blocks. */
 export interface FakeGuestDisk {
   read(key: string): string | undefined;
@@ -52,6 +55,7 @@ export class FakeGuest {
   quiesce: () => Promise<{ frozen: boolean }> | { frozen: boolean } = () => ({ frozen: true });
   onShutdown = () => {};
   onReset = () => {};
+  onAgentEnd = () => this.restartAgent();
   /** What a command prints before what it reads; the counter stands for the rest of it. */
   run: (argv: readonly string[]) => string = () => "";
   disk: FakeGuestDisk = new MapDisk();
@@ -59,6 +63,8 @@ export class FakeGuest {
   view: FakeGuestDisk | undefined;
   /** Writes to the disk since it was made, as this guest's memory has it. */
   diskWrites = 0;
+  /** Resolves when the host's disk takes a write. */
+  whenRoom: () => Promise<void> | void = () => {};
   /** Resolves while the vCPUs run. */
   whenRunning: () => Promise<void> | void = () => {};
   mux: Mux | undefined;
@@ -84,6 +90,7 @@ export class FakeGuest {
     this.dispatcher.onChannel(processRun, async ({ argv }, stream) => {
       await this.whenRunning();
       if (argv[3] === RESET_COMMAND) return this.onReset();
+      if (argv[3] === END_AGENT_COMMAND) return this.onAgentEnd();
       const isDiskCommand = Object.values<unknown>(DISK_COMMANDS).includes(argv[3]);
       stream.sendReply({ pid: isDiskCommand ? 1 : 40 + this.counter++ });
       const output = isDiskCommand ? await this.#diskCommand(argv.slice(3)) : this.run(argv);
@@ -100,6 +107,12 @@ export class FakeGuest {
   /** The disk is mounted: from here on nobody else may change it. */
   mount(): void {
     this.diskWrites = Number(this.disk.read(WRITES) ?? 0);
+  }
+
+  /** The guest's init starts it again: it waits for the first token, and what ran goes on. */
+  restartAgent(): void {
+    this.expectedToken = FIRST_LINK_TOKEN;
+    this.mux = undefined;
   }
 
   /** A stream the host just opened. Replaces the one before. */
@@ -146,6 +159,7 @@ export class FakeGuest {
         await this.whenRunning();
       }
       if (this.#isTorn) return TORN_DISK;
+      await this.whenRoom();
       this.diskWrites++;
       this.disk.write(WRITES, String(this.diskWrites));
       this.disk.write(key, value);

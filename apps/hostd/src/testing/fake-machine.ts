@@ -1,7 +1,7 @@
 import { type Duplex, duplexPair } from "node:stream";
 import { deferred } from "@atoll/base/deferred";
 import { AtollError } from "@atoll/protocol/atoll-error";
-import type { Machine, MachineExit, MachineRecord } from "../hypervisor/hypervisor.ts";
+import type { Machine, MachineEvent, MachineExit, MachineRecord } from "../hypervisor/hypervisor.ts";
 import { FakeGuest } from "./fake-guest.ts";
 import type { FakeStoredDisk } from "./fake-stored-disk.ts";
 import { HostLife } from "./host-life.ts";
@@ -26,6 +26,9 @@ export class FakeMachine implements Machine {
   life = new HostLife();
   /** Live ends, so that a test can cut the link. */
   link: Duplex | undefined;
+  /** What the host's disk answers to the guest's writes: each start meets it again. */
+  #diskError: "host.disk_full" | "host.disk_failed" | undefined;
+  readonly #listeners = new Set<(event: MachineEvent) => void>();
   readonly #exited = deferred<MachineExit>();
   #isGone = false;
 
@@ -61,6 +64,7 @@ export class FakeMachine implements Machine {
     const next = new FakeMachine(this.guest, this.disk, this.record);
     next.isRunning = this.isRunning;
     next.isStuck = this.isStuck;
+    next.#diskError = this.#diskError;
     this.#isGone = true;
     return next;
   }
@@ -87,6 +91,21 @@ export class FakeMachine implements Machine {
     return this.disk?.read(key);
   }
 
+  /** The guest's writes fail from now on, and it stands still; undefined lets the next start succeed. */
+  refuseWrites(code: "host.disk_full" | "host.disk_failed" | undefined): void {
+    this.#diskError = code;
+    this.#meetDisk();
+  }
+
+  tell(event: MachineEvent): void {
+    for (const listener of [...this.#listeners]) listener(event);
+  }
+
+  onEvent(listener: (event: MachineEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
   async load(): Promise<void> {}
 
   async start(): Promise<void> {
@@ -94,6 +113,7 @@ export class FakeMachine implements Machine {
     if (this.startError) throw this.startError;
     this.isRunning = true;
     this.hasRun = true;
+    this.#meetDisk();
   }
 
   async stop(): Promise<void> {
@@ -154,6 +174,13 @@ export class FakeMachine implements Machine {
     return this.life.step(name, () => {
       if (this.#isGone) throw new AtollError("vm.gone");
     });
+  }
+
+  #meetDisk(): void {
+    const code = this.#diskError;
+    if (code === undefined || !this.isRunning) return;
+    this.isRunning = false;
+    this.tell({ type: "disk_error", code, isStanding: true });
   }
 
   #requireGuest(): void {

@@ -7,7 +7,7 @@ import { processRun } from "@atoll/protocol/messages/process";
 import type { Mux } from "@atoll/protocol/mux";
 import type { Machine } from "../hypervisor/hypervisor.ts";
 import { GuestLink } from "../link/guest-link.ts";
-import { DISK_COMMANDS, RESET_COMMAND } from "./fake-guest.ts";
+import { DISK_COMMANDS, END_AGENT_COMMAND, RESET_COMMAND } from "./fake-guest.ts";
 
 /** Counts in the guest's memory: /dev/shm is a tmpfs. */
 const COUNT = "n=$(cat /dev/shm/probe 2>/dev/null || echo 0); n=$((n+1)); echo $n >/dev/shm/probe; echo $n";
@@ -122,6 +122,11 @@ export class GuestProbe {
   /** As a guest does that reboots without a good-bye, or whose kernel panics. Its answer never comes. */
   async reset(how: keyof typeof RESETS): Promise<void> {
     await this.#run(["sh", "-c", RESETS[how], RESET_COMMAND]).catch(() => {});
+  }
+
+  /** The guest's init starts it again, and the link comes back. Its answer never comes. */
+  async endAgent(): Promise<void> {
+    await this.#run(["sh", "-c", 'sudo kill -KILL "$PPID"', END_AGENT_COMMAND]).catch(() => {});
   }
 
   close(): void {

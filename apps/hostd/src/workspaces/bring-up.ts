@@ -31,9 +31,14 @@ export async function bringUp(core: WorkspaceCore, options: BringUp): Promise<vo
   const link = core.attach(machine);
   const gone = new AbortController();
   void machine.exited.then((exit) => gone.abort(new AtollError("vm.gone", `${exit.reason}: ${exit.detail}`)));
+  // One that boots begins again when there is room; what has memory gets its time to go on.
+  const stopListening = machine.onEvent((event) => {
+    const isHopeless = event.type === "disk_error" && event.isStanding && handshake.reason === "boot";
+    if (isHopeless) gone.abort(new AtollError(event.code));
+  });
   const signal = AbortSignal.any([options.signal, gone.signal]);
   await core.update({ ...patch, machine: machine.record, handshake });
-  await link.connect({
+  const connecting = link.connect({
     ...handshake,
     timeoutMs: options.timeoutMs ?? (handshake.reason === "boot" ? BOOTED_ANSWER_MS : RESTORED_ANSWER_MS),
     signal,
@@ -42,4 +47,5 @@ export async function bringUp(core: WorkspaceCore, options: BringUp): Promise<vo
       progress?.enter("identity");
     },
   });
+  await connecting.finally(stopListening);
 }

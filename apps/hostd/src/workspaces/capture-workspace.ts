@@ -1,4 +1,4 @@
-import { type AtollError, toAtollError } from "@atoll/protocol/atoll-error";
+import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import type { Machine } from "../hypervisor/hypervisor.ts";
 import type { Point } from "../machines/machine-source.ts";
 import { unarchiveDisk } from "./archive-workspace.ts";
@@ -30,6 +30,8 @@ export async function captureWorkspace(core: WorkspaceCore, options: CaptureOpti
     const withMemory = options.withMemory && (machine !== undefined || record.snapshot !== null);
     return take(core, machine, { ...options, withMemory, letRun: false });
   }
+  // It stands still by itself, with a name for why.
+  if (core.refusedBy !== undefined) throw new AtollError(core.refusedBy);
   let failure: AtollError | undefined;
   try {
     await quiesceGuest(core, signal);

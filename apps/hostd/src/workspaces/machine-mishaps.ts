@@ -69,6 +69,19 @@ export class MachineMishaps {
     });
   }
 
+  /** Its disk takes nothing more: what it still has to write cannot be saved. */
+  diskFailed(machine: Machine): void {
+    this.#options.run(async () => {
+      const core = this.#options.core();
+      if (core.machine !== machine) return;
+      const error = new AtollError("host.disk_failed");
+      const { workspaceId } = core.record;
+      core.dependencies.logger.error({ workspaceId }, "the disk takes no writes, ending the machine");
+      await this.#end(core, error);
+      await this.#lost(core, error.code);
+    });
+  }
+
   /**
    * A process that hangs in the kernel goes when the kernel lets it. Until then its disk's lock keeps every other from
    * opening it; the workspace has lost it now.

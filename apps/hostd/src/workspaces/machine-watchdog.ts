@@ -3,7 +3,9 @@ import { withDeadline } from "@atoll/base/with-deadline";
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import type { Machine } from "../hypervisor/hypervisor.ts";
 
-const PING_EVERY_MS = 15_000;
+const PING_EVERY_MS = 5000;
+/** Before it is asked once more: a process may be stopped for a moment. */
+const ASK_AGAIN_MS = 1000;
 /** The driver has a shorter one of its own; this is for a driver that hangs as a whole. */
 const PING_TIMEOUT_MS = 10_000;
 /** A host that was asleep or stalled itself is not the machine's fault. */
@@ -37,7 +39,7 @@ export class MachineWatchdog {
   }
 
   #schedule(machine: Machine, failureCount: number): void {
-    const delayMs = failureCount === 0 ? PING_EVERY_MS : 0;
+    const delayMs = failureCount === 0 ? PING_EVERY_MS : ASK_AGAIN_MS;
     this.#cancel = this.#options.clock.schedule(delayMs, () => void this.#ask(machine, failureCount));
   }
 

@@ -21,6 +21,8 @@ export async function pauseWorkspace(core: WorkspaceCore, options: PauseOptions)
   const { source, clock, logger } = core.dependencies;
   const { machine, record } = core;
   const previousReason = record.reason;
+  // It stands still by itself, with a name for why.
+  if (core.refusedBy !== undefined) throw new AtollError(core.refusedBy);
   if (machine === undefined || core.link?.mux === undefined) {
     throw new AtollError("link.lost", "no agent to quiesce");
   }

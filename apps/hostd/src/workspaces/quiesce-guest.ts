@@ -13,6 +13,7 @@ export const MONITOR_TIMEOUT_MS = 15_000;
 /** Syncs and freezes the guest's disk. Whoever asks thaws it again, also after a failure: it may be frozen all the same. */
 export async function quiesceGuest(core: WorkspaceCore, signal: AbortSignal): Promise<void> {
   const mux = core.link?.mux;
+  if (core.refusedBy !== undefined) throw new AtollError(core.refusedBy);
   if (mux === undefined) throw new AtollError("link.lost", "no agent to quiesce");
   const { clock } = core.dependencies;
   const { frozen } = await call(mux, coreQuiesce, {}, { timeoutMs: QUIESCE_TIMEOUT_MS, signal, clock });

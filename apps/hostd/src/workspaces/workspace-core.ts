@@ -10,7 +10,7 @@ import type { IncomingOpen } from "@atoll/protocol/mux";
 import type { StartStage, StateReason, WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import type { Logger } from "pino";
 import { diskError } from "../disks/disk-error.ts";
-import type { Hypervisor, Machine } from "../hypervisor/hypervisor.ts";
+import type { Hypervisor, Machine, MachineEvent } from "../hypervisor/hypervisor.ts";
 import { sampleGuest } from "../idle/sample-guest.ts";
 import { WorkMeter } from "../idle/work-meter.ts";
 import { GuestLink } from "../link/guest-link.ts";
@@ -73,6 +73,7 @@ export interface WorkspaceEvents {
   onRecord: (record: Readonly<WorkspaceRecord>) => void;
   onMachineExit: (machine: Machine) => void;
   onMachineStuck: (machine: Machine, error: AtollError) => void;
+  onDiskError: (machine: Machine, event: Extract<MachineEvent, { type: "disk_error" }>) => void;
   onLinkAbandoned: (link: GuestLink, error: AtollError) => void;
 }
 
@@ -91,6 +92,8 @@ const FACTS: ReadonlySet<WorkspaceEvent> = new Set([
   "start_failed",
   "pause_failed",
   "pause_refused",
+  "disk_refused",
+  "disk_took",
 ]);
 
 /** The driver itself gives up on a process that hangs in the kernel after a minute. */
@@ -104,12 +107,15 @@ export class WorkspaceCore {
   reservation: SpaceReservation | undefined;
   /** A sealing of the present pause was begun, in this life or maybe in an earlier one. */
   mayBeSealed = false;
+  /** The host's disk refused a write of the guest, which stands still until it is taken. */
+  refusedBy: "host.disk_full" | "host.disk_failed" | undefined;
   readonly #events: WorkspaceEvents;
   readonly #watchdog: MachineWatchdog;
   #record: WorkspaceRecord;
   #stage: StartStage | undefined;
   #operation: WorkspaceStatus["operation"];
   #machine: Machine | undefined;
+  #stopListening = () => {};
   #link: GuestLink | undefined;
   #sessionCount = 0;
   #writes: Promise<void> = Promise.resolve();
@@ -245,6 +251,10 @@ export class WorkspaceCore {
     if (this.#machine !== machine) {
       this.#machine = machine;
       void machine.exited.then(() => this.#events.onMachineExit(machine));
+      this.#stopListening();
+      this.#stopListening = machine.onEvent((event) => {
+        if (event.type === "disk_error") this.#events.onDiskError(machine, event);
+      });
       this.#watchdog.watch(machine);
     }
     const { workspaceId, slug, linkToken } = this.#record;
@@ -282,6 +292,8 @@ export class WorkspaceCore {
   detach(error: AtollError): Machine | undefined {
     const machine = this.#machine;
     this.#machine = undefined;
+    this.refusedBy = undefined;
+    this.#stopListening();
     this.#watchdog.end();
     this.closeLink(error);
     this.releaseSpace();

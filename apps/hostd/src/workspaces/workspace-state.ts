@@ -9,6 +9,8 @@ export type WorkspaceEvent =
   | "pause_begun"
   | "pause_refused"
   | "pause_failed"
+  | "disk_refused"
+  | "disk_took"
   | "paused"
   | "sealed"
   | "seal_failed"
@@ -41,6 +43,9 @@ const TRANSITIONS: Record<WorkspaceState, Transitions> = {
     ...found,
     pause_begun: "pausing",
     pause_refused: "running",
+    // The guest stands still between them.
+    disk_refused: "running",
+    disk_took: "running",
     stop_begun: "stopping",
     stopped: "stopped",
     vm_lost: "failed",

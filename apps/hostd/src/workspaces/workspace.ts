@@ -19,6 +19,7 @@ import {
   deleteCheckpoint,
   listCheckpoints,
 } from "./checkpoint-workspace.ts";
+import { DiskTrouble } from "./disk-trouble.ts";
 import { DueTimer } from "./due-timer.ts";
 import { type DueKind, dueTimes } from "./due-times.ts";
 import { eraseWorkspace, erasureOf } from "./erase-workspace.ts";
@@ -50,6 +51,7 @@ export class Workspace {
   readonly #queue: OperationQueue;
   readonly #timer: DueTimer;
   readonly #endTimer: DueTimer;
+  readonly #diskTrouble: DiskTrouble;
   readonly #expire: () => Promise<unknown>;
 
   /** @param expire erases this workspace with everything that belongs to that */
@@ -60,16 +62,23 @@ export class Workspace {
     const onDue = (kind: DueKind) => this.#due(kind);
     this.#timer = new DueTimer({ clock, onDue });
     this.#endTimer = new DueTimer({ clock, onDue, retryMaxMs: END_RETRY_MAX_MS });
+    const run = (operation: Operation<void>) => void this.#queue.run(operation).catch(this.#logFault);
     const mishaps: MachineMishaps = new MachineMishaps({
       core: () => this.#core,
-      run: (operation) => void this.#queue.run(operation).catch(this.#logFault),
+      run,
       startAgain: () => void this.start("guest_halted").catch(this.#logFault),
+    });
+    this.#diskTrouble = new DiskTrouble({
+      core: () => this.#core,
+      run,
+      onFailed: (machine) => mishaps.diskFailed(machine),
     });
     this.#core = new WorkspaceCore(record, dependencies, {
       onIdle: () => void this.#pauseIdle(),
       onRecord: (changed) => this.#plan(changed),
       onMachineExit: (machine) => mishaps.exited(machine),
       onMachineStuck: (machine, error) => mishaps.stuck(machine, error),
+      onDiskError: (machine, event) => this.#diskTrouble.met(machine, event),
       onLinkAbandoned: (link, error) => mishaps.abandoned(link, error),
     });
   }
@@ -270,6 +279,7 @@ export class Workspace {
   async recover(): Promise<void> {
     try {
       const rest = await this.#queue.run(() => recoverWorkspace(this.#core));
+      this.#diskTrouble.recovered();
       if (rest !== undefined) void this.#queue.run(rest).catch(this.#logFault);
     } finally {
       this.#plan(this.record);
@@ -280,6 +290,7 @@ export class Workspace {
   close(): void {
     this.#timer[Symbol.dispose]();
     this.#endTimer[Symbol.dispose]();
+    this.#diskTrouble[Symbol.dispose]();
     this.#core.letGo();
   }
 
@@ -333,6 +344,7 @@ export class Workspace {
       .run(async (signal) => {
         // The user may have come back while this waited for its turn.
         if (this.record.state !== "running" || this.isDeleted || !this.#core.idle.isIdle) return;
+        if (this.#core.refusedBy !== undefined) return;
         const isWanted = () => this.#core.idle.isIdle;
         await this.#pause("idle", this.#core.dependencies.pauseGraceMs, signal, isWanted);
       })

@@ -19,6 +19,16 @@ export interface ContractDriver extends AsyncDisposable {
   sharedTemplatesDirectory: string | undefined;
   qemuImgCommand: readonly string[];
   scratchDirectory: string;
+  /** A place for disks that can be filled. */
+  openSmallPlace(): Promise<SmallPlace>;
+}
+
+/** Somewhere on the host with little room. */
+export interface SmallPlace extends AsyncDisposable {
+  directory: string;
+  /** Not a byte is left. */
+  fill(): Promise<void>;
+  free(): Promise<void>;
 }
 
 /** Machines that begin from a template whose guest has counted to two, each on a disk of its own. */
@@ -69,9 +79,13 @@ export class ContractHost implements AsyncDisposable {
     return { machineId: `machine-${this.#launched++}`, image, size };
   }
 
-  newDisk(): Promise<ContractDisk> {
+  openSmallPlace(): Promise<SmallPlace> {
+    return this.#driver.openSmallPlace();
+  }
+
+  newDisk(directory = join(this.#driver.directory, "disks")): Promise<ContractDisk> {
     return ContractDisk.create({
-      directory: join(this.#driver.directory, "disks"),
+      directory,
       backingPath: this.template.diskPath,
       sizeMb: this.#driver.size.diskMb,
       emptyLayers: this.#emptyLayers,

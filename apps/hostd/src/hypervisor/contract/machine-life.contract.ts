@@ -2,9 +2,18 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { GuestProbe } from "../../testing/guest-probe.ts";
-import type { LaunchSpec, MachineStart } from "../hypervisor.ts";
+import type { LaunchSpec, Machine, MachineEvent, MachineStart } from "../hypervisor.ts";
 import type { ContractHost } from "./contract-host.ts";
 import { collect, pieces } from "./state-bytes.ts";
+
+/** Emulated guests start their agent anew in seconds, on a busy host in many. */
+const LONG = { timeout: 180_000 };
+
+function nextDiskError(machine: Machine): Promise<MachineEvent> {
+  const { promise, resolve } = Promise.withResolvers<MachineEvent>();
+  const stop = machine.onEvent((event) => event.type === "disk_error" && resolve(event));
+  return promise.finally(stop);
+}
 
 export function machineLifeContract(open: () => Promise<ContractHost>): void {
   let host: ContractHost;
@@ -142,6 +151,48 @@ export function machineLifeContract(open: () => Promise<ContractHost>): void {
       guest.close();
       await reset;
       await expect(machine.start()).rejects.toMatchObject({ code: "vm.gone" });
+    },
+  );
+
+  test(
+    "an agent that ends is told at once, and the one that follows it has the same guest",
+    LONG,
+    async () => {
+      await using machine = await host.clone();
+      const guest = await host.startClone(machine);
+      expect(await guest.count()).toBe(3);
+      const ports: boolean[] = [];
+      machine.onEvent((event) => event.type === "port" && ports.push(event.isOpen));
+      await guest.endAgent();
+      const count = () => guest.count().catch(() => undefined);
+      await expect.poll(count, { timeout: 120_000, interval: 100 }).toBe(4);
+      expect(ports).toEqual([false, true]);
+      guest.close();
+    },
+  );
+
+  test(
+    "a guest whose writes find no room on the host stands still, and goes on when there is",
+    LONG,
+    async () => {
+      await using small = await host.openSmallPlace();
+      const disk = await host.newDisk(small.directory);
+      await using machine = await host.clone(disk);
+      const guest = await host.startClone(machine);
+      await guest.writeDisk("a", "1");
+      await small.fill();
+      const standing = { type: "disk_error", code: "host.disk_full", isStanding: true };
+      const refused = nextDiskError(machine);
+      const writing = guest.writeDisk("b", "2");
+      expect(await refused).toEqual(standing);
+      const refusedAgain = nextDiskError(machine);
+      await machine.start();
+      expect(await refusedAgain).toEqual(standing);
+      await small.free();
+      await machine.start();
+      await writing;
+      expect([await guest.readDisk("a"), await guest.readDisk("b")]).toEqual(["1", "2"]);
+      guest.close();
     },
   );
 

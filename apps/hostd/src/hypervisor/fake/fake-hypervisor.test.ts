@@ -23,6 +23,15 @@ async function fakeHost(): Promise<ContractHost> {
     sharedTemplatesDirectory: undefined,
     qemuImgCommand: FAKE_QEMU_IMG,
     scratchDirectory: join(directory, "scratch"),
+    openSmallPlace: async () => {
+      const small = join(directory, "small");
+      return {
+        directory: small,
+        fill: async () => void host.fullDirectories.add(small),
+        free: async () => void host.fullDirectories.delete(small),
+        [Symbol.asyncDispose]: async () => void host.fullDirectories.delete(small),
+      };
+    },
     [Symbol.asyncDispose]: () => rm(directory, { recursive: true }),
   });
 }

@@ -16,6 +16,7 @@ import type {
   Hypervisor,
   LaunchSpec,
   Machine,
+  MachineEvent,
   MachineExit,
   MachineRecord,
   MachineStart,
@@ -32,6 +33,8 @@ const guestState = z.strictObject({
 export class FakeMachineHost {
   readonly machines = new Map<number, FakeHypervisorMachine>();
   readonly locks = new FakeFileLocks();
+  /** Below these no write of a guest finds room. */
+  readonly fullDirectories = new Set<string>();
   nextPid = 1000;
 }
 
@@ -77,7 +80,9 @@ export class FakeHypervisor implements Hypervisor {
       view?.close();
       host.machines.delete(pid);
     };
-    const machine = new FakeHypervisorMachine({ record, start: spec.start, disk, view, onGone });
+    const { directory } = spec.disk.kind === "encrypted" ? spec.disk : { directory: "" };
+    const hasRoom = () => ![...host.fullDirectories].some((full) => directory.startsWith(full));
+    const machine = new FakeHypervisorMachine({ record, start: spec.start, disk, view, hasRoom, onGone });
     host.machines.set(pid, machine);
     this.#mine.add(pid);
     return machine;
@@ -104,8 +109,10 @@ export class FakeHypervisor implements Hypervisor {
     this.#mine.clear();
   }
 
-  async reap(): Promise<void> {
-    for (const [pid, machine] of this.host.machines) if (!this.#mine.has(pid)) await machine.kill();
+  async reap(isSpared: (machineId: string) => boolean = () => false): Promise<void> {
+    for (const [pid, machine] of this.host.machines) {
+      if (!this.#mine.has(pid) && !isSpared(machine.record.machineId)) await machine.kill();
+    }
   }
 }
 
@@ -114,6 +121,8 @@ interface FakeHypervisorMachineOptions {
   start: MachineStart;
   disk: FakeDisk;
   view: FakeDisk | undefined;
+  /** On the host, for what the guest writes. */
+  hasRoom: () => boolean;
   onGone: () => void;
 }
 
@@ -129,11 +138,12 @@ export class FakeHypervisorMachine implements Machine {
   #loading: Promise<void> | undefined;
   #link: Duplex | undefined;
   #guestEnd: Duplex | undefined;
+  readonly #listeners = new Set<(event: MachineEvent) => void>();
   #running = deferred<void>();
   #isRunning = false;
   #isGone = false;
 
-  constructor({ record, start, disk, view, onGone }: FakeHypervisorMachineOptions) {
+  constructor({ record, start, disk, view, hasRoom, onGone }: FakeHypervisorMachineOptions) {
     this.record = record;
     this.#start = start;
     this.#disk = disk;
@@ -142,6 +152,18 @@ export class FakeHypervisorMachine implements Machine {
     this.guest.view = view;
     this.guest.whenRunning = async () => {
       while (!this.#isRunning) await this.#running.promise;
+    };
+    this.guest.whenRoom = async () => {
+      while (!hasRoom()) {
+        this.#stand();
+        this.#tell({ type: "disk_error", code: "host.disk_full", isStanding: true });
+        await this.guest.whenRunning();
+      }
+    };
+    this.guest.onAgentEnd = () => {
+      this.#tell({ type: "port", isOpen: false });
+      this.guest.restartAgent();
+      this.#tell({ type: "port", isOpen: true });
     };
     this.guest.onShutdown = () => this.end({ reason: "guest_halted", detail: "guest-shutdown" });
     this.guest.onReset = () => this.end({ reason: "guest_reset", detail: "guest-reset" });
@@ -167,8 +189,7 @@ export class FakeHypervisorMachine implements Machine {
 
   async stop(): Promise<void> {
     this.#requireAlive();
-    if (this.#isRunning) this.#running = deferred();
-    this.#isRunning = false;
+    this.#stand();
   }
 
   async openLink(): Promise<Duplex> {
@@ -193,6 +214,11 @@ export class FakeHypervisorMachine implements Machine {
   async ping(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     this.#requireAlive();
+  }
+
+  onEvent(listener: (event: MachineEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   async changedBytes(): Promise<number> {
@@ -233,6 +259,15 @@ export class FakeHypervisorMachine implements Machine {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.kill();
+  }
+
+  #tell(event: MachineEvent): void {
+    for (const listener of [...this.#listeners]) listener(event);
+  }
+
+  #stand(): void {
+    if (this.#isRunning) this.#running = deferred();
+    this.#isRunning = false;
   }
 
   /** A guest reads only while its vCPUs run; until then bytes wait in the stream. */

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { TEST_SIZE, VmTestHost } from "../../testing/vm-test-host.ts";
 import { ContractHost } from "../contract/contract-host.ts";
+import { SmallTmpfs } from "./small-tmpfs.ts";
 
 /** Real machines for the contract, and for what only this driver can be asked. Ends `vm` with itself. */
 export async function openQemuContractHost(vm?: VmTestHost): Promise<ContractHost> {
@@ -15,6 +16,7 @@ export async function openQemuContractHost(vm?: VmTestHost): Promise<ContractHos
     sharedTemplatesDirectory: shared === undefined ? undefined : join(shared, "contract"),
     qemuImgCommand: host.vmm.qemuImgCommand,
     scratchDirectory: host.scratchDirectory,
+    openSmallPlace: () => SmallTmpfs.mount(join(host.memoryDirectory, "small")),
     [Symbol.asyncDispose]: () => host[Symbol.asyncDispose](),
   });
 }

@@ -16,6 +16,20 @@ export function hostBootId(): string {
 
 /** Undefined when there is no such process, or only its zombie. */
 export function startTicksOf(pid: number): string | undefined {
+  return statOf(pid)?.startTicks;
+}
+
+export function isAlive(process: ProcessIdentity): boolean {
+  return startTicksOf(process.pid) === process.startTicks;
+}
+
+/** By SIGSTOP or a debugger: it does nothing until somebody lets it go on. */
+export function isStopped(process: ProcessIdentity): boolean {
+  const stat = statOf(process.pid);
+  return stat?.startTicks === process.startTicks && /^[Tt]$/.test(stat.state);
+}
+
+function statOf(pid: number): { state: string; startTicks: string } | undefined {
   let stat: string;
   try {
     stat = readFileSync(`/proc/${pid}/stat`, "latin1");
@@ -24,11 +38,9 @@ export function startTicksOf(pid: number): string | undefined {
   }
   // The second field is the program's name in parentheses and may hold anything, so count from the last one.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
-}
-
-export function isAlive(process: ProcessIdentity): boolean {
-  return startTicksOf(process.pid) === process.startTicks;
+  const [state, startTicks] = [fields[0], fields[19]];
+  if (state === undefined || startTicks === undefined || state === "Z" || state === "X") return undefined;
+  return { state, startTicks };
 }
 
 /** A process that has not ended by then hangs in the kernel. */

@@ -33,13 +33,13 @@ test("a clone has exactly these devices, at these addresses: changing one means 
   const argv = qemuArguments(clone);
   expect(valuesOf(argv, "-device")).toEqual([
     "virtio-serial-pci-non-transitional,max_ports=2,bus=pcie.0,addr=1",
-    "virtserialport,chardev=link,name=org.atoll.link,nr=1",
+    "virtserialport,chardev=link,name=org.atoll.link,nr=1,id=link",
     "virtio-rng-pci-non-transitional,rng=rng,bus=pcie.0,addr=2",
     "vmgenid,guid=auto",
     "virtio-blk-pci-non-transitional,drive=base,serial=base,bus=pcie.0,addr=3",
     "virtio-blk-pci-non-transitional,drive=agent,serial=agent,bus=pcie.0,addr=4",
-    `virtio-blk-pci-non-transitional,drive=d-${TOP_CODE},serial=disk,id=disk,write-cache=on,bus=pcie.0,addr=5`,
-    "virtio-blk-pci-non-transitional,drive=view,serial=view,id=view,write-cache=on,bus=pcie.0,addr=6",
+    `virtio-blk-pci-non-transitional,drive=d-${TOP_CODE},serial=disk,id=disk,write-cache=on,werror=stop,rerror=report,bus=pcie.0,addr=5`,
+    "virtio-blk-pci-non-transitional,drive=view,serial=view,id=view,write-cache=on,werror=report,rerror=report,bus=pcie.0,addr=6",
   ]);
   expect(valuesOf(argv, "-machine")).toEqual([
     "q35,memory-backend=ram,dump-guest-core=off,vmport=off,usb=off,sata=off,smbus=off,graphics=off,hpet=off,i8042=off",
@@ -99,9 +99,12 @@ test("a disk is exactly its layers over the template's disk, and only the top ca
 test("a disk to look into changes nothing about the devices but what lies behind the last", () => {
   const argv = qemuArguments({ ...clone, view: [TOP] });
   const devices = valuesOf(argv, "-device");
-  expect(devices.slice(0, -1)).toEqual(valuesOf(qemuArguments(clone), "-device").slice(0, -1));
+  const others = valuesOf(qemuArguments(clone), "-device").slice(0, -1);
+  // What its own disk refuses does not stop a machine that only looks.
+  const telling = (text: string) => text.replace("werror=stop", "werror=report");
+  expect(devices.slice(0, -1)).toEqual(others.map(telling));
   expect(devices.at(-1)).toBe(
-    `virtio-blk-pci-non-transitional,drive=v-${TOP_CODE},serial=view,id=view,write-cache=on,bus=pcie.0,addr=6`,
+    `virtio-blk-pci-non-transitional,drive=v-${TOP_CODE},serial=view,id=view,write-cache=on,werror=report,rerror=report,bus=pcie.0,addr=6`,
   );
   expect(nodesOf(argv).slice(3)).toMatchObject([
     { "node-name": "v-backing", filename: "/files/view-backing", "read-only": true },

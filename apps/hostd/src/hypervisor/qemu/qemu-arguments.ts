@@ -33,8 +33,18 @@ export const CHAIN_FILES = {
   d: { layers: FILE_NAMES.layers, backing: FILE_NAMES.backing },
   v: { layers: FILE_NAMES.viewLayers, backing: FILE_NAMES.viewBacking },
 } as const;
-/** Device id of the user's disk, by which its node is found. */
+/** Device id of the user's disk, by which its node is found and events name it. */
 export const DISK_DEVICE = "disk";
+const VIEW_DEVICE = "view";
+/** Device id of the agent's port: events name it. No id is part of what a machine saves. */
+export const LINK_DEVICE = "link";
+/**
+ * What the host's disk refuses to write waits, with the whole guest, until it is tried again: a guest told of it would
+ * mount its disk read-only, though there may be room in a minute. A place that cannot be read is the guest's to hear of.
+ */
+const DISK_ERRORS = "werror=stop,rerror=report";
+/** What a machine writes that only looks is thrown away, and it had better go on showing what can be read. */
+const VIEW_ERRORS = "werror=report,rerror=report";
 export const layerName = (index: number) => `layer${index}`;
 /** Serials by which the guest tells its disks apart. */
 const LAYER_SERIALS = ["base", "agent"] as const;
@@ -92,7 +102,7 @@ export function qemuArguments(options: QemuArgumentOptions): [string, ...string[
     ...MONITOR,
     ...device("virtio-serial-pci-non-transitional,max_ports=2", 1),
     ...["-chardev", `socket,id=link,path=${JAIL_RUN}/${LINK_SOCKET},server=on,wait=off`],
-    ...["-device", `virtserialport,chardev=link,name=${LINK_PORT_NAME},nr=1`],
+    ...["-device", `virtserialport,chardev=link,name=${LINK_PORT_NAME},nr=1,id=${LINK_DEVICE}`],
     ...["-object", "rng-random,id=rng,filename=/dev/urandom"],
     ...device("virtio-rng-pci-non-transitional,rng=rng", 2),
     // A restored guest sees another generation and reseeds by itself, before the agent is even asked.
@@ -103,8 +113,13 @@ export function qemuArguments(options: QemuArgumentOptions): [string, ...string[
     ]),
     ...(options.disk === "raw" ? rawDiskArguments() : chainArguments("d", options.disk)),
     ...(options.view === "empty" ? emptyViewArguments() : chainArguments("v", options.view)),
-    ...blockDevice(DISK_DEVICE, options.disk === "raw" ? "disk" : topOf("d", options.disk), 5),
-    ...blockDevice("view", options.view === "empty" ? "view" : topOf("v", options.view), 6),
+    ...blockDevice(
+      DISK_DEVICE,
+      options.disk === "raw" ? "disk" : topOf("d", options.disk),
+      options.view === "empty" ? DISK_ERRORS : VIEW_ERRORS,
+      5,
+    ),
+    ...blockDevice(VIEW_DEVICE, options.view === "empty" ? "view" : topOf("v", options.view), VIEW_ERRORS, 6),
     ...(options.isIncoming ? ["-incoming", "defer"] : []),
   ];
 }
@@ -194,9 +209,9 @@ function emptyViewArguments(): string[] {
 
 const blockNode = (options: Record<string, unknown>) => JSON.stringify(options);
 
-function blockDevice(serial: string, node: string, slot: number): string[] {
+function blockDevice(serial: string, node: string, errors: string, slot: number): string[] {
   return device(
-    `virtio-blk-pci-non-transitional,drive=${node},serial=${serial},id=${serial},write-cache=on`,
+    `virtio-blk-pci-non-transitional,drive=${node},serial=${serial},id=${serial},write-cache=on,${errors}`,
     slot,
   );
 }

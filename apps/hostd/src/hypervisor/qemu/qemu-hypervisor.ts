@@ -145,10 +145,11 @@ export class QemuHypervisor implements Hypervisor {
     this.#live.clear();
   }
 
-  async reap(): Promise<void> {
+  async reap(isSpared: (machineId: string) => boolean = () => false): Promise<void> {
     await mkdir(this.#options.runRoot, { recursive: true, mode: 0o700 });
     const names = await readdir(this.#options.runRoot);
     const left = names
+      .filter((name) => !isSpared(name))
       .map((name) => join(this.#options.runRoot, name))
       .filter((path) => !this.#live.has(path));
     for (const jailed of await findJailed(left)) await killProcess(jailed);

@@ -9,12 +9,20 @@ import { withDeadline } from "@atoll/base/with-deadline";
 import { syncDirectory } from "@atoll/durable/sync-directory";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { z } from "zod";
-import type { DiskLayer, Machine, MachineExit, MachineRecord, MachineStart } from "../hypervisor.ts";
+import type {
+  DiskLayer,
+  Machine,
+  MachineEvent,
+  MachineExit,
+  MachineRecord,
+  MachineStart,
+} from "../hypervisor.ts";
 import { BlockGraph } from "./block-graph.ts";
 import { connectLink } from "./connect-link.ts";
 import { GuestMemory, PAGE_BYTES } from "./guest-memory.ts";
 import { JAIL_RUN, jailPath } from "./jail.ts";
-import { isAlive, killProcess } from "./process-identity.ts";
+import { machineEvent } from "./machine-event.ts";
+import { isAlive, isStopped, killProcess } from "./process-identity.ts";
 import { LINK_SOCKET } from "./qemu-arguments.ts";
 import type { QmpClient, QmpEvent } from "./qmp-client.ts";
 import { readSavedState, writeSavedState } from "./saved-state.ts";
@@ -124,7 +132,15 @@ export class QemuMachine implements Machine {
     await syncDirectory(join(deviceStatePath, ".."));
   }
 
+  onEvent(listener: (event: MachineEvent) => void): () => void {
+    return this.#qmp.onEvent((told) => {
+      const event = machineEvent(told);
+      if (event !== undefined) listener(event);
+    });
+  }
+
   async ping(signal?: AbortSignal): Promise<void> {
+    if (isStopped(this.record)) throw new AtollError("vm.monitor_failed", "its process is stopped");
     await this.#qmp.execute("query-status", {}, runState, { signal, timeoutMs: PING_TIMEOUT_MS });
   }
 

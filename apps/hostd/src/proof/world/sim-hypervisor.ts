@@ -85,10 +85,11 @@ export class SimHypervisor implements Hypervisor {
     this.#mine.clear();
   }
 
-  reap(): Promise<void> {
+  reap(isSpared: (machineId: string) => boolean = () => false): Promise<void> {
     return this.#life.world.step(this.#life, "reap", () => {
       for (const [pid, machine] of this.#host.machines) {
-        if (!this.#mine.has(pid)) machine.end({ reason: "killed", detail: "reaped" });
+        if (!this.#mine.has(pid) && !isSpared(machine.record.machineId))
+          machine.end({ reason: "killed", detail: "reaped" });
       }
     });
   }
@@ -161,6 +162,11 @@ class SimHandle implements Machine {
       this.#life.world.checkWritten(deviceStatePath, JSON.stringify(state));
       writeFileSync(deviceStatePath, JSON.stringify(state), { flag: "wx" });
     });
+  }
+
+  /** What befalls these machines shows by what they no longer do. */
+  onEvent(): () => void {
+    return () => {};
   }
 
   ping(signal?: AbortSignal): Promise<void> {

@@ -6,7 +6,6 @@
 import { type Duplex, duplexPair } from "node:stream";
 import { deferred } from "@atoll/base/deferred";
 import { AtollError } from "@atoll/protocol/atoll-error";
-import { FIRST_LINK_TOKEN } from "@atoll/protocol/link-handshake";
 import { z } from "zod";
 import type {
   DiskLayer,
@@ -193,10 +192,8 @@ export class SimMachine {
     if (!isSuspended) this.#attach();
   }
 
-  /** The guest's init starts its agent again: it waits for the first token, and what ran goes on. */
   restartAgent(): void {
-    this.guest.expectedToken = FIRST_LINK_TOKEN;
-    this.guest.mux = undefined;
+    this.guest.restartAgent();
     this.#cutLink();
   }
 

@@ -78,4 +78,14 @@ describe("story of a state", () => {
     );
     expect(stateStory(facts({ state: "failed", errorCode: "host.disk_full" }), NOW).why).toBeTruthy();
   });
+
+  it("tells of a machine that stands still because the host's disk refuses it, and what will become of it", () => {
+    const standing = facts({ reason: "host_disk", errorCode: "host.disk_full", pausesAtMs: NOW + 5000 });
+    expect(stateStory(standing, NOW)).toEqual({
+      now: "Standing still",
+      why: "The host's disk is full. The machine stands still until there is room, then it goes on; nothing is lost.",
+      next: [],
+    });
+    expect(stateStory({ ...standing, errorCode: "host.disk_failed" }, NOW).why).toMatch(/does not take/);
+  });
 });

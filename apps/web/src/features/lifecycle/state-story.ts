@@ -39,7 +39,7 @@ function nowWords(facts: StoryFacts, nowMs: number): string {
   if (facts.operation) return OPERATION_WORDS[facts.operation.kind];
   switch (facts.state) {
     case "running":
-      return `Running ${since}`;
+      return facts.reason === "host_disk" ? "Standing still" : `Running ${since}`;
     case "paused":
       return facts.pausedIn === "memory"
         ? `Paused ${since}, still in memory`
@@ -61,6 +61,7 @@ function nowWords(facts: StoryFacts, nowMs: number): string {
 export function whyWords(facts: StoryFacts, nowMs: number): string | undefined {
   const { state, reason, lastWork, awakeBecause, errorCode } = facts;
   if (state === "running") {
+    if (reason === "host_disk") return standingWords(errorCode);
     if (awakeBecause?.length) return `Awake: ${awakeList(facts, nowMs)}.`;
     if (reason === "disk_full")
       return "Pausing was not possible: the host's disk is full. It stays running, nothing is lost.";
@@ -75,9 +76,17 @@ export function whyWords(facts: StoryFacts, nowMs: number): string | undefined {
   return undefined;
 }
 
+/** The host's disk refused a write, and the machine waits for it. */
+export function standingWords(errorCode: StoryFacts["errorCode"]): string {
+  return errorCode === "host.disk_failed"
+    ? "The host's disk does not take what the machine writes. It stands still while that is tried again."
+    : "The host's disk is full. The machine stands still until there is room, then it goes on; nothing is lost.";
+}
+
 function nextWords(facts: StoryFacts, nowMs: number): string[] {
   const next: string[] = [];
-  if (facts.state === "running" && facts.pausesAtMs !== undefined && !facts.awakeBecause?.length)
+  const mayPause = facts.state === "running" && facts.reason !== "host_disk";
+  if (mayPause && facts.pausesAtMs !== undefined && !facts.awakeBecause?.length)
     next.push(`Pauses in ${clockTime(facts.pausesAtMs - nowMs)}`);
   if (facts.state === "paused" && facts.stopsAtMs !== undefined)
     next.push(`Stops ${atDate(facts.stopsAtMs, nowMs)}: memory is given up, files stay`);

@@ -1,10 +1,11 @@
 "use client";
-import { CloudOff } from "lucide-react";
+import { CloudOff, HardDrive } from "lucide-react";
 import { Button } from "#ui/button.tsx";
 import { failureOf } from "#ui/failure.ts";
 import { Spinner } from "#ui/spinner.tsx";
 import { useNow } from "#ui/use-now.ts";
 import type { ConnectionPhase } from "../connection/connection.ts";
+import { standingWords } from "../lifecycle/state-story.ts";
 import { useModelState } from "../use-model-state.ts";
 import { useModels } from "./models-context.tsx";
 
@@ -14,11 +15,27 @@ function lossWords(phase: ConnectionPhase): string {
   return phase.name === "waiting" ? failureOf(phase.error.code).what : "The connection was lost.";
 }
 
-/** A thin line while a workbench that was there has lost its connection. Nothing is blocked by it. */
+/** While its machine stands still: what is typed waits for it. */
+function StandingBanner({ errorCode }: { errorCode: string | undefined }) {
+  return (
+    <p
+      role="status"
+      aria-label="Machine"
+      className="flex min-h-9 shrink-0 items-center gap-x-3 border-line border-b bg-warn-soft px-4 py-1 text-sm"
+    >
+      <HardDrive aria-hidden className="size-4 shrink-0 text-warn" />
+      {standingWords(errorCode)}
+    </p>
+  );
+}
+
+/** A thin line while a workbench that was there has lost its connection, or its machine waits. Nothing is blocked by it. */
 export function ConnectionBanner() {
   const { connection } = useModels();
-  const { phase, wasLinked } = useModelState(connection.state);
+  const { phase, wasLinked, status } = useModelState(connection.state);
   const now = useNow(500);
+  if (phase.name === "connected" && status?.state === "running" && status.reason === "host_disk")
+    return <StandingBanner errorCode={status.errorCode} />;
   if (!wasLinked || phase.name === "connected" || phase.name === "refused") return null;
   const seconds =
     phase.name === "waiting" ? Math.max(0, Math.ceil((phase.retryAtMs - (now ?? 0)) / 1000)) : 0;
