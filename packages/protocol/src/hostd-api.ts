@@ -105,6 +105,19 @@ export const checkpointList = z.object({
   usage: z.object({ layerBytes: z.number(), snapshotBytes: z.number(), layerCount: z.number().int() }),
 });
 
+/** GET /v1/owners/:id/usage — what all that is an owner's takes on this host's disk; a layer that several have counts once. */
+export const ownerUsage = z.object({
+  layerBytes: z.number().nonnegative(),
+  /** Sealed memory of paused workspaces and of checkpoints. */
+  snapshotBytes: z.number().nonnegative(),
+  workspaceCount: z.number().int().nonnegative(),
+  templateCount: z.number().int().nonnegative(),
+  checkpointCount: z.number().int().nonnegative(),
+  /** Of these it could not be found out. */
+  unknownCount: z.number().int().nonnegative(),
+});
+export type OwnerUsage = z.infer<typeof ownerUsage>;
+
 /**
  * POST /v1/workspaces/:id/restore — everything as it was; a safety checkpoint is made first, and its id chosen by the
  * caller makes repeating harmless. A running workspace is running again afterwards.
@@ -115,7 +128,10 @@ export const restoreCheckpoint = z.strictObject({
   generation: z.number().int().nonnegative().optional(),
 });
 
-/** POST /v1/workspaces/:id/restore-paths — files and folders of a checkpoint over the running workspace's own. */
+/**
+ * POST /v1/workspaces/:id/restore-paths — files and folders of a checkpoint over the workspace's own. One that does not run
+ * is started for it.
+ */
 export const restorePaths = z.strictObject({
   checkpointId: uuid,
   safetyCheckpointId: uuid,

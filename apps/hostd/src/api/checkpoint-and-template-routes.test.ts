@@ -5,6 +5,7 @@ import {
   checkpointInfo,
   checkpointList,
   deleteAnswer,
+  ownerUsage,
   restorePathsAnswer,
   templateInfo,
   templateList,
@@ -119,11 +120,38 @@ it("restores single files over a safety checkpoint of what is there", async () =
     status: 404,
     body: { code: "checkpoint.not_found" },
   });
-  await api.send("POST", `${api.path}/pause`);
-  expect(await api.send("POST", `${api.path}/restore-paths`, body)).toMatchObject({
-    status: 409,
-    body: { code: "workspace.not_running" },
+});
+
+it("adds up what everything of an owner takes on the disk", async () => {
+  await using api = await start();
+  const of = async (owner: string) =>
+    ownerUsage.parse((await api.send("GET", `/v1/owners/${owner}/usage`)).body);
+  const before = await of(OWNER);
+  expect(before).toMatchObject({ workspaceCount: 1, checkpointCount: 0, unknownCount: 0 });
+  await api.send("PUT", `${api.path}/checkpoints/${randomUUID()}`, { name: "x", withMemory: false });
+  const other = await api.host.create({ slug: "other" });
+  const { usage } = checkpointList.parse((await api.send("GET", `${api.path}/checkpoints`)).body);
+  const { usage: second } = await other.listCheckpoints();
+  expect(await of(OWNER)).toEqual({
+    ...{ workspaceCount: 2, checkpointCount: 1, templateCount: 0, unknownCount: 0 },
+    layerBytes: usage.layerBytes + second.layerBytes,
+    snapshotBytes: usage.snapshotBytes + second.snapshotBytes,
   });
+  expect(await of(randomUUID())).toMatchObject({ workspaceCount: 0, layerBytes: 0 });
+});
+
+it.each(["pause", "stop"])("starts a workspace to restore single files into it: after a %s", async (how) => {
+  await using api = await start();
+  const checkpointId = randomUUID();
+  await api.send("PUT", `${api.path}/checkpoints/${checkpointId}`, { name: "x", withMemory: false });
+  await api.send("POST", `${api.path}/${how}`);
+  const unknown = { checkpointId: randomUUID(), safetyCheckpointId: randomUUID(), paths: ["/workspace/a"] };
+  expect(await api.send("POST", `${api.path}/restore-paths`, unknown)).toMatchObject({ status: 404 });
+  expect((await api.send("GET", api.path)).body).not.toMatchObject({ state: "running" });
+  const answer = await api.send("POST", `${api.path}/restore-paths`, { ...unknown, checkpointId });
+  expect(answer).toMatchObject({ status: 200 });
+  expect(api.restored).toEqual(unknown.paths);
+  expect((await api.send("GET", api.path)).body).toMatchObject({ state: "running" });
 });
 
 it("takes a body of a thousand long paths where that is right, and nowhere else", async () => {

@@ -42,6 +42,6 @@ export const eventsRoute: Route = {
     });
     response.on("error", () => {});
     response.flushHeaders();
-    for (const workspace of workspaces.list()) push(workspace.status);
+    for (const status of workspaces.statuses()) push(status);
   },
 };

@@ -15,11 +15,12 @@ export const restorePathsRoute: Route = {
   handle: async ({ id, body }, { workspaces, restorePaths: restore }) => {
     const { checkpointId, safetyCheckpointId, paths } = parseBody(restorePaths, body);
     const workspace = workspaces.get(id);
-    if (workspace.guest === undefined) throw new AtollError("workspace.not_running");
     const { checkpoints } = await workspace.listCheckpoints();
     if (!checkpoints.some((one) => one.checkpointId === checkpointId)) {
       throw new AtollError("checkpoint.not_found");
     }
+    // Its own guest takes the files, with its owners, rights and disk as they are.
+    if (workspace.guest === undefined) await workspace.start("requested");
     const safety = { name: SAFETY_NAME, kind: "safety", withMemory: false } as const;
     await workspace.checkpoint(safetyCheckpointId, safety);
     const { restoredBytes } = await restore(workspace, { checkpointId, paths });

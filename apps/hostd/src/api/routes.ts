@@ -14,6 +14,7 @@ import { listCheckpointsRoute } from "./list-checkpoints.ts";
 import { listTemplatesRoute } from "./list-templates.ts";
 import { listTombstonesRoute } from "./list-tombstones.ts";
 import { listWorkspacesRoute } from "./list-workspaces.ts";
+import { ownerUsageRoute } from "./owner-usage.ts";
 import { pauseWorkspaceRoute } from "./pause-workspace.ts";
 import { publishTemplateRoute } from "./publish-template.ts";
 import { restoreCheckpointRoute } from "./restore-checkpoint.ts";
@@ -41,6 +42,7 @@ export const ROUTES: readonly Route[] = [
   listTemplatesRoute,
   listTombstonesRoute,
   listWorkspacesRoute,
+  ownerUsageRoute,
   pauseWorkspaceRoute,
   publishTemplateRoute,
   restoreCheckpointRoute,

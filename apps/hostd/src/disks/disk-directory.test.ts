@@ -47,9 +47,9 @@ test("a record that cannot be read raises nothing", async () => {
   await using at = await parent();
   const disk = new DiskDirectory(at.path, randomUUID());
   await disk.create();
-  await expect(disk.raiseEpoch(1)).rejects.toMatchObject({ code: "vm.start_failed" });
+  await expect(disk.raiseEpoch(1)).rejects.toMatchObject({ code: "workspace.record_damaged" });
   await writeFile(join(disk.path, "disk.json"), '{"format":2,"epoch":"1"}');
-  await expect(disk.raiseEpoch(1)).rejects.toMatchObject({ code: "vm.start_failed" });
+  await expect(disk.raiseEpoch(1)).rejects.toMatchObject({ code: "workspace.record_damaged" });
 });
 
 test("who may not change disks any more writes no record", async () => {

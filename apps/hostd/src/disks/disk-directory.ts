@@ -13,6 +13,7 @@ import { syncDirectory } from "@atoll/durable/sync-directory";
 import { deriveKey } from "@atoll/keys/derive-key";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { uuid } from "@atoll/protocol/ids";
+import { diskError } from "./disk-error.ts";
 import { anyDiskRecord, type DiskRecord, diskRecord } from "./disk-record.ts";
 import { wrapLayers } from "./layer-keys.ts";
 
@@ -64,12 +65,12 @@ export class DiskDirectory {
     await syncDirectory(this.#parent);
   }
 
-  /** Of either format. @throws AtollError vm.start_failed */
+  /** Of either format. @throws AtollError workspace.record_damaged, host.disk_failed */
   async readEpoch(): Promise<number> {
     return (await this.#readAny()).epoch;
   }
 
-  /** @throws AtollError vm.start_failed also for a record that was not migrated yet */
+  /** @throws AtollError workspace.record_damaged, host.disk_failed; vm.start_failed for a record that was not migrated yet */
   async read(): Promise<DiskRecord> {
     const record = await this.#readAny();
     if (record.format === 2) return record;
@@ -189,7 +190,11 @@ export class DiskDirectory {
     try {
       return anyDiskRecord.parse(JSON.parse(await readFile(join(this.path, "disk.json"), "utf8")));
     } catch (cause) {
-      throw new AtollError("vm.start_failed", "the workspace's disk record cannot be read", { cause });
+      const refused = diskError(cause);
+      if (refused !== cause) throw refused;
+      throw new AtollError("workspace.record_damaged", "the workspace's disk record cannot be read", {
+        cause,
+      });
     }
   }
 }

@@ -184,5 +184,12 @@ export class DiskLauncher {
 
 /** Short, because it is part of socket paths; unique, because a disk has many machines over time. */
 function newMachineId(diskId: string): string {
-  return `${diskId.slice(0, 8)}-${randomBytes(6).toString("hex")}`;
+  return `${beginningOf(diskId)}${randomBytes(6).toString("hex")}`;
+}
+
+const beginningOf = (diskId: string) => `${diskId.slice(0, 8)}-`;
+
+/** Whether a machine of this id may lie over this disk. */
+export function mayBeOver(machineId: string, diskId: string): boolean {
+  return machineId.startsWith(beginningOf(diskId));
 }

@@ -179,7 +179,7 @@ test("what was destroyed stays unreadable after every crash, and is gone once th
         (error: unknown) => (error instanceof AtollError ? error.code : String(error)),
       );
       // Its key went first and is not part of what is replayed.
-      expect(["key.not_found", "vm.start_failed"]).toContain(opened);
+      expect(["key.not_found", "workspace.record_damaged"]).toContain(opened);
       if (acknowledged.length > 0) {
         expect(opened).not.toBe("opened");
         expect(await after.source.destroy(workspaceId, ownerId, after.disk)).toBeDefined();

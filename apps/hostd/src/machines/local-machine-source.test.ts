@@ -103,7 +103,8 @@ test("a rehearsal that fails leaves nothing, and creates go on without", async (
     throw new AtollError("request.timeout", "no answer");
   };
   await at.source.sweep(new Set());
-  await expect.poll(() => at.faults.length).toBe(1);
+  await at.faulted;
+  expect(at.faults).toHaveLength(1);
   expect([at.host.machines.size, await at.workspaces, at.source.readyCount]).toEqual([0, [], 0]);
   const { linkToken } = await at.source.create(newRequest());
   expect(linkToken).toBe(TEMPLATE_TOKEN);

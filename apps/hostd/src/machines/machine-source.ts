@@ -207,7 +207,7 @@ export interface MachineSource {
   /**
    * After adoption at start: ends machines nobody adopted, removes directories below `workspaces/` that neither the sets
    * nor the pool name, and starts filling the pool.
-   * @param strays of records that cannot be read; while that is not all of theirs, no directory is removed
+   * @param strays of records that cannot be read; their machines run on; while that is not all of theirs, no directory is removed, and no machine over one that nobody names ends
    */
   sweep(
     knownDiskIds: ReadonlySet<string>,

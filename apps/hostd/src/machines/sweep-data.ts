@@ -8,7 +8,7 @@ import { removeUnfinished, wipeScratch } from "../disks/remove-unfinished.ts";
 import type { ReadyMachines } from "../pool/ready-machines.ts";
 import { removeUnusedTemplates } from "../templates/remove-unused-templates.ts";
 import type { TemplateStore } from "../templates/template-store.ts";
-import type { DiskLauncher } from "./disk-launcher.ts";
+import { type DiskLauncher, mayBeOver } from "./disk-launcher.ts";
 import type { DiskUpkeep } from "./disk-upkeep.ts";
 import type { LocalMachineSourceOptions } from "./local-machine-source-options.ts";
 
@@ -33,7 +33,7 @@ export interface StrayDisks {
 
 export const NO_STRAYS: StrayDisks = { diskIds: new Set(), isComplete: true };
 
-/** Ends and removes what belongs to no record any more, then begins to make ahead. */
+/** Ends and removes what belongs to no record any more, nor may to one that cannot be read; then begins to make ahead. */
 export async function sweepData(
   parts: SweptParts,
   knownDiskIds: ReadonlySet<string>,
@@ -42,13 +42,14 @@ export async function sweepData(
   const { options, disks, upkeep, ready, templates, erasedPath, onFault } = parts;
   const { workspacesPath } = disks;
   await makeDirectory(workspacesPath);
-  await options.hypervisor.reap();
-  await templates.sweep();
-  if (!ready.isWarming) await disks.layers.sweep();
-  const kept = new Set([...knownDiskIds, ...strays.diskIds, ...ready.diskIds]);
   const names = await readdir(workspacesPath);
   // A name that is nowhere may be a damaged one: then any directory may be the one that is meant.
   const mayRemove = strays.isComplete && [...strays.diskIds].every((diskId) => names.includes(diskId));
+  const spared = mayRemove ? [...strays.diskIds] : names.filter((name) => !knownDiskIds.has(name));
+  await options.hypervisor.reap((machineId) => spared.some((diskId) => mayBeOver(machineId, diskId)));
+  await templates.sweep();
+  if (!ready.isWarming) await disks.layers.sweep();
+  const kept = new Set([...knownDiskIds, ...strays.diskIds, ...ready.diskIds]);
   for (const name of mayRemove ? names : []) {
     if (uuid.safeParse(name).success && !kept.has(name)) await disks.directory(name).remove();
   }

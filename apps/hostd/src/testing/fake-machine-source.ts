@@ -350,10 +350,13 @@ export class FakeMachineSource implements MachineSource {
     strays: { diskIds: ReadonlySet<string>; isComplete: boolean },
   ): Promise<void> {
     this.swept = known;
-    for (const machine of this.liveMachines)
-      if (machine.life.isKilled) machine.exit({ reason: "killed", detail: "" });
-    if (!strays.isComplete) return;
     const kept = new Set([...known, ...strays.diskIds]);
+    for (const machine of this.liveMachines) {
+      const diskId = machine.disk?.diskId ?? "";
+      const isSpared = strays.isComplete ? strays.diskIds.has(diskId) : !known.has(diskId);
+      if (machine.life.isKilled && !isSpared) machine.exit({ reason: "killed", detail: "" });
+    }
+    if (!strays.isComplete) return;
     for (const diskId of [...this.disks.keys()]) if (!kept.has(diskId)) this.disks.delete(diskId);
   }
 

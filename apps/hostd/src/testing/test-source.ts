@@ -3,6 +3,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { deferred } from "@atoll/base/deferred";
 import { ManualClock } from "@atoll/base/manual-clock";
 import { LocalKeyStore } from "@atoll/keys/local-key-store";
 import { AtollError } from "@atoll/protocol/atoll-error";
@@ -34,6 +35,7 @@ export class TestSource implements AsyncDisposable {
   readonly keys: LocalKeyStore;
   readonly clock = new ManualClock();
   readonly faults: unknown[] = [];
+  readonly #faulted = deferred<unknown>();
   bakeCount = 0;
 
   private constructor(
@@ -65,9 +67,17 @@ export class TestSource implements AsyncDisposable {
       warm: { image: "base", size: SIZE },
       poolSize: options.poolSize ?? 0,
       ...options.source,
-      onFault: (error) => this.faults.push(error),
+      onFault: (error) => {
+        this.faults.push(error);
+        this.#faulted.resolve(error);
+      },
       clock: this.clock,
     });
+  }
+
+  /** Resolves with the first of `faults`. */
+  get faulted(): Promise<unknown> {
+    return this.#faulted.promise;
   }
 
   static async open(options: TestSourceOptions = {}): Promise<TestSource> {

@@ -1,4 +1,5 @@
 import { AtollError } from "@atoll/protocol/atoll-error";
+import type { Isolation, WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import type { UnreadableRecord } from "./journal/unreadable-record.ts";
 
 /**
@@ -27,6 +28,21 @@ export class DamagedRecords {
     if (this.#ofDisks.some((record) => record.ownerId === ownerId)) {
       throw new AtollError("workspace.record_damaged");
     }
+  }
+
+  /** Of workspaces whose owner is still told, for lists. Nothing else about them is known. */
+  statuses(sinceMs: number, isolation: Isolation): WorkspaceStatus[] {
+    return this.#records.flatMap(({ kind, id, ownerId }) =>
+      kind !== "workspace" || ownerId === undefined
+        ? []
+        : [
+            {
+              ...{ workspaceId: id, ownerId, sinceMs, isolation },
+              ...{ state: "failed", reason: "host_restarted", errorCode: "workspace.record_damaged" },
+              ...{ generation: 0, sessionCount: 0, egress: "off" },
+            },
+          ],
+    );
   }
 
   /** A tombstone that was written anew is whole again. */

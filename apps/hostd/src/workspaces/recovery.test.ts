@@ -154,6 +154,19 @@ async function damage(host: FakeHost, workspace: Workspace, text: string): Promi
 const newer = (workspace: Workspace) => JSON.stringify({ ...workspace.record, format: 3, novelty: true });
 const isDamaged = { code: "workspace.record_damaged" };
 
+it("shows a workspace whose record cannot be read as that, and not as it once was", async () => {
+  await using host = await FakeHost.start();
+  const [before, other] = [await host.create(), await host.create()];
+  const next = await damage(host, before, newer(before));
+  const shown = next.registry.statuses();
+  expect(shown.map(({ workspaceId }) => workspaceId).sort()).toEqual([before.id, other.id].sort());
+  expect(shown.find(({ workspaceId }) => workspaceId === before.id)).toMatchObject({
+    ...{ ownerId: before.record.ownerId, state: "failed", errorCode: "workspace.record_damaged" },
+  });
+  const torn = await damage(next, before, JSON.stringify(before.record).slice(0, -9));
+  expect(torn.registry.statuses()).toHaveLength(2);
+});
+
 it.each(["torn", "of a newer format"])(
   "takes no workspace whose record is %s for one it never had: a create does not replace its key",
   async (kind) => {
@@ -219,15 +232,20 @@ it("sweeps what belongs to nobody although another record cannot be read", async
   expect([...next.source.disks.keys()]).toEqual(diskIds);
 });
 
-it("removes no disk while a record does not tell which one is its, but ends machines and fills the pool", async () => {
+it("removes no disk while a record does not tell which one is its, nor ends its machine, but fills the pool", async () => {
   await using host = await FakeHost.start();
   const [damaged, forgotten] = [await host.create(), await host.create()];
   const { machine } = host.source;
   await rm(recordPath(host, forgotten.id));
+  const whole = await readFile(recordPath(host, damaged.id), "utf8");
   const next = await damage(host, damaged, "{ torn");
   expect(next.source.disks.size).toBe(2);
-  expect(machine.isGone).toBe(true);
+  expect(host.source.liveMachines).toHaveLength(2);
   expect(next.source.swept).toBeDefined();
+  const mended = await damage(next, damaged, whole);
+  await expect.poll(() => mended.registry.get(damaged.id).guest?.mux).toBeDefined();
+  expect(machine.isGone).toBe(true);
+  expect(host.source.liveMachines).toHaveLength(1);
 });
 
 it("destroys the key of a workspace it does not know, and attests that", async () => {

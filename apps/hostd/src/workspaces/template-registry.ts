@@ -55,6 +55,15 @@ export class TemplateRegistry {
     return infoOf(this.#record(templateId));
   }
 
+  /** What each of an owner's holds on disk. */
+  timelinesOf(ownerId: string): (() => ReturnType<MachineSource["listCheckpoints"]>)[] {
+    return [...this.#records.values()].flatMap(({ templateId, disk, state, ownerId: owner }) =>
+      disk === null || state === "erased" || owner !== ownerId
+        ? []
+        : [() => this.#options.source.listCheckpoints({ workspaceId: templateId, ownerId, disk })],
+    );
+  }
+
   get diskIds(): string[] {
     return [...this.#records.values()].flatMap(({ disk, state }) =>
       disk !== null && state !== "erased" ? [disk.diskId] : [],

@@ -6,7 +6,8 @@ import { availableParallelism } from "node:os";
 import { isDeepStrictEqual } from "node:util";
 import { LimitedTurns } from "@atoll/base/limited-turns";
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
-import type { CreateWorkspace, Erasure, tombstoneList } from "@atoll/protocol/hostd-api";
+import type { CreateWorkspace, Erasure, OwnerUsage, tombstoneList } from "@atoll/protocol/hostd-api";
+import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import type { z } from "zod";
 import { diskError } from "../disks/disk-error.ts";
 import type { Machine } from "../hypervisor/hypervisor.ts";
@@ -16,6 +17,7 @@ import { erasureOf } from "./erase-workspace.ts";
 import type { JournalContent } from "./journal/workspace-journal.ts";
 import type { TombstoneRecord, WorkspaceRecord } from "./journal/workspace-record.ts";
 import { newWorkspaceRecord } from "./new-workspace-record.ts";
+import { sumUsage } from "./owner-usage.ts";
 import { TemplateRegistry } from "./template-registry.ts";
 import { Workspace } from "./workspace.ts";
 import type { WorkspaceDependencies } from "./workspace-core.ts";
@@ -50,6 +52,7 @@ export class WorkspaceRegistry {
   readonly #creating = new Map<string, Promise<void>>();
   readonly templates: TemplateRegistry;
   readonly #startTurns: LimitedTurns;
+  #recoveredAtMs = 0;
   #isDraining = false;
 
   constructor(options: WorkspaceRegistryOptions) {
@@ -65,6 +68,16 @@ export class WorkspaceRegistry {
 
   list(): Workspace[] {
     return [...this.#workspaces.values()];
+  }
+
+  /** Of all that are here, also of those whose record cannot be read, as far as they are anybody's. */
+  statuses(): WorkspaceStatus[] {
+    const { hypervisor } = this.#options;
+    const damaged = this.#damaged.statuses(this.#recoveredAtMs, hypervisor.isolation);
+    return [
+      ...this.list().map(({ status }) => status),
+      ...damaged.filter(({ workspaceId }) => !this.#tombstones.has(workspaceId)),
+    ];
   }
 
   /** @throws AtollError workspace.not_found, workspace.record_damaged */
@@ -86,6 +99,7 @@ export class WorkspaceRegistry {
 
   /** Takes the journal's records; every workspace has recovered, or failed to with a log line, when it resolves. */
   async recover(content: JournalContent): Promise<void> {
+    this.#recoveredAtMs = this.#options.clock.now();
     for (const tombstone of content.tombstones) this.#tombstones.set(tombstone.id, tombstone);
     this.#damaged.add(content.unreadable);
     for (const record of content.workspaces) this.#add(this.#entombed(record));
@@ -177,6 +191,17 @@ export class WorkspaceRegistry {
     await this.#entomb("owner", ownerId, key);
     this.#damaged.refuseOwner(ownerId);
     return { erasures, ...key };
+  }
+
+  /** What all of an owner's takes on this host's disk. */
+  usageOf(ownerId: string): Promise<OwnerUsage> {
+    const owned = this.list().filter(
+      ({ record, isDeleted }) => record.ownerId === ownerId && record.disk !== null && !isDeleted,
+    );
+    return sumUsage(
+      owned.map((workspace) => () => workspace.listCheckpoints()),
+      this.templates.timelinesOf(ownerId),
+    );
   }
 
   /** Of workspaces and owners: nothing that comes back from anywhere may stand against them. */

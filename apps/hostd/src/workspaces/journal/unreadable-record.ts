@@ -24,7 +24,7 @@ export function unreadableRecord(
   id: string,
   text: string | undefined,
 ): UnreadableRecord {
-  const value = parsed(text);
+  const value = parsed(text) ?? whatIsLeft(text ?? "");
   const disk = onDisk.safeParse(value).data?.disk;
   return {
     ...{ kind, id },
@@ -32,6 +32,13 @@ export function unreadableRecord(
     diskId: disk === null ? null : disk?.diskId,
     machine: withMachine.safeParse(value).data?.machine,
   };
+}
+
+/** Of a text that is no JSON any more: what can be read of it is only used to leave things alone. */
+function whatIsLeft(text: string): Record<string, unknown> {
+  const ownerId = /"ownerId":"([0-9a-f-]{36})"/.exec(text)?.[1];
+  const machine = parsed(/"machine":(\{[^{}]*\})/.exec(text)?.[1]);
+  return { ...(ownerId === undefined ? {} : { ownerId }), ...(machine === undefined ? {} : { machine }) };
 }
 
 function parsed(text: string | undefined): unknown {

@@ -8,6 +8,7 @@ import { Button } from "#ui/button.tsx";
 import { DeleteAccountDialog } from "./delete-account-dialog.tsx";
 import { PlanTable } from "./plan-table.tsx";
 import { ReceiptList, type ReceiptListProps } from "./receipt-list.tsx";
+import { SpaceUsed } from "./space-used.tsx";
 
 /** The same in server and browser. */
 const MEMBER_SINCE = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeZone: "UTC" });
@@ -48,6 +49,12 @@ export function SettingsPage({ account, workspaces, receipts }: SettingsPageProp
           lead="What one workspace gets at most, and how many tabs may be open on it at once."
         >
           <PlanTable current={account.plan} />
+        </Section>
+        <Section
+          title="Space on disk"
+          lead="What your workspaces, checkpoints and templates take on the host. A layer that several share counts once."
+        >
+          <SpaceUsed />
         </Section>
         <Section title="Sign-ins">
           <div className="flex flex-wrap items-center gap-4 p-5">

@@ -5,7 +5,7 @@ import { toast } from "sonner";
 import { useTRPC } from "#trpc/client.tsx";
 import { byteWords } from "#ui/byte-words.ts";
 import { Dialog } from "#ui/dialog.tsx";
-import { failureOf, toFailure } from "#ui/failure.ts";
+import { toFailure } from "#ui/failure.ts";
 import { FailureNote } from "#ui/failure-note.tsx";
 import { FormActions } from "#ui/form-actions.tsx";
 import { workspacePath } from "./view-path.ts";
@@ -19,7 +19,7 @@ export interface RestorePathDialogProps {
   onClose: () => void;
 }
 
-/** One file or folder of the checkpoint over what the running workspace has. */
+/** One file or folder of the checkpoint over what the workspace has, which has to run for it. */
 export function RestorePathDialog({ path, onClose, ...rest }: RestorePathDialogProps) {
   const own = path === undefined ? "" : workspacePath(path);
   return (
@@ -63,18 +63,15 @@ function RestorePath({
   return (
     <form onSubmit={submit} className="grid gap-5">
       {restore.error ? <FailureNote failure={toFailure(restore.error)} /> : null}
-      {isRunning ? (
-        <p className="text-ink-soft text-sm">
-          First a safety checkpoint of the workspace is made, so that this can be undone.
-        </p>
-      ) : (
-        <FailureNote failure={failureOf("workspace.not_running")} />
-      )}
+      <p className="text-ink-soft text-sm">
+        {isRunning ? "First" : "The workspace is started for this, which takes as long as any start. Then"} a
+        safety checkpoint is made, so that this can be undone.
+      </p>
       <FormActions
         submit="Restore"
         onCancel={onClose}
         isBusy={restore.isPending}
-        disabled={!isRunning || checkpointId === null}
+        disabled={checkpointId === null}
       />
     </form>
   );

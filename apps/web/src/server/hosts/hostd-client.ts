@@ -9,6 +9,8 @@ import {
   type createCheckpoint,
   type createTemplate,
   deleteAnswer,
+  type OwnerUsage,
+  ownerUsage,
   type restoreCheckpoint,
   type restorePaths,
   restorePathsAnswer,
@@ -155,6 +157,15 @@ export class HostdClient {
   /** Destroys everything of an owner, their own key included. */
   deleteOwner(ownerId: string): Promise<z.output<typeof deleteAnswer>> {
     return this.#delete(`/v1/owners/${ownerId}`);
+  }
+
+  ownerUsage(ownerId: string): Promise<OwnerUsage> {
+    return this.#call({
+      method: "GET",
+      path: `/v1/owners/${ownerId}/usage`,
+      timeoutMs: QUERY_TIMEOUT_MS,
+      answer: ownerUsage,
+    });
   }
 
   /** All that was ever erased here: wins over rows that come back from a backup. */
