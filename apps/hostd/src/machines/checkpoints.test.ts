@@ -565,6 +565,25 @@ test("a view shows a checkpoint or the present of a standing workspace, changes 
   await expect.poll(() => at.workspaces).toEqual([workspace.disk.diskId]);
 });
 
+test("the present is looked at as it lies where a disk takes no layer more, and what is looked at can be started after it", async () => {
+  await using at = await opened();
+  const workspace = await create(at);
+  const before = async () => (await layersOf(at, workspace)).sort();
+  for (let layers = 1; layers < DISK_LAYERS_MAX; layers++) {
+    await workspace.guest.writeDisk("a", `${layers}`);
+    await (await workspace.capture(false))[Symbol.asyncDispose]();
+  }
+  await workspace.guest.writeDisk("a", "now");
+  await workspace.stop();
+  const layers = await before();
+  expect(layers).toHaveLength(DISK_LAYERS_MAX);
+  expect(await look(workspace, null, "a")).toBe("now");
+  expect(await before()).toEqual(layers);
+  await workspace.boot();
+  await workspace.guest.writeDisk("a", "later");
+  expect(await workspace.guest.readDisk("a")).toBe("later");
+});
+
 test("an archived disk has no snapshot and one layer, and comes back whole", async () => {
   await using at = await opened();
   const workspace = await create(at);

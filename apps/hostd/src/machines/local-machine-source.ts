@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import { type Clock, systemClock } from "@atoll/base/clock";
 import { withDeadline } from "@atoll/base/with-deadline";
+import { copySecret } from "@atoll/keys/secret-bytes";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { CheckpointInfo } from "@atoll/protocol/hostd-api";
 import { FIRST_LINK_TOKEN } from "@atoll/protocol/link-handshake";
@@ -463,13 +464,28 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
   }
 
   /** The disk of a workspace without a machine, as it is now. */
-  #presentOf(owner: CheckpointOwner): Promise<Point> {
+  async #presentOf(owner: CheckpointOwner): Promise<Point> {
     const { disk, ownerId, workspaceId } = owner;
     const { image, size } = this.#options.warm;
     const options = { withMemory: false, linkToken: FIRST_LINK_TOKEN, letRun: false };
-    return this.capture({ ownerId, workspaceId, image, size }, disk, undefined, options).then(
-      ({ point }) => point,
-    );
+    try {
+      const request = { ownerId, workspaceId, image, size };
+      return (await this.capture(request, disk, undefined, options)).point;
+    } catch (error) {
+      // No room on the host, or no layer more before a flattening: to look at it needs neither.
+      if (!hasCode(error, "host.disk_full") && !hasCode(error, "workspace.busy")) throw error;
+      return this.#asItLies(owner);
+    }
+  }
+
+  /** With the layer that is written to, which the machine that looks keeps from being: whoever starts it ends the view first. */
+  #asItLies({ disk, ownerId, workspaceId }: CheckpointOwner): Promise<Point> {
+    return this.#upkeep.exclusively(disk, async () => {
+      using open = await this.#disks.open({ ownerId, workspaceId }, disk);
+      await open.directory.freeze(open.layers.map(({ layerId }) => layerId));
+      const layers = open.layers.map(({ layerId, key }) => ({ layerId, key: copySecret(key) }));
+      return this.#pointOf(workspaceId, open, { layers, memory: undefined, stoppedMs: 0 });
+    });
   }
 
   get #erasedPath(): string {

@@ -117,7 +117,7 @@ export class ViewRegistry implements AsyncDisposable {
       outbound: createOutbound(workspace),
       clock,
       open: async (signal) => {
-        await admission?.reserve(place, PLANS.free.memoryMb);
+        await admission?.reserve(place, PLANS.free.memoryMb, { needsDisk: false });
         signal.throwIfAborted();
         // Of the disk as it lies there only while nothing can start on it.
         if (checkpointId === null) {

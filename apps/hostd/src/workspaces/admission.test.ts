@@ -1,6 +1,18 @@
 import { expect, it } from "vitest";
 import { Admission } from "./admission.ts";
 
+it("keeps room on the disk for what writes to it, and lets what only looks in on a full one", async () => {
+  const admission = new Admission({
+    ...{ memoryMb: 1024, overcommit: 1, diskReserveBytes: 1000 },
+    freeDiskBytes: async () => 999,
+  });
+  await expect(admission.reserve("one", 512)).rejects.toMatchObject({ code: "host.full" });
+  await admission.reserve("view", 512, { needsDisk: false });
+  await expect(admission.reserve("other view", 513, { needsDisk: false })).rejects.toMatchObject({
+    code: "host.full",
+  });
+});
+
 it("counts machines that wait as promised, and lets whoever takes one have its room", async () => {
   let waitingMb = 0;
   const admission = new Admission({

@@ -23,8 +23,15 @@ export class Admission {
     this.#options = options;
   }
 
-  /** Held until `release`; holding again for the same workspace replaces. @throws AtollError host.full */
-  async reserve(workspaceId: string, memoryMb: number): Promise<void> {
+  /**
+   * Held until `release`; holding again for the same workspace replaces.
+   * @param options.needsDisk false of a machine that only looks: a full disk is a reason to look @throws AtollError host.full
+   */
+  async reserve(
+    workspaceId: string,
+    memoryMb: number,
+    { needsDisk = true }: { needsDisk?: boolean } = {},
+  ): Promise<void> {
     const { diskReserveBytes } = this.#options;
     const limitMb = this.#limitMb;
     const usedMb = this.#usedMb(workspaceId) + Math.max(0, this.#waitingMb - memoryMb);
@@ -35,6 +42,7 @@ export class Admission {
     }
     // Taken before the first await: two starts at once must not both see the last room.
     this.#held.set(workspaceId, memoryMb);
+    if (!needsDisk) return;
     const freeBytes = await this.#options.freeDiskBytes().catch((error: unknown) => {
       this.#held.delete(workspaceId);
       throw error;
