@@ -82,13 +82,15 @@ export class Workbench {
     return this.#page.frameLocator(`iframe[title="Preview of port ${port}"]`);
   }
 
-  async reloadPreview(): Promise<void> {
-    await this.#page.getByRole("button", { name: "Reload preview" }).click();
+  async loseNetwork(): Promise<void> {
+    await this.#page.context().setOffline(true);
+    // What a browser does not do by itself for loopback sockets: the wire is cut.
+    await this.#page.evaluate(() => dispatchEvent(new Event("offline")));
   }
 
-  /** Address that the address bar of the preview shows, as a URL. */
-  previewUrl(port: number, slug: string, previewPort: number): string {
-    return `http://${port}-${slug}.preview.localhost:${previewPort}/`;
+  async regainNetwork(): Promise<void> {
+    await this.#page.context().setOffline(false);
+    await this.#page.evaluate(() => dispatchEvent(new Event("online")));
   }
 
   get alert(): Locator {

@@ -37,12 +37,10 @@ export default async function start(): Promise<() => Promise<void>> {
     });
     const progress = new Progress(process.stderr);
     const { signal } = scope;
-    await prepare({
-      cacheDirectory: env.cacheDirectory,
-      logs: join(dataDirectory, "logs"),
-      progress,
-      signal,
-    });
+    if (process.env.ATOLL_PREPARED !== "1") {
+      const logs = join(dataDirectory, "logs");
+      await prepare({ cacheDirectory: env.cacheDirectory, logs, progress, signal });
+    }
     const stack = await startStack({
       env,
       progress,

@@ -32,10 +32,20 @@ export async function storedWorkspace(
   const directory = join(stack.dataDirectory, "journal");
   for (const name of await readdir(directory, { recursive: true })) {
     if (!name.endsWith(".json")) continue;
-    const parsed = journalRecord.safeParse(JSON.parse(await readFile(join(directory, name), "utf8")));
+    const bytes = await readIfThere(join(directory, name));
+    if (bytes === undefined) continue;
+    const parsed = journalRecord.safeParse(JSON.parse(bytes.toString()));
     if (parsed.success && parsed.data.slug === slug) return parsed.data;
   }
   return undefined;
+}
+
+/** Undefined for a file of another journey that was erased meanwhile. */
+async function readIfThere(path: string): Promise<Buffer | undefined> {
+  return readFile(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw error;
+  });
 }
 
 /** Its record, layers, snapshots and checkpoints. */
@@ -88,8 +98,8 @@ export async function opensWithAnyFile(stack: RunningStack, directory: string): 
     })) {
       if (!entry.isFile()) continue;
       const path = join(entry.parentPath, entry.name);
-      const bytes = await readFile(path);
-      if (bytes.length < 32) continue;
+      const bytes = await readIfThere(path);
+      if (bytes === undefined || bytes.length < 32) continue;
       if (await opens(stack, imagePath, bytes.subarray(0, 32))) opened.push(path);
     }
   }

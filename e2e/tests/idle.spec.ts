@@ -38,10 +38,8 @@ test("an idle workspace warns, keeps running when asked, pauses with its reason,
     await dashboard.open();
     await dashboard.expectState("Lagoon", "Paused");
     // Losing and finding the connection is not somebody's wish either.
-    await context.setOffline(true);
-    await page.evaluate(() => dispatchEvent(new Event("offline")));
-    await context.setOffline(false);
-    await page.evaluate(() => dispatchEvent(new Event("online")));
+    await workbench.loseNetwork();
+    await workbench.regainNetwork();
     await page.bringToFront();
     await page.mouse.move(300, 300);
     await expect(page.getByRole("heading", { name: /^Paused at/ })).toBeVisible();
@@ -61,7 +59,6 @@ test("an idle workspace warns, keeps running when asked, pauses with its reason,
 });
 
 test("what was typed out of reach wakes a workspace that paused meanwhile, and is saved", async ({
-  context,
   page,
 }) => {
   test.setTimeout(600_000);
@@ -73,8 +70,7 @@ test("what was typed out of reach wakes a workspace that paused meanwhile, and i
   await workbench.expectReady();
   await workbench.createFile("crossing.txt");
   await workbench.openFile("crossing.txt");
-  await context.setOffline(true);
-  await page.evaluate(() => dispatchEvent(new Event("offline")));
+  await workbench.loseNetwork();
   await expect(workbench.connectionBanner).toBeVisible({ timeout: 60_000 });
   await workbench.typeInEditor("written at sea");
   // One key as a person strikes it: text that is put in by a program is nobody's.
@@ -85,8 +81,7 @@ test("what was typed out of reach wakes a workspace that paused meanwhile, and i
     })
     .toBe("paused");
 
-  await context.setOffline(false);
-  await page.evaluate(() => dispatchEvent(new Event("online")));
+  await workbench.regainNetwork();
   // Until then the page shows the state of before.
   await expect(workbench.connectionBanner).toBeHidden({ timeout: 60_000 });
   await workbench.expectReadyAgain();

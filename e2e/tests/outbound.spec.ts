@@ -7,7 +7,7 @@ import { stackUnderTest } from "../stack/running-stack.ts";
 test("packages install from their sources, everything else is refused, and off means off for root too", async ({
   page,
 }) => {
-  test.setTimeout(480_000);
+  test.setTimeout(900_000);
   const { webUrl } = stackUnderTest();
   await new AccountPages(page, webUrl).signUp(newPerson("Olga"));
   const dashboard = new Dashboard(page, webUrl);
@@ -18,11 +18,11 @@ test("packages install from their sources, everything else is refused, and off m
   await terminal.run(
     "clear; sudo apt-get update -qq && sudo apt-get install -y -qq hello >/dev/null 2>&1; hello; echo apt-$?",
   );
-  await terminal.expectOutput("Hello, world!", 240_000);
+  await terminal.expectOutput("Hello, world!", 480_000);
   await terminal.run(
     "clear; mkdir -p ~/n && cd ~/n && npm install --no-fund --no-audit is-number >/dev/null 2>&1; ls node_modules; echo npm-$?",
   );
-  await terminal.expectOutput("is-numbernpm-0", 180_000);
+  await terminal.expectOutput("is-numbernpm-0", 300_000);
   await terminal.run("clear; curl -sS -m 20 http://example.com/ ; echo other-$?");
   await terminal.expectOutput(/egress\.denied.*other-0/s);
 

@@ -5,6 +5,7 @@ import { StoredFiles } from "../pages/stored-files.ts";
 import { Workbench } from "../pages/workbench.ts";
 import { hostdWorkspaces } from "../stack/hostd.ts";
 import { stackUnderTest } from "../stack/running-stack.ts";
+import { storedWorkspace } from "../stack/stored-workspace.ts";
 import { zipEntries } from "../stack/zip-entries.ts";
 
 test("files of a stopped workspace are read, downloaded and zipped without starting it", async ({ page }) => {
@@ -26,9 +27,10 @@ test("files of a stopped workspace are read, downloaded and zipped without start
   await dashboard.open();
   await dashboard.act("Wreck", "Stop");
   await dashboard.expectState("Wreck", "Stopped", 120_000);
-  const stateOf = async () => (await hostdWorkspaces(stack)).find(({ state }) => state === "stopped");
-  const before = await stateOf();
-  expect(before).toBeDefined();
+  const workspaceId = (await storedWorkspace(stack, slug))?.workspaceId;
+  const status = async () => (await hostdWorkspaces(stack)).find((it) => it.workspaceId === workspaceId);
+  const before = await status();
+  expect(before).toMatchObject({ state: "stopped" });
 
   await dashboard.act("Wreck", "Browse files");
   await stored.expectOpen();
@@ -43,7 +45,11 @@ test("files of a stopped workspace are read, downloaded and zipped without start
   expect(entries.get(big)).toEqual(Buffer.alloc(300_000));
   expect((await stored.largest()).join("\n")).toContain("deep");
 
-  expect(await stateOf()).toMatchObject({ generation: before?.generation, sinceMs: before?.sinceMs });
+  expect(await status()).toMatchObject({
+    state: "stopped",
+    generation: before?.generation,
+    sinceMs: before?.sinceMs,
+  });
   await workbench.open(webUrl, slug);
   await workbench.expectReadyAgain();
   await workbench.terminal.run("clear; rev /workspace/chest.txt");

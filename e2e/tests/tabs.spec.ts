@@ -54,9 +54,20 @@ test("tabs share files, processes and terminals; a conflicting save loses nothin
   await first.save();
   await second.terminal.run("clear; echo theirs > /workspace/plan.txt");
   await first.expectEditorText("theirs");
+
+  // Another terminal is another shell, and the one before goes on as it was.
+  await second.terminal.run("clear; mood=calm");
+  await second.terminal.openAnother();
+  await expect(second.terminal.tabs()).toHaveCount(2);
+  await second.terminal.expectPrompt();
+  await second.terminal.run('clear; echo "in $mood $((6 * 7))" | rev');
+  await second.terminal.expectOutput("24  ni");
+  await second.terminal.tabs().first().click();
+  await second.terminal.run("clear; echo $mood | rev");
+  await second.terminal.expectOutput("mlac");
 });
 
-test("typing goes on without a network, and is saved when it is back", async ({ context, page }) => {
+test("typing goes on without a network, and is saved when it is back", async ({ page }) => {
   const { webUrl } = stackUnderTest();
   await new AccountPages(page, webUrl).signUp(newPerson("Noa"));
   await new Dashboard(page, webUrl).createWorkspace("Train");
@@ -66,13 +77,10 @@ test("typing goes on without a network, and is saved when it is back", async ({ 
   await workbench.terminal.run("atoll keep-awake 10m");
   await workbench.createFile("notes.txt");
   await workbench.openFile("notes.txt");
-  await context.setOffline(true);
-  // What a browser does not do by itself for loopback sockets: the wire is cut.
-  await page.evaluate(() => dispatchEvent(new Event("offline")));
+  await workbench.loseNetwork();
   await expect(workbench.connectionBanner).toBeVisible({ timeout: 60_000 });
   await workbench.typeInEditor("written in a tunnel");
-  await context.setOffline(false);
-  await page.evaluate(() => dispatchEvent(new Event("online")));
+  await workbench.regainNetwork();
   await workbench.expectReadyAgain();
   await workbench.save();
   await workbench.terminal.run("clear; cat /workspace/notes.txt | rev");
