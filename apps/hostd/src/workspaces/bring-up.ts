@@ -36,7 +36,7 @@ export async function bringUp(core: WorkspaceCore, options: BringUp): Promise<vo
     const isHopeless = event.type === "disk_error" && event.isStanding && handshake.reason === "boot";
     if (isHopeless) gone.abort(new AtollError(event.code));
   });
-  const signal = AbortSignal.any([options.signal, gone.signal]);
+  const signal = AbortSignal.any([options.signal, gone.signal, core.stuck]);
   await core.update({ ...patch, machine: machine.record, handshake });
   const connecting = link.connect({
     ...handshake,

@@ -5,7 +5,7 @@ import { FakeHost } from "../testing/fake-host.ts";
 const POLL = { interval: 1, timeout: 10_000 };
 
 /** hostd ends in the middle of a start whose guest takes `silentMs` to answer anything. */
-async function finishedStart(reason: "boot" | "resume", silentMs: number) {
+async function finishedStart(reason: "boot" | "resume", silentMs: number, isStuck = false) {
   const host = await FakeHost.start();
   const before = await host.create();
   const { machine } = host.source;
@@ -15,7 +15,9 @@ async function finishedStart(reason: "boot" | "resume", silentMs: number) {
   await host.journal.writeWorkspace({ ...before.record, state: "resuming", handshake });
   host.life.kill();
   const next = await FakeHost.start({ previous: host });
+  host.source.machine.isStuck = isStuck;
   const workspace = next.registry.get(before.id);
+  const beganMs = host.clock.now();
   const endMs = host.clock.now() + silentMs;
   await expect
     .poll(() => {
@@ -33,7 +35,7 @@ async function finishedStart(reason: "boot" | "resume", silentMs: number) {
   const { status } = workspace;
   const { isGone } = host.source.machine;
   await host[Symbol.asyncDispose]();
-  return { status, isGone };
+  return { status, isGone, tookMs: host.clock.now() - beganMs };
 }
 
 it.each(["boot", "resume"] as const)(
@@ -51,3 +53,15 @@ it("gives up on one that never answers, and says that its memory is lost", async
   expect(status).toMatchObject({ state: "stopped", lostMemory: { code: "vm.agent_silent" } });
   expect(isGone).toBe(true);
 });
+
+it.each(["boot", "resume"] as const)(
+  "does not wait for the guest of a monitor that obeys nothing: %s",
+  async (reason) => {
+    const { status, isGone, tookMs } = await finishedStart(reason, 600_000, true);
+    expect(status.state).toBe("stopped");
+    expect(status.lostMemory?.code).toBe(reason === "boot" ? undefined : "vm.monitor_failed");
+    expect(isGone).toBe(true);
+    // Of the simulated clock: the deadline of a start is not what ended it.
+    expect(tookMs).toBeLessThan(45_000);
+  },
+);

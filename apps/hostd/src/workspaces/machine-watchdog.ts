@@ -4,12 +4,22 @@ import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import type { Machine } from "../hypervisor/hypervisor.ts";
 
 const PING_EVERY_MS = 5000;
-/** Before it is asked once more: a process may be stopped for a moment. */
 const ASK_AGAIN_MS = 1000;
+/**
+ * For so long it may fail to answer: a process may be stopped for seconds, by whoever looks at it or saves it, and what
+ * is given up for that is memory.
+ */
+const STUCK_AFTER_MS = 10_000;
 /** The driver has a shorter one of its own; this is for a driver that hangs as a whole. */
 const PING_TIMEOUT_MS = 10_000;
 /** A host that was asleep or stalled itself is not the machine's fault. */
-const FAILURES_MAX = 2;
+const FAILURES_MIN = 2;
+
+/** Without an answer in between. */
+interface Failing {
+  sinceMs: number;
+  count: number;
+}
 
 export interface MachineWatchdogOptions {
   clock: Clock;
@@ -30,7 +40,7 @@ export class MachineWatchdog {
   watch(machine: Machine): void {
     this.#cancel();
     this.#machine = machine;
-    this.#schedule(machine, 0);
+    this.#schedule(machine, PING_EVERY_MS);
   }
 
   end(): void {
@@ -38,27 +48,29 @@ export class MachineWatchdog {
     this.#machine = undefined;
   }
 
-  #schedule(machine: Machine, failureCount: number): void {
-    const delayMs = failureCount === 0 ? PING_EVERY_MS : ASK_AGAIN_MS;
-    this.#cancel = this.#options.clock.schedule(delayMs, () => void this.#ask(machine, failureCount));
+  #schedule(machine: Machine, delayMs: number, failing?: Failing): void {
+    this.#cancel = this.#options.clock.schedule(delayMs, () => void this.#ask(machine, failing));
   }
 
-  async #ask(machine: Machine, failureCount: number): Promise<void> {
+  async #ask(machine: Machine, before: Failing | undefined): Promise<void> {
     const { clock, onStuck } = this.#options;
+    const askedAtMs = clock.monotonic();
     try {
       await withDeadline(machine.ping(), {
         timeoutMs: PING_TIMEOUT_MS,
         clock,
         onTimeout: () => new AtollError("vm.monitor_failed", "the monitor is silent"),
       });
-      if (this.#machine === machine) this.#schedule(machine, 0);
+      if (this.#machine === machine) this.#schedule(machine, PING_EVERY_MS);
     } catch (cause) {
       if (this.#machine !== machine) return;
       const error = toAtollError(cause);
       // A process that is gone says so by itself, and asking on until its owner has heard would be all this process does.
       if (error.code === "vm.gone") return;
-      if (failureCount + 1 < FAILURES_MAX) this.#schedule(machine, failureCount + 1);
-      else onStuck(machine, error);
+      const failing = { sinceMs: before?.sinceMs ?? askedAtMs, count: (before?.count ?? 0) + 1 };
+      const isStuck = failing.count >= FAILURES_MIN && clock.monotonic() - failing.sinceMs >= STUCK_AFTER_MS;
+      if (isStuck) onStuck(machine, error);
+      else this.#schedule(machine, ASK_AGAIN_MS, failing);
     }
   }
 }

@@ -111,6 +111,7 @@ export class WorkspaceCore {
   refusedBy: "host.disk_full" | "host.disk_failed" | undefined;
   readonly #events: WorkspaceEvents;
   readonly #watchdog: MachineWatchdog;
+  #stuck = new AbortController();
   #record: WorkspaceRecord;
   #stage: StartStage | undefined;
   #operation: WorkspaceStatus["operation"];
@@ -134,7 +135,13 @@ export class WorkspaceCore {
       onChange: () => this.announce(),
     });
     if (record.lease !== null) this.idle.restoreLease(record.lease.untilMs, record.lease.detail);
-    this.#watchdog = new MachineWatchdog({ clock, onStuck: (...about) => events.onMachineStuck(...about) });
+    this.#watchdog = new MachineWatchdog({
+      clock,
+      onStuck: (machine, error) => {
+        this.#stuck.abort(error);
+        events.onMachineStuck(machine, error);
+      },
+    });
     this.outbound = dependencies.createOutbound(this);
   }
 
@@ -144,6 +151,11 @@ export class WorkspaceCore {
 
   get machine(): Machine | undefined {
     return this.#machine;
+  }
+
+  /** Of the present machine: its monitor obeys nothing, so whoever waits for its guest waits in vain. */
+  get stuck(): AbortSignal {
+    return this.#stuck.signal;
   }
 
   get link(): GuestLink | undefined {
@@ -255,6 +267,7 @@ export class WorkspaceCore {
       this.#stopListening = machine.onEvent((event) => {
         if (event.type === "disk_error") this.#events.onDiskError(machine, event);
       });
+      this.#stuck = new AbortController();
       this.#watchdog.watch(machine);
     }
     const { workspaceId, slug, linkToken } = this.#record;
