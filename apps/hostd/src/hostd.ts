@@ -36,8 +36,8 @@ const MEBIBYTE = 1024 * 1024;
 const MACHINE_SHARE_OF_MEMORY = 0.75;
 
 export interface Hostd {
-  /** Pauses what runs and closes everything. */
-  drain(): Promise<void>;
+  /** Pauses what runs and closes everything; what could not be paused runs on, for the next start to adopt. */
+  drain(): Promise<{ leftCount: number }>;
   /** Resolves when another hostd took the data over: this one has stopped doing anything, and ends. */
   readonly leaseLost: Promise<AtollError>;
 }
@@ -206,6 +206,7 @@ async function start(
       sessions.endAll(new AtollError("host.draining"));
       await scope.close();
       logger.info(result, "hostd is done");
+      return result;
     },
   };
 }

@@ -10,6 +10,8 @@ const logger = pino({ level: env.ATOLL_LOG_LEVEL, base: { process: "hostd" } }, 
 
 /** Nothing was wrong with this process; starting it again would only take the data away from its successor. */
 const LEASE_LOST_EXIT = 75;
+/** Machines run on that could not be paused: whoever is about to switch the host off should look first. */
+const LEFT_EXIT = 3;
 
 const stopRequested = Promise.withResolvers<undefined>();
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
@@ -40,8 +42,8 @@ try {
     logger.fatal({ code: lost.code, err: lost }, "another hostd has this data now");
     process.exit(LEASE_LOST_EXIT);
   }
-  await hostd.drain();
-  process.exit(0);
+  const { leftCount } = await hostd.drain();
+  process.exit(leftCount > 0 ? LEFT_EXIT : 0);
 } catch (error) {
   logger.fatal({ err: error }, "hostd cannot go on");
   process.exit(1);

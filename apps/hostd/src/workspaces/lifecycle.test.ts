@@ -383,6 +383,24 @@ describe("stop and exits", () => {
     expect(machine.isGone).toBe(true);
   });
 
+  it("notices at once that its agent ended, and greets the next one as soon as that is there", async () => {
+    await using host = await FakeHost.start();
+    const workspace = await host.create();
+    const { machine } = host.source;
+    const { guest } = machine;
+    const greeted = guest.hellos.length;
+    guest.restartAgent();
+    machine.tell({ type: "port", isOpen: false });
+    expect(workspace.guest?.mux).toBeUndefined();
+    await host.pass(3);
+    // Nothing is said to a port that nobody reads.
+    expect(guest.hellos).toHaveLength(greeted);
+    machine.tell({ type: "port", isOpen: true });
+    await expect.poll(() => workspace.guest?.mux).toBeDefined();
+    expect(guest.hellos.slice(greeted)).toMatchObject([{ reason: "boot" }]);
+    expect(await call(guestMux(workspace), corePing, {})).toEqual({ uptimeMs: 1 });
+  });
+
   it("reconnects to an agent that was restarted and waits for the first token again", async () => {
     await using host = await FakeHost.start();
     const workspace = await host.create();

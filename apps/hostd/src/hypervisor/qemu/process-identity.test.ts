@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { expect, test } from "vitest";
-import { isAlive, killProcess, startTicksOf } from "./process-identity.ts";
+import { isAlive, isStopped, killProcess, startTicksOf } from "./process-identity.ts";
 
 async function sleeper() {
   const child = spawn("sleep", ["60"], { stdio: "ignore" });
@@ -22,4 +22,17 @@ test("a process is known by pid and start, and killed only as that", async () =>
   await child.exited;
   expect(startTicksOf(pid)).toBeUndefined();
   await killProcess({ pid, startTicks });
+});
+
+test("a process that was stopped is told from one that only waits, and ends all the same", async () => {
+  const child = await sleeper();
+  const { pid } = child;
+  const identity = { pid, startTicks: startTicksOf(pid) as string };
+  expect(isStopped(identity)).toBe(false);
+  process.kill(pid, "SIGSTOP");
+  await expect.poll(() => isStopped(identity)).toBe(true);
+  expect([isAlive(identity), isStopped({ ...identity, startTicks: "1" })]).toEqual([true, false]);
+  await killProcess(identity);
+  await child.exited;
+  expect(isStopped(identity)).toBe(false);
 });
