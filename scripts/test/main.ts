@@ -79,18 +79,22 @@ try {
       await part(title, options, (own) => runCheck(argv, own));
   }
   checked.resolve();
-  if (wanted("unit")) await part("unit and contract tests", options, (own) => runVitest("unit", own));
-  if (wanted("chaos"))
-    await part("cycles in a simulated world", options, (own) => runChaos("fake", CYCLES.fake, own));
+  // The simulated world keeps one core busy, and neither minds the other.
+  await Promise.all([
+    wanted("unit") && part("unit and contract tests", options, (own) => runVitest("unit", own)),
+    wanted("chaos") &&
+      part("cycles in a simulated world", options, (own) => runChaos("fake", CYCLES.fake, own)),
+  ]);
   await built;
+  const onMachines = async () => {
+    if (wanted("vm")) await part("tests on real virtual machines", options, (own) => runVitest("vm", own));
+    if (wanted("e2e")) await part("journeys in a real browser", options, runPlaywright);
+  };
   // A cycle mostly waits for something to be noticed: beside machines that are busy it hardly takes longer.
   await Promise.all([
-    wanted("vm") && part("tests on real virtual machines", options, (own) => runVitest("vm", own)),
+    onMachines(),
     wanted("chaos") && part("cycles on a real machine", options, (own) => runChaos("real", CYCLES.real, own)),
   ]);
-  if (wanted("e2e")) {
-    await part("journeys in a real browser", options, runPlaywright);
-  }
   if (signal.aborted) throw new Error("interrupted");
 } catch (error) {
   progress.failure(error);

@@ -50,7 +50,8 @@ export function runVitest(project: "unit" | "vm", options: RunOptions): Promise<
 export function runPlaywright(options: RunOptions): Promise<Tally> {
   return withReport(async (report) => {
     const config = local("e2e/playwright.config.ts");
-    const env = { PLAYWRIGHT_JSON_OUTPUT_NAME: report };
+    // All is built, and the cycle test serves the web app from where a build would put it.
+    const env = { PLAYWRIGHT_JSON_OUTPUT_NAME: report, ATOLL_PREPARED: "1" };
     const ok = await run(
       [bin("playwright"), "test", "--config", config, "--reporter=list,json"],
       options,
