@@ -565,6 +565,19 @@ test("a view shows a checkpoint or the present of a standing workspace, changes 
   await expect.poll(() => at.workspaces).toEqual([workspace.disk.diskId]);
 });
 
+test("no checkpoint is deleted of a disk whose record cannot be read: what it still needs is not known", async () => {
+  await using at = await opened();
+  const workspace = await create(at);
+  const checkpointId = await workspace.checkpoint();
+  await workspace.stop();
+  const layers = await layersOf(at, workspace);
+  await writeFile(join(at.directory, "workspaces", workspace.disk.diskId, "disk.json"), "{ torn");
+  await expect(at.source.deleteCheckpoint(workspace.owner, checkpointId)).rejects.toMatchObject({
+    code: "workspace.record_damaged",
+  });
+  expect(await layersOf(at, workspace)).toEqual(layers);
+});
+
 test("the present is looked at as it lies where a disk takes no layer more, and what is looked at can be started after it", async () => {
   await using at = await opened();
   const workspace = await create(at);

@@ -182,6 +182,22 @@ test("disks that only an unreadable record names stay, all of them while one of 
   expect(await at.workspaces).toEqual([stray.disk.diskId]);
 });
 
+test("a machine runs on whose record cannot be read, also when that does not even tell its disk", async () => {
+  await using killed = await TestSource.open();
+  await killed.source.sweep(new Set());
+  const [stray, other] = [await killed.source.create(newRequest()), await killed.source.create(newRequest())];
+  await killed.source.settled();
+  await using next = await TestSource.open({ previous: killed });
+  const pids = () => [...next.host.machines.keys()].sort();
+  const both = [stray.machine.record.pid, other.machine.record.pid].sort();
+  await next.source.sweep(new Set(), { diskIds: new Set(), isComplete: false });
+  expect(pids()).toEqual(both);
+  await next.source.sweep(new Set(), { diskIds: new Set([stray.disk.diskId]), isComplete: true });
+  expect(pids()).toEqual([stray.machine.record.pid]);
+  await next.source.sweep(new Set());
+  expect(pids()).toEqual([]);
+});
+
 test("templates of another hypervisor or size stay while a disk stands on them, and go with the last", async () => {
   await using at = await TestSource.open();
   await at.source.sweep(new Set());
