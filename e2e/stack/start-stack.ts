@@ -28,6 +28,7 @@ export default async function start(): Promise<() => Promise<void>> {
       ATOLL_PAUSE_GRACE_SECONDS: String(PAUSE_GRACE_SECONDS),
     });
     const env = readEnv({
+      ...oidc.webEnvironment,
       ATOLL_DATA: dataDirectory,
       ATOLL_CACHE: process.env.ATOLL_CACHE ?? resolve(import.meta.dirname, "../../.data/cache"),
       ATOLL_WEB_PORT: String(web),

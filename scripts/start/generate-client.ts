@@ -22,6 +22,8 @@ export async function generateClient(logs: string, signal: AbortSignal): Promise
     // Generating needs no schema engine, but the command line looks for one before it looks at its arguments.
     env: { ...quietEnv(), PRISMA_SCHEMA_ENGINE_BINARY: "/bin/true" },
     log: join(logs, "prisma-generate.log"),
+    remedy:
+      "Prisma's own message is above. If files are missing, delete node_modules and run the same command again.",
     signal,
   });
   writeFileSync(STAMP, wanted);

@@ -8,7 +8,15 @@ const QUIET = {
 };
 
 /** Never inherited: each process gets its own, or none. */
-const OURS = ["DATABASE_URL", "ATOLL_DATABASE_OWNER_URL", "AUTH_SECRET", "AUTH_URL", "PORT", "HOSTNAME"];
+const OURS = [
+  "DATABASE_URL",
+  "ATOLL_DATABASE_OWNER_URL",
+  "ATOLL_OIDC_CLIENT_SECRET",
+  "AUTH_SECRET",
+  "AUTH_URL",
+  "PORT",
+  "HOSTNAME",
+];
 
 /** The caller's environment for a child process: with proxies and certificates, without secrets and telemetry. */
 export function quietEnv(): NodeJS.ProcessEnv {

@@ -34,12 +34,12 @@ export function servicePlans(options: ServicePlansOptions): Record<ServiceName, 
     ATOLL_LINK_SOCKET: layout.linkSocket,
     ATOLL_TICKET_PUBLIC_KEY_FILE: secrets.ticketPublicKeyFile,
     ATOLL_IDLE_PAUSE_SECONDS: String(env.idlePauseSeconds),
-    ATOLL_ALLOW_EMULATED: env.allowEmulated ? "1" : "0",
   };
   const webSecrets = {
     DATABASE_URL: databaseUrl,
     AUTH_SECRET: secrets.authSecret,
     AUTH_URL: webUrl,
+    ...(env.oidcClientSecret ? { ATOLL_OIDC_CLIENT_SECRET: env.oidcClientSecret } : {}),
     ATOLL_TICKET_PRIVATE_KEY_FILE: secrets.ticketPrivateKeyFile,
     ATOLL_RECEIPT_PRIVATE_KEY_FILE: secrets.receiptPrivateKeyFile,
     ATOLL_RECEIPT_PUBLIC_KEY_FILE: secrets.receiptPublicKeyFile,

@@ -93,6 +93,24 @@ ${SERVER}`;
     });
   });
 
+  it("that says why it ends fails with that in words, and with nothing of its last life", async () => {
+    const told = (line: object) => `console.log(${JSON.stringify(JSON.stringify(line))}); process.exit(1);`;
+    const err = { message: "host.emulation_refused", code: "host.emulation_refused", stack: "at x" };
+    const refused = service(told({ level: 60, err, msg: "hostd cannot go on" }));
+    await expect(refused.start(signal)).rejects.toMatchObject({
+      message: expect.stringMatching(/^sample ended with code 1 before it was ready: This host only has em/),
+      logTail: undefined,
+      remedy: expect.stringMatching(/^Use a host with KVM/),
+    });
+    const faulty = service(
+      'throw new Error("its environment is faulty:\\n  ATOLL_POOL_SIZE: not a number");',
+    );
+    await expect(faulty.start(signal)).rejects.toMatchObject({
+      message: expect.stringMatching(/ready: its environment is faulty:\n {2}ATOLL_POOL_SIZE: not a number$/),
+      remedy: expect.stringMatching(/^Correct what it names.*service\.log/),
+    });
+  });
+
   it("that never answers fails at its deadline", async () => {
     const sample = service("setInterval(() => {}, 1000);", { startTimeoutMs: 300 });
     await expect(sample.start(signal)).rejects.toThrow(/not ready within/);
@@ -119,6 +137,30 @@ ${SERVER}`;
     const second = await again.promise;
     expect(isAlive(second)).toBe(true);
     expect(notes).toEqual([expect.stringMatching(/^sample ended by SIGKILL; starting it again in 0.5 s/)]);
+  });
+
+  it("that hangs when it was started again is ended, and started once more", async () => {
+    const hangsOnce = `import { existsSync, rmSync, writeFileSync } from "node:fs";
+const life = Number(existsSync("first")) + Number(existsSync("second"));
+if (life < 2) writeFileSync(["first", "second"][life], "");
+if (life === 1) await new Promise((resolve) => setTimeout(resolve, 2 ** 30));
+rmSync(process.argv[2], { force: true });
+${SERVER}`;
+    const sample = service(hangsOnce, { startTimeoutMs: 3_000, longestRestartDelayMs: 100 });
+    await sample.start(signal);
+    const isBack = new Promise<void>((resolve) => {
+      const look = async () => {
+        const answer = await getJson({ socketPath: join(directory, "health.sock"), path: "/" }, signal).catch(
+          () => undefined,
+        );
+        if (answer !== undefined && existsSync(join(directory, "second"))) resolve();
+        else setTimeout(look, 50);
+      };
+      onNote = () => void look();
+    });
+    process.kill(sample.pid ?? 0, "SIGKILL");
+    await isBack;
+    expect(notes).toContainEqual("sample was not ready within 3 s");
   });
 
   it("that ignores SIGTERM is killed when the caller is in a hurry", async () => {

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, copyFileSync, openSync, statSync, truncateSync } from "node:fs";
+import { closeSync, copyFileSync, fstatSync, openSync, readFileSync, statSync, truncateSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { StepFailure } from "../bootstrap/progress.mjs";
 import { tailOf } from "../bootstrap/run-logged.mjs";
+import { faultWords } from "./fault-words.ts";
 import { identify, type ProcessIdentity } from "./process-identity.ts";
 
 /**
@@ -43,6 +44,8 @@ export class Service {
   #child: ChildProcess | undefined;
   #exited: Promise<string> = Promise.resolve("not started");
   #startedMs = 0;
+  /** Where in the log this process began. */
+  #logFromBytes = 0;
   #restartDelayMs = FIRST_RESTART_DELAY_MS;
 
   constructor(options: ServiceOptions) {
@@ -88,6 +91,7 @@ export class Service {
   #spawn(): void {
     const { argv, cwd, env, log, onProcess } = this.#options;
     const output = openSync(log, "a", 0o600);
+    this.#logFromBytes = fstatSync(output).size;
     // A group of its own, so that Ctrl-C reaches this process only and stopping keeps its order; and a signal
     // should this process be killed outright.
     // No core files, of machines neither: they would hold keys and memory. One byte is no file, feeds no core pipe
@@ -112,7 +116,7 @@ export class Service {
   }
 
   async #waitHealthy(signal: AbortSignal): Promise<void> {
-    const { name, log, isHealthy, startTimeoutMs } = this.#options;
+    const { name, isHealthy, startTimeoutMs } = this.#options;
     const deadline = AbortSignal.timeout(startTimeoutMs);
     const stop = AbortSignal.any([signal, this.#stopping.signal, deadline]);
     const exited = this.#exited.then((how) => ({ how }));
@@ -124,17 +128,19 @@ export class Service {
       if (first === true) return;
       if (typeof first === "object") throw this.#failure(`${name} ${first.how} before it was ready`);
       if (signal.aborted) throw signal.reason;
-      if (deadline.aborted)
-        throw this.#failure(`${name} was not ready within ${startTimeoutMs / 1_000} s (${log})`);
+      if (deadline.aborted) throw this.#failure(`${name} was not ready within ${startTimeoutMs / 1_000} s`);
       await delay(HEALTH_INTERVAL_MS, undefined, { signal: stop }).catch(() => {});
     }
   }
 
   #failure(message: string): StepFailure {
-    return new StepFailure(message, {
-      logTail: tailOf(this.#options.log),
-      remedy: `Read ${this.#options.log}`,
-    });
+    const { log } = this.#options;
+    const words = faultWords(readFrom(log, this.#logFromBytes));
+    if (words === undefined) {
+      return new StepFailure(message, { logTail: tailOf(log), remedy: `Read ${log}` });
+    }
+    const remedy = words.remedy ?? "Correct what it names, then run the same command again.";
+    return new StepFailure(`${message}: ${words.reason}`, { remedy: `${remedy} (log: ${log})` });
   }
 
   async #supervise(): Promise<void> {
@@ -155,8 +161,21 @@ export class Service {
       await delay(delayMs, undefined, { signal: this.#stopping.signal }).catch(() => {});
       if (this.#stopping.signal.aborted) return;
       this.#spawn();
+      await this.#waitHealthy(this.#stopping.signal).catch((error: unknown) => {
+        if (this.#stopping.signal.aborted) return;
+        // Has ended, which the next round says, or hangs: then the next one may do better.
+        if (this.#child?.exitCode !== null || this.#child.signalCode !== null) return;
+        this.#options.onNote(error instanceof Error ? error.message : String(error));
+        this.#child.kill("SIGKILL");
+      });
     }
   }
+}
+
+/** All of it when it was cut meanwhile; what a process says before it is ready is little. */
+function readFrom(log: string, fromBytes: number): string {
+  const bytes = readFileSync(log);
+  return bytes.subarray(bytes.length < fromBytes ? 0 : fromBytes).toString("utf8");
 }
 
 /** Copy and cut: the process keeps its descriptor, which appends. Lines written in between may be lost. */

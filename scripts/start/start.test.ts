@@ -77,8 +77,8 @@ describe("the environment", () => {
       cacheDirectory: "/x/cache",
       ports: { web: 7700, gateway: 7701, preview: 7702 },
       idlePauseSeconds: 1800,
-      allowEmulated: false,
       databaseOwnerUrl: undefined,
+      oidcClientSecret: undefined,
       nativeSchemaEngine: undefined,
     });
   });
@@ -87,5 +87,7 @@ describe("the environment", () => {
     const faulty = { ATOLL_DATA: "/x", ATOLL_WEB_PORT: "80000", ATOLL_IDLE_PAUSE_SECONDS: "soon" };
     expect(() => readEnv(faulty)).toThrow(/ATOLL_WEB_PORT[\s\S]*ATOLL_IDLE_PAUSE_SECONDS/);
     expect(() => readEnv({ ATOLL_DATA: "/x", ATOLL_WEB_PORT: "7701" })).toThrow(/three different ports/);
+    const remedy = expect.stringContaining("README.md, Settings");
+    expect(() => readEnv(faulty)).toThrow(expect.objectContaining({ remedy }));
   });
 });

@@ -12,6 +12,8 @@ import { webProcess } from "./web-process.ts";
  */
 const SWEEP_MS = 60_000;
 const RETRY_MS = 1_000;
+/** A start that gives up tells people the last of these. */
+const TELL_EVERY_MS = 10_000;
 
 /**
  * Returns when it is safe to serve: the database may have been restored from a backup, so first everything that was erased
@@ -20,13 +22,16 @@ const RETRY_MS = 1_000;
 export async function startWebProcess(): Promise<void> {
   env();
   const { db, hostd, receipts, endedSignIns } = webProcess();
-  for (let isFirst = true; ; isFirst = false) {
+  for (let toldAtMs = Number.NEGATIVE_INFINITY; ; ) {
     try {
       const count = await applyTombstones({ db, hostd });
       if (count > 0) log().warn({ count }, "erased again what a restored database had brought back");
       break;
     } catch (error) {
-      if (isFirst) log().warn({ err: error }, "serving waits for the list of what was erased");
+      if (performance.now() - toldAtMs > TELL_EVERY_MS) {
+        toldAtMs = performance.now();
+        log().warn({ err: error }, "serving waits for the list of what was erased");
+      }
       await delay(RETRY_MS);
     }
   }
