@@ -3,6 +3,7 @@ import { startEmbeddedPostgres } from "@atoll/db/embedded-postgres";
 import { pendingMigrations } from "@atoll/db/pending-migrations";
 import { setRolePassword } from "@atoll/db/set-role-password";
 import { runLogged } from "../bootstrap/run-logged.mjs";
+import { embeddedFailure, externalFailure } from "./database-failure.ts";
 import { DatabaseKeeper } from "./database-keeper.ts";
 import { type Layout, repository } from "./layout.ts";
 import { identify } from "./process-identity.ts";
@@ -46,17 +47,24 @@ export async function provideDatabase(options: DatabaseOptions): Promise<Databas
       directory: layout.postgres,
       ownerPassword: secrets.postgresOwnerPassword,
       durable: options.durable,
+    }).catch((cause: unknown) => {
+      throw embeddedFailure(layout, cause);
     });
   const server = options.ownerUrl ? undefined : await start();
   const login = { user: "postgres", password: secrets.postgresOwnerPassword, database: DATABASE };
   const ownerUrl = options.ownerUrl ?? server?.url(login) ?? "";
+  const unusable = (cause: unknown): never => {
+    throw options.ownerUrl === undefined ? cause : externalFailure(options.ownerUrl, cause);
+  };
   try {
-    const pending = await pendingMigrations(ownerUrl, MIGRATIONS);
+    const pending = await pendingMigrations(ownerUrl, MIGRATIONS).catch(unusable);
     if (pending.length > 0) {
       report(`applying ${pending.length} migrations`);
       await migrate(ownerUrl, options.nativeSchemaEngine, layout.logs, signal);
     }
-    await setRolePassword({ ownerUrl, role: APP_ROLE, password: secrets.postgresAppPassword });
+    await setRolePassword({ ownerUrl, role: APP_ROLE, password: secrets.postgresAppPassword }).catch(
+      unusable,
+    );
     const appUrl = withLogin(ownerUrl, APP_ROLE, secrets.postgresAppPassword);
     const pid = () => server?.pid();
     const keeper =
