@@ -3,7 +3,6 @@ import { mkdir, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Scope } from "@atoll/base/scope";
 import { openKeyStore } from "@atoll/keys/open-key-store";
-import { AtollError } from "@atoll/protocol/atoll-error";
 import { PLANS } from "@atoll/protocol/plans";
 import type { Logger } from "pino";
 import { type HostdEnv, keyStoreChoice } from "./env.ts";
@@ -16,6 +15,7 @@ import { LeasedHypervisor } from "./lease/leased-hypervisor.ts";
 import { prepareGuest } from "./link/prepare-guest.ts";
 import { rehearseGuest } from "./link/rehearse-guest.ts";
 import { LocalMachineSource } from "./machines/local-machine-source.ts";
+import { refuseEmulationInPublic } from "./refuse-emulation-in-public.ts";
 
 /** User ids that machines run under; the driver skips any that a process of this host has. */
 const MACHINE_UIDS = { first: 210_000, count: 4096 };
@@ -61,6 +61,7 @@ export async function openMachineHost(
     kernelPath: images.require(warmImage).kernelPath,
     // Of this machine, not of these data: where KVM hangs, asking takes eight seconds.
     cachePath: join(env.ATOLL_CACHE, "kvm-probe.json"),
+    onUnusable: (reason) => logger.info({ reason }, "KVM is not used"),
   });
   const hypervisor = new LeasedHypervisor(
     new QemuHypervisor({
@@ -76,9 +77,7 @@ export async function openMachineHost(
   );
   const { isolation } = hypervisor;
   if (isolation === "emulated") {
-    const { hostname } = new URL(env.ATOLL_WEB_URL);
-    const isLocal = ["localhost", "127.0.0.1", "[::1]"].includes(hostname) || hostname.endsWith(".localhost");
-    if (!isLocal && !env.ATOLL_ALLOW_EMULATED) throw new AtollError("host.emulation_refused");
+    refuseEmulationInPublic(env);
     logger.warn(
       { isolation },
       "machines are emulated: no security boundary between this host and its guests",

@@ -19,45 +19,67 @@ export interface ProbeOptions {
   /** Part of the answer's identity: another QEMU is probed again. */
   vmmKey: string;
   kernelPath: string;
-  /** Keeps the answer until the host reboots. */
+  /** Keeps the answer until the host reboots; delete the file to ask again. */
   cachePath: string;
+  /** Why KVM is not used, for the log. */
+  onUnusable: (reason: string) => void;
+  devicePath?: string;
   clock?: Clock;
 }
 
 /** A kernel under working KVM prints its first line within a second. */
 const FIRST_LINE_TIMEOUT_MS = 8000;
 const FIRST_LINE = "Linux version";
+const DEVICE = "/dev/kvm";
+/** A host may be busy for a moment: so many starts find KVM failing before nobody asks any more. */
+const TRIES = 3;
 /** Firmware and boot loader say less. */
 const OUTPUT_MAX_CHARACTERS = 64 * 1024;
 
 const probeResult = z.strictObject({
   hostBootId: z.string(),
   vmmKey: z.string(),
-  accelerator: z.enum(["kvm", "tcg"]),
+  /** Undefined: KVM works. */
+  unusable: z.string().optional(),
+  failures: z.number(),
 });
 
 export async function chooseAccelerator(options: ProbeOptions): Promise<Accelerator> {
-  const { vmmKey, cachePath } = options;
+  const { vmmKey, cachePath, onUnusable } = options;
   const identity = { hostBootId: hostBootId(), vmmKey };
-  const cached = probeResult.safeParse(await readJson(cachePath));
-  if (cached.success && cached.data.hostBootId === identity.hostBootId && cached.data.vmmKey === vmmKey) {
-    return cached.data.accelerator;
+  const parsed = probeResult.safeParse(await readJson(cachePath));
+  const isOurs = parsed.success && parsed.data.hostBootId === identity.hostBootId;
+  const known = isOurs && parsed.data.vmmKey === vmmKey ? parsed.data : undefined;
+  // Asking costs nothing, and rights may be given at any time: never kept.
+  const closed = await whyClosed(options.devicePath ?? DEVICE);
+  if (closed !== undefined) {
+    onUnusable(closed);
+    return "tcg";
   }
-  const accelerator = (await isKvmUsable(options)) ? "kvm" : "tcg";
-  await makeDirectory(dirname(cachePath));
-  await replaceFile(
-    cachePath,
-    JSON.stringify({ ...identity, accelerator } satisfies z.infer<typeof probeResult>),
-  );
-  return accelerator;
+  if (known !== undefined && known.unusable === undefined) return "kvm";
+  const isSettled = known !== undefined && known.failures >= TRIES;
+  const unusable = isSettled ? known.unusable : await whyUnusable(options);
+  if (unusable !== undefined) onUnusable(unusable);
+  if (!isSettled) {
+    const failures = unusable === undefined ? 0 : (known?.failures ?? 0) + 1;
+    const result: z.infer<typeof probeResult> = { ...identity, unusable, failures };
+    await makeDirectory(dirname(cachePath));
+    await replaceFile(cachePath, JSON.stringify(result));
+  }
+  return unusable === undefined ? "kvm" : "tcg";
 }
 
-async function isKvmUsable(options: ProbeOptions): Promise<boolean> {
+async function whyClosed(devicePath: string): Promise<string | undefined> {
   try {
-    await access("/dev/kvm", constants.R_OK | constants.W_OK);
-  } catch {
-    return false;
+    await access(devicePath, constants.R_OK | constants.W_OK);
+    return undefined;
+  } catch (error) {
+    return `${devicePath} cannot be opened: ${(error as NodeJS.ErrnoException).code}`;
   }
+}
+
+/** Undefined when a kernel speaks under KVM. */
+async function whyUnusable(options: ProbeOptions): Promise<string | undefined> {
   const [program, ...rest] = options.qemuCommand;
   const child = spawn(
     program,
@@ -71,10 +93,22 @@ async function isKvmUsable(options: ProbeOptions): Promise<boolean> {
     ],
     { stdio: ["ignore", "pipe", "ignore"] },
   );
-  const cancel = (options.clock ?? systemClock).schedule(FIRST_LINE_TIMEOUT_MS, () => child.kill("SIGKILL"));
-  const failedToStart = new Promise<false>((resolve) => child.once("error", () => resolve(false)));
+  let isLate = false;
+  const cancel = (options.clock ?? systemClock).schedule(FIRST_LINE_TIMEOUT_MS, () => {
+    isLate = true;
+    child.kill("SIGKILL");
+  });
+  const failedToStart = new Promise<string>((resolve) =>
+    child.once("error", (error) => resolve(`the probe did not start: ${error.message}`)),
+  );
+  const answered = printsFirstLine(child.stdout).then((isThere) => {
+    if (isThere) return undefined;
+    return isLate
+      ? `a kernel under KVM printed nothing within ${FIRST_LINE_TIMEOUT_MS / 1000} s`
+      : "a kernel under KVM ended without its first line";
+  });
   try {
-    return await Promise.race([printsFirstLine(child.stdout), failedToStart]);
+    return await Promise.race([answered, failedToStart]);
   } finally {
     cancel();
     child.kill("SIGKILL");
