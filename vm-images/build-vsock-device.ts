@@ -10,7 +10,7 @@ import { unpackDebian } from "./build/unpack-debian.ts";
 const PACKAGE = "vhost-device-vsock";
 
 /** The only suite that has it. Security updates of an unstable suite come with the suite itself. */
-const SUITE = "sid";
+export const VSOCK_DEVICE_SUITE = "sid";
 
 /**
  * A vsock device in a process of its own, which offers the host the same `CONNECT <port>` socket as Firecracker. Only
@@ -21,14 +21,15 @@ export async function buildVsockDevice(options: BuildOptions): Promise<readonly 
   const { apt } = await readMachineSources(signal);
   const folder = await provideArtifact({
     parent: join(options.cacheDir, "vsock-device"),
-    key: await contentKey({ values: [PACKAGE, SUITE, apt], paths: [] }),
+    key: await contentKey({ values: [PACKAGE, VSOCK_DEVICE_SUITE, apt], paths: [] }),
     signal,
-    onMissing: () => options.onProgress?.(`vsock device: unpacking ${PACKAGE} from Debian ${SUITE}`),
+    onMissing: () =>
+      options.onProgress?.(`vsock device: unpacking ${PACKAGE} from Debian ${VSOCK_DEVICE_SUITE}`),
     build: async ({ result }) => {
       const root = join(result, "root");
       await unpackDebian({
         root,
-        suite: SUITE,
+        suite: VSOCK_DEVICE_SUITE,
         components: ["main"],
         packages: [PACKAGE],
         apt: { ...apt, hasUpdatesSuite: false, securityUri: undefined },

@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { z } from "zod";
 
 /** What the specs know of the stack under test. Set once by start-stack.ts, read by the worker. */
@@ -26,11 +25,4 @@ export function stackUnderTest(): RunningStack {
   const text = process.env[VARIABLE];
   if (text === undefined) throw new Error("no stack is running");
   return runningStack.parse(JSON.parse(text));
-}
-
-/** Everything Atoll wrote, without the caches that hold no user data. */
-export function dataPaths(stack: RunningStack): string[] {
-  return ["workspaces", "logs", "run", "keys", "postgres", "templates"].map((name) =>
-    join(stack.dataDirectory, name),
-  );
 }

@@ -1,4 +1,7 @@
-/** What lies on the host's disk about a workspace: an attacker's view, with hostd's files in hand. */
+/**
+ * What lies on the host's disk about a workspace: an attacker's view, with hostd's files in hand. That no other key which
+ * is left opens anything is proven in apps/hostd/src/proof/erasure.vm.test.ts.
+ */
 import { execFile } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -85,25 +88,6 @@ export async function opensWithStoredKey(
   if (key === undefined) return false;
   const context = `atoll layer key 1 ${workspace.disk?.diskId} ${layerId}`;
   return await opens(stack, path, unwrapKey(deriveKey(key, "layer-wrap"), wrapped, context));
-}
-
-/** Every file of the data directory that could be a key, tried as it is. */
-export async function opensWithAnyFile(stack: RunningStack, directory: string): Promise<string[]> {
-  const opened: string[] = [];
-  const { path: imagePath } = await firstLayer(directory);
-  for (const folder of ["keys", "secrets", "journal"]) {
-    for (const entry of await readdir(join(stack.dataDirectory, folder), {
-      recursive: true,
-      withFileTypes: true,
-    })) {
-      if (!entry.isFile()) continue;
-      const path = join(entry.parentPath, entry.name);
-      const bytes = await readIfThere(path);
-      if (bytes === undefined || bytes.length < 32) continue;
-      if (await opens(stack, imagePath, bytes.subarray(0, 32))) opened.push(path);
-    }
-  }
-  return opened;
 }
 
 async function workspaceKey(stack: RunningStack, workspace: StoredWorkspace): Promise<Uint8Array> {

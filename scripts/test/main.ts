@@ -15,7 +15,7 @@ import {
   runPlaywright,
   runVitest,
 } from "./parts.ts";
-import { sum, type Tally } from "./tally.ts";
+import { FAILED, sum, type Tally } from "./tally.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
 /** `npm test` once everything is installed. Parts: `unit` (with the checks), `vm`, `chaos`, `e2e`; none named means all. */
@@ -46,7 +46,7 @@ async function part(
   console.log(`\n=== ${title}`);
   const tally = await run({ ...options, printed }).catch((error: unknown) => {
     progress.failure(error);
-    return { passed: 0, failed: 1 };
+    return FAILED;
   });
   tallies.push(tally);
   if (tally.failed > 0) failures.set(title, printed);
@@ -65,11 +65,11 @@ try {
 
   const checked = Promise.withResolvers<void>();
   const build = async () => {
-    const needsWeb = wanted("chaos") || wanted("e2e");
-    if (needsWeb || wanted("vm")) await buildMachineParts({ cacheDirectory, logs, progress, signal });
+    const needsAll = wanted("vm") || wanted("chaos") || wanted("e2e");
+    if (needsAll) await buildMachineParts({ cacheDirectory, logs, progress, signal });
     // The check of its types writes into the folder that it is built in.
     await checked.promise;
-    if (needsWeb) await progress.step("Web app", (report) => buildWeb(logs, signal, report));
+    if (needsAll) await progress.step("Web app", (report) => buildWeb(logs, signal, report));
   };
   // Building waits for downloads and keeps one core busy; what needs no machines has the other.
   const built = build();
@@ -98,12 +98,13 @@ try {
   if (signal.aborted) throw new Error("interrupted");
 } catch (error) {
   progress.failure(error);
-  tallies.push({ passed: 0, failed: 1 });
+  tallies.push(FAILED);
 } finally {
   forget();
 }
 
-const { passed, failed } = sum(tallies);
+const { passed, failed, skipped } = sum(tallies);
+if (skipped.length > 0) console.log(`\n${skipped.length} skipped: ${skipped.join("; ")}`);
 for (const [title, { lines }] of failures) console.log(`\n--- ${title}, its end:\n${lines.join("\n")}`);
 if (failures.size > 0) console.log(`\nFailed: ${[...failures.keys()].join("; ")}`);
 process.exitCode = failed > 0 ? 1 : 0;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { repository } from "../start/layout.ts";
 import { quietEnv } from "../start/quiet-env.ts";
 import type { LastLines } from "./last-lines.ts";
-import { type Tally, tallyPlaywright, tallyVitest } from "./tally.ts";
+import { FAILED, PASSED, type Tally, tallyPlaywright, tallyVitest } from "./tally.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
 export interface PartOptions {
@@ -36,7 +36,7 @@ export const CHECKS: Record<string, readonly [string, ...string[]]> = {
 };
 
 export async function runCheck(argv: readonly [string, ...string[]], options: RunOptions): Promise<Tally> {
-  return (await run(argv, options)) ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+  return (await run(argv, options)) ? PASSED : FAILED;
 }
 
 export function runVitest(project: "unit" | "vm", options: RunOptions): Promise<Tally> {
