@@ -13,6 +13,8 @@ import { writePointer } from "./build/write-pointer.ts";
 
 const vmmDeclaration = z.strictObject({
   suite: z.string(),
+  /** Any date: another one builds anew from the packages that the mirror has then. */
+  updated: z.iso.date().optional(),
   components: z.array(z.string()).min(1),
   packages: z.array(z.string()).min(1),
   minimumQemuVersion: z.string().regex(/^\d+\.\d+$/),

@@ -5,6 +5,8 @@ import { npmPackagePin } from "./npm-package.ts";
 export const imageDeclaration = z.strictObject({
   name: z.string().regex(/^[a-z][a-z0-9-]*$/),
   description: z.string(),
+  /** Any date: another one builds anew from the packages that the mirror has then. */
+  updated: z.iso.date().optional(),
   suite: z.string(),
   components: z.array(z.string()).min(1),
   packages: z.array(z.string()),

@@ -1,5 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { parseIndexTargets, parseNpmConfiguration, parsePipConfiguration } from "./machine-sources.ts";
+import {
+  parseAptOptions,
+  parseIndexTargets,
+  parseNpmConfiguration,
+  parsePipConfiguration,
+} from "./machine-sources.ts";
 
 const MIRROR = "http://mirror.test/debian/";
 
@@ -29,6 +34,18 @@ describe("apt", () => {
       securityUri: undefined,
       hasUpdatesSuite: false,
     });
+  });
+
+  test("keeps what says how to reach servers apart from what an image may hold", () => {
+    const dates = ['Acquire::Check-Date "false";', 'Acquire::Retries "3";'];
+    const ways = [
+      'Acquire::http::Proxy "http://user:secret@proxy.test:3128";',
+      'Acquire::https::Verify-Peer "true";',
+    ];
+    const other = ['APT::Sandbox::User "root";', 'Acquire::http "";'];
+    const dump = [...ways, ...other, ...dates].join("\n");
+    expect(parseAptOptions(dump)).toEqual({ options: dates, fetchOptions: ways });
+    expect(parseAptOptions(dates.join("\n"))).toEqual({ options: dates });
   });
 
   test("refuses a machine without a Debian mirror it can hand on", () => {

@@ -10,8 +10,10 @@ export interface MachineSources {
     archiveUri: string;
     securityUri: string | undefined;
     hasUpdatesSuite: boolean;
-    /** `Acquire::…` settings, as `name "value";` lines. */
+    /** `Acquire::…` settings about dates and tries, as `name "value";` lines. */
     options: string[];
+    /** The same about how this machine reaches servers: with passwords, so never in an argument or in an image. */
+    fetchOptions?: string[];
   };
   npm: { registry: string; scopes: Record<string, string>; cafile: string | undefined };
   pip: { indexUrl: string | undefined; extraIndexUrls: string[] };
@@ -23,8 +25,8 @@ const APT_FIELDS = ["CREATED_BY", "ORIGIN", "RELEASE", "COMPONENT", "REPO_URI"] 
 const DEBIAN_SUITE =
   /^(bookworm|trixie|forky|sid|oldstable|stable|testing|unstable)(-updates|-security|\/updates)?$/;
 
-/** Settings that change whether and how packages can be fetched, and nothing else. */
-const FETCH_OPTION = /^Acquire::(Check-Valid-Until|Check-Date|Retries|https?::[^ ]+) "/;
+const OPTION = /^Acquire::(Check-Valid-Until|Check-Date|Retries) "/;
+const FETCH_OPTION = /^Acquire::https?::[^ ]+ "/;
 
 export async function readMachineSources(signal?: AbortSignal): Promise<MachineSources> {
   const [targets, options, npm, pip] = await Promise.all([
@@ -38,14 +40,22 @@ export async function readMachineSources(signal?: AbortSignal): Promise<MachineS
   return {
     apt: {
       ...parseIndexTargets(targets),
-      options: options.split("\n").filter((line) => FETCH_OPTION.test(line)),
+      ...parseAptOptions(options),
     },
     npm: parseNpmConfiguration(npm),
     pip: parsePipConfiguration(pip),
   };
 }
 
-export function parseIndexTargets(text: string): Omit<MachineSources["apt"], "options"> {
+/** Settings that change whether and how packages can be fetched, and nothing else. */
+export function parseAptOptions(dump: string): Pick<MachineSources["apt"], "options" | "fetchOptions"> {
+  const lines = dump.split("\n");
+  const fetchOptions = lines.filter((line) => FETCH_OPTION.test(line));
+  const options = lines.filter((line) => OPTION.test(line));
+  return fetchOptions.length === 0 ? { options } : { options, fetchOptions };
+}
+
+export function parseIndexTargets(text: string): Omit<MachineSources["apt"], "options" | "fetchOptions"> {
   const repositories = text
     .split("\n")
     .map((line) => line.split("|"))
