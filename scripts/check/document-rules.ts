@@ -1,6 +1,6 @@
 import { dirname, join } from "node:path/posix";
 
-const ROOTS = /^(?:apps|packages|prisma|scripts|vm-images|e2e|bench|docs|\.ci)\//;
+const ROOTS = /^(?:apps|packages|prisma|scripts|vm-images|e2e|bench|chaos|docs|\.ci)\//;
 const LINK = /\]\(([^)\s]+)\)/g;
 const CODE_SPAN = /`([^`\n]+)`/g;
 /** Written by commands, so not there in a fresh checkout. */
