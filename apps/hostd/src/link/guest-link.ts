@@ -26,13 +26,15 @@ export interface GuestLinkOptions {
   onDown: (error: AtollError) => void;
   /** No agent for 10 s. */
   onDegraded: () => void;
-  /** No agent for a minute: the owner ends the machine. */
+  /** No agent for a minute, or two when the last one ended: the owner ends the machine. */
   onAbandoned: (error: AtollError) => void;
   clock?: Clock;
 }
 
 export const DEGRADED_AFTER_MS = 10_000;
 export const ABANDONED_AFTER_MS = 60_000;
+/** Longer for one that is known to have ended: a busy emulated guest takes this long to start the next. */
+const AGENT_STARTS_MS = 60_000;
 /** An agent that echoes nothing for this long is as good as gone. Emulated guests under load answer in seconds. */
 const PING_EVERY_MS = 15_000;
 const PING_TIMEOUT_MS = 20_000;
@@ -229,9 +231,11 @@ export class GuestLink {
     let lastError = new AtollError("link.lost");
     // An agent that was restarted waits for the first token again, and needs its identity anew.
     let isFresh = !this.#isPortOpen;
+    let giveUpMs = ABANDONED_AFTER_MS;
     while (!this.#abort.signal.aborted) {
       // What is written while no agent has its end open is lost.
       if (!this.#isPortOpen) {
+        giveUpMs = ABANDONED_AFTER_MS + AGENT_STARTS_MS;
         await this.#delay(RECONNECT_ATTEMPT_MS);
         isFresh = true;
       }
@@ -250,7 +254,7 @@ export class GuestLink {
         isFresh = !isFresh;
       }
       if (this.#isHeld) since = this.#clock.monotonic();
-      if (this.#clock.monotonic() - since >= ABANDONED_AFTER_MS) {
+      if (this.#clock.monotonic() - since >= giveUpMs) {
         this.#cancelWatch();
         return this.#options.onAbandoned(lastError);
       }

@@ -401,6 +401,20 @@ describe("stop and exits", () => {
     expect(await call(guestMux(workspace), corePing, {})).toEqual({ uptimeMs: 1 });
   });
 
+  it("waits longer for an agent that has to start, but not for ever", async () => {
+    await using host = await FakeHost.start();
+    const workspace = await host.create();
+    await workspace.keepAwake(3600);
+    const { machine } = host.source;
+    machine.guest.answer = undefined;
+    machine.tell({ type: "port", isOpen: false });
+    await host.pass(90);
+    expect([workspace.status.state, machine.isGone]).toEqual(["running", false]);
+    await host.pass(60);
+    await host.reached(workspace, "failed");
+    expect(workspace.status).toMatchObject({ errorCode: "vm.agent_silent" });
+  });
+
   it("reconnects to an agent that was restarted and waits for the first token again", async () => {
     await using host = await FakeHost.start();
     const workspace = await host.create();
