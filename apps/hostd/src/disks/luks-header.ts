@@ -1,5 +1,5 @@
 /**
- * LUKS 1 headers with a master key of their own, in 50 ms. QEMU's tools take 2 s for one, all of it measuring how
+ * LUKS 1 headers with a master key of their own, in milliseconds. QEMU's tools take 2 s for one, all of it measuring how
  * slow key derivation is; our passphrases are 32 random bytes, so that nothing is gained by making them slow to try.
  * Only a header that a tool of QEMU laid out is rewritten: offsets, cipher and hash stay as it chose them, and QEMU checks
  * every field when it opens the disk. Format: the LUKS On-Disk Format Specification 1.2.3.
@@ -95,9 +95,26 @@ function requireLayout(header: Buffer): void {
   if (materialEnd > header.length) throw new RangeError("the key slot lies outside the header");
 }
 
-/** The format's anti-forensic splitter: `stripes` blocks of which every single one is needed. */
+/** All stripes but the last, whose place holds what the key is XORed with. */
+let prefix: Promise<Buffer> | undefined;
+
+/**
+ * The format's splitter: blocks of which every single one is needed. It spreads a key so that it goes with any of its
+ * sectors; ours goes with its passphrase, and the blocks are secret only by that. So all of a process's headers have the
+ * same ones but the last, and 8000 hashes are made once.
+ */
 async function splitKey(key: Buffer, stripes: number): Promise<Buffer> {
-  const size = key.length;
+  let known = await prefix;
+  if (known?.length !== key.length * stripes) {
+    prefix = makePrefix(key.length, stripes);
+    known = await prefix;
+  }
+  const split = Buffer.from(known);
+  xorInto(split.subarray((stripes - 1) * key.length), key, 0);
+  return split;
+}
+
+async function makePrefix(size: number, stripes: number): Promise<Buffer> {
   const split = randomBytes(size * stripes);
   const carried = Buffer.alloc(size);
   for (let stripe = 0; stripe < stripes - 1; stripe++) {
@@ -106,9 +123,6 @@ async function splitKey(key: Buffer, stripes: number): Promise<Buffer> {
     diffuse(carried);
   }
   carried.copy(split, (stripes - 1) * size);
-  const last = split.subarray((stripes - 1) * size);
-  xorInto(last, key, 0);
-  carried.fill(0);
   return split;
 }
 

@@ -63,7 +63,7 @@ export class ReadyLayers implements AsyncDisposable {
     this.#shelf.keep(sizeMb, { sizeMb }, target);
   }
 
-  /** Makes up for what was taken. The caller says when: it takes a core for 50 ms each. */
+  /** Makes up for what was taken. The caller says when: it takes a core for milliseconds each. */
   refill(): void {
     this.#shelf.refill();
   }
