@@ -62,11 +62,16 @@ const DRAWN_FAULTS: readonly Fault[] = [
 const SLOW_EVERY = 20;
 const SLOW_FAULTS: readonly Fault[] = ["vmm_stop", "halt", "reboot", "panic", "agent"];
 
+/** As a share of a path's time: a little after its end at the latest. */
+const LATE = 1.2;
+/** What the beginning is to meet is certain to be there: the machine of a sealed workspace is not. */
+const WHILE_THERE = 0.5;
+
 export function planCycle(index: number, random: SeededRandom): CyclePlan {
   const isSlow = random.below(SLOW_EVERY) === 0;
   const drawn = [random.pick(DRAWN_PATHS), random.pick(isSlow ? SLOW_FAULTS : DRAWN_FAULTS)] as const;
   const [path, fault] = BEGINNING[index] ?? drawn;
-  const at = random.next() * 1.2;
+  const at = random.next() * (index < BEGINNING_CYCLES ? WHILE_THERE : LATE);
   const turn = random.next();
   // What is to happen within the guest would be in the checkpoint as well, and happen again after the cycle.
   return { path: path === "restore" && isInGuest(fault) ? "sealed" : path, fault, at, turn };
