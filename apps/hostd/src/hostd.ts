@@ -92,6 +92,7 @@ async function start(
   const machines = await openMachineHost(env, logger, {
     ...{ scope, lease },
     mayWait: (memoryMb) => admission.mayWait(memoryMb),
+    isStarting: () => workspaces.isStarting,
   });
   const { hypervisor, images, source, vmm } = machines;
   const feed = new StatusFeed();

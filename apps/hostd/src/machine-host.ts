@@ -15,6 +15,7 @@ import { LeasedHypervisor } from "./lease/leased-hypervisor.ts";
 import { prepareGuest } from "./link/prepare-guest.ts";
 import { rehearseGuest } from "./link/rehearse-guest.ts";
 import { LocalMachineSource } from "./machines/local-machine-source.ts";
+import type { LocalMachineSourceOptions } from "./machines/local-machine-source-options.ts";
 import { refuseEmulationInPublic } from "./refuse-emulation-in-public.ts";
 
 /** User ids that machines run under; the driver skips any that a process of this host has. */
@@ -37,7 +38,7 @@ interface Held {
 export async function openMachineHost(
   env: HostdEnv,
   logger: Logger,
-  { scope, lease, mayWait }: Held & { mayWait: (memoryMb: number) => boolean },
+  { scope, lease, mayWait, isStarting }: Held & Pick<LocalMachineSourceOptions, "isStarting" | "mayWait">,
 ): Promise<MachineHost> {
   const vmm = await readBuiltVmm(env.ATOLL_CACHE);
   // Paths of Unix sockets are at most 107 bytes long, so not below the data directory.
@@ -97,7 +98,8 @@ export async function openMachineHost(
       rehearseGuest,
       warm: { image: warmImage, size: PLANS.free },
       poolSize: env.ATOLL_POOL_SIZE,
-      mayWait,
+      ...(mayWait && { mayWait }),
+      ...(isStarting && { isStarting }),
       onFault: (error) => logger.error({ err: error }, "background work on machines failed"),
     }),
   );

@@ -23,6 +23,8 @@ export interface LocalMachineSourceOptions {
   poolSize: number;
   /** Whether this host has room for one more machine that waits; always, if absent. */
   mayWait?: (memoryMb: number) => boolean;
+  /** Whether anybody waits for a start: nothing is made ahead meanwhile, for a while. */
+  isStarting?: () => boolean;
   /** What copies of guests' memory may take of this process at the same time; 4 GiB. */
   capturedMemoryMaxBytes?: number;
   /** Awaited before a disk's record is written. @throws AtollError host.lease_lost when that is not ours to do any more */

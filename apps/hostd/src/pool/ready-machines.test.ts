@@ -11,7 +11,9 @@ function ready() {
   const clock = new ManualClock();
   const machine = { exited: new Promise<never>(() => {}) } as unknown as Machine;
   const live = new Set<PoolItem>();
+  const starts = { isUnderWay: false };
   const options = {
+    isStarting: () => starts.isUnderWay,
     images: { byName: async () => ({ key: "image" }) },
     templates: {
       provide: async (_image: unknown, size: MachineSize) => ({ templateId: `t${size.memoryMb}`, size }),
@@ -38,6 +40,8 @@ function ready() {
   };
   const machines = new ReadyMachines(options as unknown as ReadyMachinesOptions);
   return {
+    clock,
+    starts,
     machines,
     live,
     /** Somebody asks for a machine of this size, and has it. */
@@ -64,4 +68,21 @@ test("of sizes that nobody expected the three asked for last are kept, whatever 
   expect(machines.readyMemoryMb).toBe(2 * 512 + 1047 + 1049 + 2000);
   await machines[Symbol.asyncDispose]();
   expect(live.size).toBe(0);
+});
+
+test("what was claimed is made up for when nobody waits for a start any more, or after a minute", async () => {
+  const { machines, live, use, clock, starts } = ready();
+  machines.warm();
+  await machines.settled();
+  starts.isUnderWay = true;
+  await use(512);
+  expect(live.size).toBe(1);
+  starts.isUnderWay = false;
+  clock.advance(5000);
+  await machines.settled();
+  expect(live.size).toBe(2);
+  starts.isUnderWay = true;
+  for (let seconds = 0; seconds < 60; seconds += 5) await use(seconds === 0 ? 512 : 1024);
+  expect(live.size).toBe(3);
+  await machines[Symbol.asyncDispose]();
 });

@@ -8,7 +8,9 @@ import { MachinePool, type MachinePoolOptions, type PoolItem, type PoolKind } fr
 
 /** A refill right after a claim would take a core from the very start that claimed. */
 const REFILL_AFTER_MS = 1500;
-/** Forks and checkpoints come in bursts, and one of these is half a megabyte and 50 ms of a core. */
+/** While people wait for starts they have the cores, but not for ever: what is ready is what makes starts quick. */
+const REFILL_WITHIN_MS = 60_000;
+/** Forks and checkpoints come in bursts, and one of these is half a megabyte and some milliseconds of a core. */
 const LAYERS_READY_PER_MACHINE = 16;
 /** Of sizes that were asked for but are not the warm one. */
 const OTHER_SIZES_READY = 1;
@@ -23,6 +25,8 @@ export interface ReadyMachinesOptions extends MachinePoolOptions {
   warm: { image: string; size: MachineSize };
   poolSize: number;
   clock: Clock;
+  /** Whether anybody waits for a start. */
+  isStarting?: (() => boolean) | undefined;
 }
 
 export class ReadyMachines implements AsyncDisposable {
@@ -33,6 +37,8 @@ export class ReadyMachines implements AsyncDisposable {
   /** Templates of other sizes that a machine is kept of, the one asked for last at the end. */
   readonly #others = new Set<string>();
   #cancelRefill = () => {};
+  /** Monotonic; while something was claimed and not yet made up for. */
+  #refillByMs: number | undefined;
   #warming: Promise<void> | undefined;
   #filling: Promise<void> | undefined;
 
@@ -85,8 +91,8 @@ export class ReadyMachines implements AsyncDisposable {
   /** @param kind claimed just now: one of it is kept ready from here on. */
   refillSoon(kind?: PoolKind): void {
     if (kind !== undefined && kind.template.templateId !== this.#warmTemplateId) this.#keepOther(kind);
-    this.#cancelRefill();
-    this.#cancelRefill = this.#options.clock.schedule(REFILL_AFTER_MS, () => this.#refill());
+    this.#refillByMs ??= this.#options.clock.monotonic() + REFILL_WITHIN_MS;
+    this.#scheduleRefill(this.#refillByMs);
   }
 
   /** After the signal that the makers got is aborted. */
@@ -94,6 +100,17 @@ export class ReadyMachines implements AsyncDisposable {
     this.#cancelRefill();
     await this.#warming;
     await this.#pool[Symbol.asyncDispose]();
+  }
+
+  #scheduleRefill(byMs: number): void {
+    const { clock, isStarting = () => false } = this.#options;
+    this.#cancelRefill();
+    const delayMs = Math.max(0, Math.min(REFILL_AFTER_MS, byMs - clock.monotonic()));
+    this.#cancelRefill = clock.schedule(delayMs, () => {
+      if (isStarting() && clock.monotonic() < byMs) return this.#scheduleRefill(byMs);
+      this.#refillByMs = undefined;
+      this.#refill();
+    });
   }
 
   #keepOther(kind: PoolKind): void {

@@ -66,6 +66,11 @@ export class WorkspaceRegistry {
     return this.#isDraining;
   }
 
+  /** Somebody waits for one of them. */
+  get isStarting(): boolean {
+    return this.list().some(({ record: { state } }) => state === "creating" || state === "resuming");
+  }
+
   list(): Workspace[] {
     return [...this.#workspaces.values()];
   }
