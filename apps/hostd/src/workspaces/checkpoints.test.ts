@@ -317,6 +317,14 @@ describe("flattening", () => {
     expect(host.statuses.some(({ operation }) => operation?.kind === "flatten")).toBe(true);
   });
 
+  it("follows a fork that did", async () => {
+    const { host, workspace, disk } = await running();
+    await using _host = host;
+    disk.layerCount = DISK_LAYERS_FLATTEN;
+    await host.create({ origin: { kind: "workspace", workspaceId: workspace.id } });
+    await expect.poll(() => disk.layerCount).toBe(1);
+  });
+
   it("gives way to whatever somebody asks for", async () => {
     const { host, workspace, disk } = await running();
     await using _host = host;

@@ -198,11 +198,14 @@ export class Workspace {
 
   /** For a fork: the present state with its memory if there is any; what runs goes on. */
   capture(): Promise<Point> {
-    return this.#withDisk((signal) =>
-      this.#core.during("fork", () =>
+    return this.#withDisk(async (signal) => {
+      const point = await this.#core.during("fork", () =>
         captureWorkspace(this.#core, { withMemory: true, letRun: "after", signal }),
-      ),
-    );
+      );
+      // Each leaves a layer behind.
+      this.#flattenSoon();
+      return point;
+    });
   }
 
   /**
