@@ -30,7 +30,7 @@ const RUNS = Number(process.env.PROOF_RUNS ?? 60);
 /** So many are played however long it takes. */
 const RUNS_MIN = 20;
 /** No further schedule is begun after this long: two busy cores play a third of what two idle ones do. */
-const TIME_LIMIT_MS = Number(process.env.PROOF_MS ?? 60_000);
+const TIME_LIMIT_MS = Number(process.env.PROOF_MS ?? 90_000);
 const seed = Number(process.env.PROOF_SEED ?? Date.now() % 2 ** 31);
 
 /** What is walked through, and how many steps are taken at a time: fewer than the shortest window that matters has. */
