@@ -25,3 +25,15 @@ test("what a hole parts is no mark", async () => {
   })();
   expect(await search(pieces, ["two"])).toEqual([]);
 });
+
+test("marks that begin alike are told apart, in one piece and over the border of two", async () => {
+  const text = Buffer.from("..mark-one..mark-..mark-two..");
+  const found = ["mark-one", "mark-two"];
+  for (let at = 0; at < text.length; at++) {
+    const pieces = (async function* () {
+      yield text.subarray(0, at);
+      yield text.subarray(at);
+    })();
+    expect((await search(pieces, ["mark-one", "mark-two", "mark-three"])).sort()).toEqual(found);
+  }
+});

@@ -161,22 +161,36 @@ const PIECE_BYTES = 4 * 1024 * 1024;
 /** Sparse files are read in pieces of holes. */
 const ZEROES = Buffer.alloc(PIECE_BYTES);
 
-/** Which of `marks` a byte stream holds; no mark has a zero byte. */
+/** Which of `marks` a byte stream holds; no mark has a zero byte. Quick for marks that begin alike. */
 export async function search(stream: AsyncIterable<Uint8Array>, marks: readonly string[]): Promise<string[]> {
   const needles = new Map(marks.map((mark) => [mark, Buffer.from(mark)]));
-  const longest = Math.max(...marks.map((mark) => mark.length));
+  const beginning = Buffer.from(commonBeginning(marks));
+  const reach = Math.max(...[...needles.values()].map((needle) => needle.length)) - 1;
   const found = new Set<string>();
+  const look = (bytes: Buffer) => {
+    if (!bytes.includes(beginning)) return;
+    for (const [mark, needle] of needles) if (!found.has(mark) && bytes.includes(needle)) found.add(mark);
+  };
   let tail: Buffer = Buffer.alloc(0);
   for await (const piece of stream) {
     if (ZEROES.subarray(0, piece.length).equals(piece)) {
       tail = Buffer.alloc(0);
       continue;
     }
-    const bytes = Buffer.concat([tail, piece]);
-    for (const [mark, needle] of needles) if (!found.has(mark) && bytes.includes(needle)) found.add(mark);
-    tail = bytes.subarray(Math.max(0, bytes.length - longest + 1));
+    const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
+    // Copies of a few bytes: the pieces of a memory are long.
+    look(Buffer.concat([tail, bytes.subarray(0, reach)]));
+    look(bytes);
+    const end = Buffer.concat([tail, bytes.subarray(Math.max(0, bytes.length - reach))]);
+    tail = end.subarray(Math.max(0, end.length - reach));
   }
   return [...found];
+}
+
+function commonBeginning([first = "", ...others]: readonly string[]): string {
+  let length = first.length;
+  for (const other of others) while (!other.startsWith(first.slice(0, length))) length -= 1;
+  return first.slice(0, length);
 }
 
 async function idsIn(directory: string): Promise<string[]> {

@@ -21,10 +21,12 @@ export const NAMES = ["name of a checkpoint", "reason of a lease"] as const;
 export type Entry = (typeof CONTENT)[number] | (typeof NAMES)[number];
 
 export class Marks {
+  /** All marks begin with it, so that a search looks for one thing. */
+  readonly #beginning = randomBytes(8).toString("hex");
   readonly #halves = new Map<Entry, [string, string]>(
     [...CONTENT, ...NAMES].map((entry) => [
       entry,
-      [randomBytes(10).toString("hex"), randomBytes(10).toString("hex")],
+      [`${this.#beginning}${randomBytes(10).toString("hex")}`, randomBytes(10).toString("hex")],
     ]),
   );
 
