@@ -7,13 +7,14 @@ import { copySecret } from "@atoll/keys/secret-bytes";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { DISK_LAYERS_MAX } from "@atoll/protocol/limits";
 import { FIRST_LINK_TOKEN } from "@atoll/protocol/link-handshake";
-import type { LocalPoint } from "../checkpoints/local-point.ts";
+import type { LocalPoint, PointMemory } from "../checkpoints/local-point.ts";
 import { wipeLayers, wrapLayers } from "../disks/layer-keys.ts";
 import type { DiskLayer, Hypervisor, Machine } from "../hypervisor/hypervisor.ts";
 import type { Template } from "../templates/template-store.ts";
 import type { DiskLauncher } from "./disk-launcher.ts";
 import type { CreatedMachine, MachineRequest } from "./machine-source.ts";
 import { OpenDisk } from "./open-disk.ts";
+import type { ForkHalf, LocalPreparedFork } from "./prepare-fork.ts";
 
 export interface BeginContext {
   launcher: DiskLauncher;
@@ -27,16 +28,18 @@ export async function beginFrom(
   context: BeginContext,
   request: MachineRequest,
   point: LocalPoint,
+  prepared?: LocalPreparedFork,
 ): Promise<CreatedMachine> {
-  const { launcher, keys } = context;
+  const { launcher, keys, hypervisor } = context;
   const template = await launcher.templateOf(point.origin);
   requireRoom(request, point, template);
   const { imageKey, templateId } = point.origin;
-  using disk = await newDisk(launcher, point, template);
+  const half = isLoadable(point, hypervisor, request.size) ? await prepared?.take(point) : undefined;
+  using disk = await (half === undefined ? newDisk(launcher, point, template) : wholeDisk(half, point));
   const { directory } = disk;
   // A machine may start while what it stands on becomes durable; nobody hears of either before both are done.
   const storing = store(disk, keys, request);
-  const launching = launch(context, request, disk, point);
+  const launching = launch(context, request, disk, point, half);
   const [stored, launched] = await Promise.allSettled([storing, launching]);
   if (stored.status === "fulfilled" && launched.status === "fulfilled") {
     const { machine, startsBy } = launched.value;
@@ -79,31 +82,55 @@ function requireRoom({ size }: MachineRequest, { origin }: LocalPoint, template:
 async function newDisk(launcher: DiskLauncher, point: LocalPoint, template: Template): Promise<OpenDisk> {
   const { origin } = point;
   const directory = launcher.directory(randomUUID());
-  const { diskId } = directory;
-  const layers: DiskLayer[] = origin.layers.map(({ layerId, key }) => ({
-    layerId,
-    key: copySecret(key),
-  }));
+  const layers = origin.layers.map(copyOf);
   const workspaceKey = newKey();
   try {
     await directory.create();
     await directory.link(origin.directory, point.layerIds);
     layers.push(await launcher.newLayer(directory, template.size.diskMb));
-    const { imageKey, templateId } = origin;
-    return new OpenDisk({
-      ...{ directory, template, workspaceKey, layers },
-      record: {
-        ...{ format: 2, epoch: 1, imageKey, templateId },
-        layers: wrapLayers(workspaceKey, diskId, layers),
-        ...{ isTopEmpty: false, parentId: null, sameAs: null, isArchived: false },
-      },
-    });
+    return openDisk({ directory, template, workspaceKey, layers }, origin);
   } catch (error) {
     workspaceKey.fill(0);
     wipeLayers(layers);
     await directory.remove();
     throw error;
   }
+}
+
+/** With the layers that were frozen since it was begun. */
+async function wholeDisk(half: ForkHalf, { origin }: LocalPoint): Promise<OpenDisk> {
+  const { directory, template, machine } = half;
+  const added = origin.layers.slice(half.layers.length - 1);
+  const layers: DiskLayer[] = half.layers.toSpliced(-1, 0, ...added.map(copyOf));
+  const workspaceKey = newKey();
+  try {
+    await directory.link(
+      origin.directory,
+      added.map(({ layerId }) => layerId),
+    );
+    return openDisk({ directory, template, workspaceKey, layers }, origin);
+  } catch (error) {
+    workspaceKey.fill(0);
+    wipeLayers(layers);
+    await machine.kill();
+    await directory.remove();
+    throw error;
+  }
+}
+
+function openDisk(
+  parts: Pick<OpenDisk, "directory" | "template" | "workspaceKey" | "layers">,
+  { imageKey, templateId }: LocalPoint["origin"],
+): OpenDisk {
+  const { directory, workspaceKey, layers } = parts;
+  return new OpenDisk({
+    ...parts,
+    record: {
+      ...{ format: 2, epoch: 1, imageKey, templateId },
+      layers: wrapLayers(workspaceKey, directory.diskId, layers),
+      ...{ isTopEmpty: false, parentId: null, sameAs: null, isArchived: false },
+    },
+  });
 }
 
 /** Answers the key's commitment. */
@@ -129,6 +156,7 @@ async function launch(
   request: MachineRequest,
   disk: OpenDisk,
   point: LocalPoint,
+  half: ForkHalf | undefined,
 ): Promise<{ machine: Machine; startsBy: CreatedMachine["startsBy"] }> {
   const { directory, template, record } = disk;
   const { size, signal } = request;
@@ -136,6 +164,8 @@ async function launch(
   const { memory } = point;
   if (memory !== undefined && isLoadable(point, hypervisor, size)) {
     try {
+      const waiting = half && (await fill(half, disk, memory, { signal, onFault }));
+      if (waiting !== undefined) return { machine: waiting, startsBy: "restore" };
       const machine = await launcher.launch(disk.encrypted, {
         ...common,
         start: {
@@ -154,6 +184,26 @@ async function launch(
   return { machine: await loaded(machine, signal), startsBy: "boot" };
 }
 
+/** The machine that waited, loaded. Undefined when it cannot be used, which says nothing about another one. */
+async function fill(
+  { machine, state, layers: known }: ForkHalf,
+  { layers }: OpenDisk,
+  memory: PointMemory,
+  { signal, onFault }: { signal: AbortSignal | undefined; onFault: (error: unknown) => void },
+): Promise<Machine | undefined> {
+  try {
+    for (const layer of layers.slice(known.length - 1, -1)) await machine.insertLayer(layer, signal);
+    state.give(memory);
+    await machine.load(signal);
+    return machine;
+  } catch (error) {
+    await machine.kill();
+    if (signal?.aborted || isDamage(error)) throw error;
+    onFault(error);
+    return undefined;
+  }
+}
+
 /** A machine that has loaded what it was launched from, or none. */
 export async function loaded(machine: Machine, signal: AbortSignal | undefined): Promise<Machine> {
   try {
@@ -164,6 +214,8 @@ export async function loaded(machine: Machine, signal: AbortSignal | undefined):
     throw error;
   }
 }
+
+const copyOf = ({ layerId, key }: DiskLayer): DiskLayer => ({ layerId, key: copySecret(key) });
 
 function isDamage(error: unknown): boolean {
   return (

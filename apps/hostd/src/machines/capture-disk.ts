@@ -17,6 +17,7 @@ export interface CaptureOptions {
   withMemory: boolean;
   linkToken: string;
   letRun: boolean;
+  quiesce?: (() => Promise<void>) | undefined;
 }
 
 export interface Captured {
@@ -33,7 +34,7 @@ export interface CaptureContext {
   clock: Clock;
 }
 
-/** Of a machine whose guest is quiesced. It runs again afterwards, also after a failure, if it is let. */
+/** Of a machine whose guest is quiesced, or is by `quiesce`. It runs again afterwards, also after a failure, if it is let. */
 export async function captureRunning(
   context: CaptureContext,
   request: MachineRequest,
@@ -43,10 +44,13 @@ export async function captureRunning(
 ): Promise<Captured> {
   const { memoryLedger, clock } = context;
   const { signal } = request;
-  if (options.withMemory) memoryLedger.require(await machine.changedBytes());
-  // The record's top may be one that an earlier life made and never switched to: empty, and good for now.
-  const isTopUnused = (await machine.topLayerId()) !== disk.top.layerId;
-  if (!isTopUnused) await disk.push(await newTop(context.launcher, disk), { isTopEmpty: false });
+  // Both to their end: the caller lets the guest go on whatever comes of this, and not before it stands still.
+  const [quiesced, ready] = await Promise.allSettled([
+    options.quiesce?.(),
+    provideTop(context, disk, machine, options),
+  ]);
+  if (quiesced.status === "rejected") throw quiesced.reason;
+  if (ready.status === "rejected") throw ready.reason;
   const frozen = disk.layers.slice(0, -1);
   const stoppedAtMs = clock.monotonic();
   let stoppedMs = 0;
@@ -71,6 +75,22 @@ export async function captureRunning(
   const fingerprint = fingerprintOf(machine, context.hypervisor);
   const memory = copied && withFacts(copied, { fingerprint, templateId, linkToken, ...sizeOf(request) });
   return { layers: frozen.map(copyOf), memory, stoppedMs };
+}
+
+/** The record's top is one that the machine does not write to yet. */
+async function provideTop(
+  { launcher, memoryLedger }: CaptureContext,
+  disk: OpenDisk,
+  machine: Machine,
+  { withMemory }: CaptureOptions,
+): Promise<void> {
+  const [changedBytes, topLayerId] = await Promise.all([
+    withMemory ? machine.changedBytes() : 0,
+    machine.topLayerId(),
+  ]);
+  memoryLedger.require(changedBytes);
+  // It may be so already: an earlier life made one and never switched to it.
+  if (topLayerId === disk.top.layerId) await disk.push(await newTop(launcher, disk), { isTopEmpty: false });
 }
 
 /** Of a disk that no machine has open. What is sealed of its present state comes along if asked for, and stays good. */

@@ -1,9 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { AtollError } from "@atoll/protocol/atoll-error";
 import { DISK_LAYERS_FLATTEN, DISK_LAYERS_MAX } from "@atoll/protocol/limits";
 import { FIRST_LINK_TOKEN } from "@atoll/protocol/link-handshake";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
+import type { FakeHypervisorMachine } from "../hypervisor/fake/fake-hypervisor.ts";
 import { GuestProbe } from "../testing/guest-probe.ts";
 import { LiveWorkspace } from "../testing/live-workspace.ts";
 import { newRequest, SIZE, TestSource } from "../testing/test-source.ts";
@@ -131,6 +133,78 @@ test("a point taken while the guest runs on holds what was before it", async () 
   const keys = await Promise.all(all.map(({ request }) => at.keys.unwrapWorkspaceKey(request)));
   expect(new Set(keys.map((key) => Buffer.from(key).toString("hex"))).size).toBe(5);
   expect(at.faults).toEqual([]);
+});
+
+test("a fork begun before its origin's state is taken holds that state, whatever was frozen since it was begun", async () => {
+  await using at = await opened();
+  const workspace = await create(at);
+  for (const captures of [1, 2]) {
+    const request = newRequest();
+    const machinesBefore = at.host.machines.size;
+    await using prepared = workspace.prepareFork(request);
+    await vi.waitFor(() => expect(at.host.machines.size).toBe(machinesBefore + 1));
+    await workspace.guest.writeDisk("a", `${captures}`);
+    const count = await workspace.guest.count();
+    for (let more = 1; more < captures; more++) await (await workspace.capture())[Symbol.asyncDispose]();
+    await using point = await workspace.capture();
+    await workspace.guest.writeDisk("a", "after");
+    const launch = vi.spyOn(at.hypervisor, "launch");
+    const fork = await workspace.fork(request, point, prepared);
+    expect(launch).not.toHaveBeenCalled();
+    launch.mockRestore();
+    expect([await fork.guest.readDisk("a"), await fork.guest.count()]).toEqual([`${captures}`, count + 1]);
+    await fork.guest.writeDisk("a", "fork");
+    await fork.stop();
+    await fork.boot();
+    expect([await fork.guest.readDisk("a"), await workspace.guest.readDisk("a")]).toEqual(["fork", "after"]);
+    await fork.stop();
+    expect(at.host.machines.size).toBe(machinesBefore);
+  }
+  expect(at.faults).toEqual([]);
+});
+
+test("a fork that was begun and is not used leaves nothing, and one that cannot be is made anew", async () => {
+  await using at = await opened();
+  const workspace = await create(at);
+  await workspace.guest.writeDisk("a", "1");
+  const before = await at.workspaces;
+  for (const request of [newRequest(), { ...newRequest(), size: { ...SIZE, memoryMb: 1024 } }]) {
+    await workspace.prepareFork(request)[Symbol.asyncDispose]();
+  }
+  expect([await at.workspaces, at.host.machines.size]).toEqual([before, 1]);
+  const machine = workspace.machine as FakeHypervisorMachine;
+  machine.monitorError = new AtollError("vm.monitor_failed");
+  await workspace.prepareFork(newRequest())[Symbol.asyncDispose]();
+  machine.monitorError = undefined;
+  expect(at.faults.splice(0)).toMatchObject([{ code: "vm.monitor_failed" }]);
+
+  // Flattened in between: what it stands on is not what the state lies over.
+  await (await workspace.capture(false))[Symbol.asyncDispose]();
+  const request = newRequest();
+  {
+    await using prepared = workspace.prepareFork(request);
+    await vi.waitFor(() => expect(at.host.machines.size).toBe(2));
+    for (let index = 0; index < DISK_LAYERS_FLATTEN; index++) {
+      await (await workspace.capture(false))[Symbol.asyncDispose]();
+    }
+    workspace.disk = await at.source.flatten(workspace.request, workspace.disk, workspace.machine);
+    await using point = await workspace.capture();
+    const fork = await workspace.fork(request, point, prepared);
+    expect(await fork.guest.readDisk("a")).toBe("1");
+    await fork.stop();
+  }
+  expect([(await at.workspaces).length, at.host.machines.size]).toEqual([before.length + 1, 1]);
+
+  // Its process is gone when it is wanted.
+  const again = newRequest();
+  await using prepared = workspace.prepareFork(again);
+  await vi.waitFor(() => expect(at.host.machines.size).toBe(2));
+  await using point = await workspace.capture();
+  for (const other of [...at.host.machines.values()]) if (other !== machine) await other.kill();
+  const fork = await workspace.fork(again, point, prepared);
+  expect(await fork.guest.readDisk("a")).toBe("1");
+  expect(at.faults).toMatchObject([{ code: "vm.gone" }]);
+  await fork.stop();
 });
 
 test("forks share layers as files and each keeps its own when the others are destroyed", async () => {

@@ -47,10 +47,17 @@ test("a checkpoint of a running machine brings back its files and its processes,
 test("forks of a running machine run beside it, each with an identity of its own", async () => {
   const workspace = await LiveWorkspace.create(source, opened.newRequest());
   await workspace.guest.writeDisk("a", "1");
+  const requests = [opened.newRequest(), opened.newRequest()] as const;
+  await (await workspace.capture(false))[Symbol.asyncDispose]();
+  const prepared = workspace.prepareFork(requests[1]);
   const point = await workspace.capture();
   expect(point.stoppedMs).toBeGreaterThan(0);
-  const forks = await Promise.all([0, 1].map(() => workspace.fork(opened.newRequest(), point)));
+  const forks = await Promise.all([
+    workspace.fork(requests[0], point),
+    workspace.fork(requests[1], point, prepared),
+  ]);
   await point[Symbol.asyncDispose]();
+  await prepared[Symbol.asyncDispose]();
   const all = [workspace, ...forks];
   const facts = await Promise.all(
     all.map(({ guest }) => guest.shell("cat /etc/machine-id; head -c 16 /dev/urandom | od -An -tx1")),

@@ -140,6 +140,29 @@ test("a fork that was promised is whole after every crash, and its origin always
   });
 });
 
+test("a fork that was begun before its origin's state was taken is whole after every crash, or gone", async () => {
+  await using at = await TestSource.open();
+  const workspace = await runningWorkspace(at);
+  const request = newRequest();
+  let disk = workspace.disk;
+  await replay({
+    at,
+    workspace,
+    made: () => [disk.diskId],
+    run: async (recorder) => {
+      await using prepared = workspace.prepareFork(request);
+      await using point = await workspace.capture();
+      ({ disk } = await at.source.createFrom(request, point, prepared));
+      recorder.acknowledge("forked");
+    },
+    check: async (after, acknowledged) => {
+      expect(await savedFile(after)).toBe("new");
+      if (acknowledged.length === 0) return;
+      expect(await savedFile(new LiveWorkspace(after.source, request, { ...disk }))).toBe("new");
+    },
+  });
+});
+
 const keys = (count: number) => Array.from({ length: count }, (_, index) => `key ${index}`);
 
 /** With something in each of its layers. */

@@ -39,14 +39,17 @@ import type {
   CheckpointOwner,
   CreatedMachine,
   DestroyedWorkspace,
+  ForkOrigin,
   MachineRequest,
   MachineSource,
   Point,
+  PreparedFork,
   SnapshotRef,
   SpaceReservation,
   WorkspaceDisk,
 } from "./machine-source.ts";
 import type { OpenDisk } from "./open-disk.ts";
+import { LocalPreparedFork, prepareFork } from "./prepare-fork.ts";
 import { fingerprintOf, snapshotOrigin, snapshotRef } from "./snapshot-facts.ts";
 import { NO_STRAYS, type StrayDisks, sweepData } from "./sweep-data.ts";
 import { openView } from "./view-machine.ts";
@@ -232,7 +235,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     request: MachineRequest,
     disk: WorkspaceDisk,
     machine: Machine | undefined,
-    options: { withMemory: boolean; linkToken: string; letRun: boolean },
+    options: Parameters<MachineSource["capture"]>[3],
   ): Promise<{ disk: WorkspaceDisk; point: Point }> {
     return this.#upkeep.exclusively(disk, async () => {
       using open = await this.#disks.open(request, disk);
@@ -263,7 +266,18 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     return this.#checkpoints.open(owner, checkpointId, options);
   }
 
-  createFrom(request: MachineRequest, point: Point): Promise<CreatedMachine> {
+  prepareFork(request: MachineRequest, origin: ForkOrigin): PreparedFork {
+    const { hypervisor } = this.#options;
+    const making = prepareFork({ launcher: this.#disks, hypervisor }, request, origin);
+    return new LocalPreparedFork(
+      making.catch((error: unknown) => {
+        if (!request.signal?.aborted) this.#fault(error);
+        return undefined;
+      }),
+    );
+  }
+
+  createFrom(request: MachineRequest, point: Point, prepared?: PreparedFork): Promise<CreatedMachine> {
     const { keys, hypervisor } = this.#options;
     const context = {
       launcher: this.#disks,
@@ -271,7 +285,8 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
       hypervisor,
       onFault: (error: unknown) => this.#fault(error),
     };
-    return beginFrom(context, request, requireLocal(point)).finally(() => this.#ready.refillSoon());
+    const half = prepared instanceof LocalPreparedFork ? prepared : undefined;
+    return beginFrom(context, request, requireLocal(point), half).finally(() => this.#ready.refillSoon());
   }
 
   listCheckpoints(owner: CheckpointOwner) {

@@ -83,6 +83,15 @@ export interface SpaceReservation extends Disposable {
  * Where the lifecycle gets machines from; above it nobody knows of templates, pools, disks or sealing.
  * All methods are safe to repeat after a crash with what the journal says.
  */
+/** What a fork can be prepared from while it goes on. */
+export interface ForkOrigin {
+  owner: CheckpointOwner;
+  machine: Machine;
+  size: MachineSize;
+}
+
+export type PreparedFork = AsyncDisposable;
+
 export interface MachineSource {
   /** A ready disk and a waiting process over the template; wraps the disk's key for the owner, durably, before it returns. */
   create(request: MachineRequest): Promise<CreatedMachine>;
@@ -119,7 +128,7 @@ export interface MachineSource {
   seal(request: MachineRequest, disk: WorkspaceDisk, machine: Machine): Promise<SnapshotRef>;
 
   /**
-   * Freezes the present state; of a running machine its guest must be quiesced. Stops the vCPUs for as long as copying
+   * Freezes the present state; of a running machine its guest must be quiesced, or be by `quiesce`. Stops the vCPUs for as long as copying
    * the changed memory takes and lets them run again. Durable is only that the disk goes on in a new layer: what is kept
    * of the point decides `keep`.
    */
@@ -131,6 +140,8 @@ export interface MachineSource {
       withMemory: boolean;
       /** What the guest's agent expects; whoever begins at this point needs it. */
       linkToken: string;
+      /** Makes the guest stand still, where it does not yet; gone through beside whatever needs no such guest. */
+      quiesce?: () => Promise<void>;
       /** Let the vCPUs run afterwards; false for a machine that was standing still already. */
       letRun: boolean;
     },
@@ -157,7 +168,12 @@ export interface MachineSource {
    * disk's size are the origin's; other CPUs or RAM than the origin's boot.
    * @throws AtollError request.invalid for a smaller disk than the origin's
    */
-  createFrom(request: MachineRequest, point: Point): Promise<CreatedMachine>;
+  createFrom(request: MachineRequest, point: Point, prepared?: PreparedFork): Promise<CreatedMachine>;
+  /**
+   * Begins a fork of a machine that runs beside capturing its state, which `createFrom` then goes on with if it can. Whoever
+   * asked disposes of it after that: what was not used goes.
+   */
+  prepareFork(request: MachineRequest, origin: ForkOrigin): PreparedFork;
   listCheckpoints(owner: CheckpointOwner): Promise<CheckpointList>;
   /** Also removes layers that nothing needs any more. Repeatable. */
   deleteCheckpoint(owner: CheckpointOwner, checkpointId: string): Promise<void>;

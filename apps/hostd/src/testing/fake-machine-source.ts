@@ -15,6 +15,7 @@ import type {
   MachineRequest,
   MachineSource,
   Point,
+  PreparedFork,
   SnapshotRef,
   SpaceReservation,
   WorkspaceDisk,
@@ -63,6 +64,8 @@ export class FakeMachineSource implements MachineSource {
   /** What must never happen. Every test may end with `expect(violations).toEqual([])`. */
   readonly violations: string[] = [];
   readonly reservations = new Set<SpaceReservation>();
+  /** Not disposed of yet. */
+  readonly preparedForks = new Set<PreparedFork>();
   swept: ReadonlySet<string> | undefined;
   /** Awaited before each operation; throw to fail it. */
   before: (operation: string) => Promise<void> | void = () => {};
@@ -89,6 +92,8 @@ export class FakeMachineSource implements MachineSource {
       get: (source, name) => {
         const member: unknown = Reflect.get(source, name, source);
         if (typeof member !== "function" || typeof name !== "string") return member;
+        // Answers at once: there is nothing for a life to end in front of.
+        if (name === "prepareFork") return member.bind(source);
         return (...parameters: unknown[]) =>
           life.step(`source.${name}`, async () => {
             const made = source.machines.length;
@@ -185,8 +190,9 @@ export class FakeMachineSource implements MachineSource {
     request: MachineRequest,
     ref: WorkspaceDisk,
     machine: Machine | undefined,
-    options: { withMemory: boolean; linkToken: string; letRun: boolean },
+    options: Parameters<MachineSource["capture"]>[3],
   ): Promise<{ disk: WorkspaceDisk; point: Point }> {
+    await options.quiesce?.();
     await this.#enter("capture", request.signal);
     const disk = machine === undefined ? this.#open(ref) : this.#disk(ref);
     let memory: GuestMemory | undefined;
@@ -233,6 +239,14 @@ export class FakeMachineSource implements MachineSource {
     const point = new FakePoint({ content, memory: options.withMemory === false ? undefined : memory });
     this.points.push(point);
     return point;
+  }
+
+  prepareFork(): PreparedFork {
+    const prepared: PreparedFork = {
+      [Symbol.asyncDispose]: async () => void this.preparedForks.delete(prepared),
+    };
+    this.preparedForks.add(prepared);
+    return prepared;
   }
 
   async createFrom(request: MachineRequest, point: Point): Promise<CreatedMachine> {

@@ -108,6 +108,8 @@ export class FakeMachine implements Machine {
 
   async load(): Promise<void> {}
 
+  async insertLayer(): Promise<void> {}
+
   async start(): Promise<void> {
     await this.#monitor("machine.start");
     if (this.startError) throw this.startError;

@@ -7,6 +7,7 @@ import type {
   MachineRequest,
   MachineSource,
   Point,
+  PreparedFork,
   SnapshotRef,
   WorkspaceDisk,
 } from "../machines/machine-source.ts";
@@ -114,8 +115,14 @@ export class LiveWorkspace {
     await this.run(resumed.machine, { reason: "create", expectedToken: resumed.linkToken });
   }
 
-  async fork(request: MachineRequest, point: Point): Promise<LiveWorkspace> {
-    return LiveWorkspace.begin(this.source, request, await this.source.createFrom(request, point));
+  async fork(request: MachineRequest, point: Point, prepared?: PreparedFork): Promise<LiveWorkspace> {
+    return LiveWorkspace.begin(this.source, request, await this.source.createFrom(request, point, prepared));
+  }
+
+  /** Of the present machine, as it runs. */
+  prepareFork(request: MachineRequest): PreparedFork {
+    const { size } = this.request;
+    return this.source.prepareFork(request, { owner: this.owner, machine: this.#running(), size });
   }
 
   async destroy(): Promise<void> {

@@ -32,29 +32,45 @@ export async function captureWorkspace(core: WorkspaceCore, options: CaptureOpti
   }
   // It stands still by itself, with a name for why.
   if (core.refusedBy !== undefined) throw new AtollError(core.refusedBy);
-  let failure: AtollError | undefined;
-  try {
+  const letRun = options.letRun === "after";
+  const quiesce = async () => {
     await quiesceGuest(core, signal);
     if (options.letRun === "never") await stopMachine(core, machine, signal);
-    return await take(core, machine, { ...options, letRun: options.letRun === "after" });
+  };
+  try {
+    const afterwards = letRun ? () => letGoOn(core, machine) : undefined;
+    return await take(core, machine, { ...options, letRun, quiesce, afterwards });
   } catch (cause) {
-    failure = toAtollError(cause);
-    throw failure;
-  } finally {
-    if (failure !== undefined || options.letRun === "after") await letGoOn(core, machine);
+    await letGoOn(core, machine);
+    throw toAtollError(cause);
   }
 }
 
 async function take(
   core: WorkspaceCore,
   machine: Machine | undefined,
-  { withMemory, letRun, signal }: { withMemory: boolean; letRun: boolean; signal: AbortSignal },
+  {
+    withMemory,
+    letRun,
+    signal,
+    quiesce,
+    afterwards,
+  }: Pick<CaptureOptions, "withMemory" | "signal"> & {
+    letRun: boolean;
+    quiesce?: () => Promise<void>;
+    /** Beside noting it; never rejects. */
+    afterwards?: (() => Promise<void>) | undefined;
+  },
 ): Promise<Point> {
   const { source } = core.dependencies;
   const { linkToken } = core.record;
   const { disk, point } = await core.step(
     "capture",
-    (bounded) => source.capture(core.request(bounded), core.disk, machine, { withMemory, linkToken, letRun }),
+    (bounded) =>
+      source.capture(core.request(bounded), core.disk, machine, {
+        ...{ withMemory, linkToken, letRun },
+        ...(quiesce === undefined ? {} : { quiesce }),
+      }),
     {
       timeoutMs: memoryStepTimeoutMs(core),
       signal,
@@ -62,7 +78,7 @@ async function take(
     },
   );
   try {
-    await core.update({ disk });
+    await Promise.all([core.update({ disk }), afterwards?.()]);
   } catch (error) {
     await point[Symbol.asyncDispose]();
     throw error;

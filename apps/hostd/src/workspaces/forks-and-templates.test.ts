@@ -46,6 +46,7 @@ describe("a fork", () => {
     forked.save("work", "fork");
     expect(machine.read("work")).toBe("source");
     expect(host.source.points.every(({ isDisposed }) => isDisposed)).toBe(true);
+    expect(host.source.preparedForks.size).toBe(0);
     expect(host.source.violations).toEqual([]);
   });
 
@@ -66,6 +67,7 @@ describe("a fork", () => {
     expect(fork.status.state).toBe("running");
     expect(host.source.machine.read("work")).toBe("v2");
     expect(host.source.points.every(({ isDisposed }) => isDisposed)).toBe(true);
+    expect(host.source.preparedForks.size).toBe(0);
   });
 
   it("of a checkpoint, of a paused and of a stopped workspace begins where that was", async () => {

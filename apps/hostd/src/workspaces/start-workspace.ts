@@ -239,8 +239,10 @@ function resumed({ record }: WorkspaceCore): Handshake {
 }
 
 async function fork(core: WorkspaceCore, request: MachineRequest, signal: AbortSignal) {
-  await using point = await core.dependencies.openOrigin(core.record, signal);
-  return await core.dependencies.source.createFrom(request, point);
+  const { openOrigin, prepareOrigin, source } = core.dependencies;
+  await using prepared = prepareOrigin(core.record, request);
+  await using point = await openOrigin(core.record, signal);
+  return await source.createFrom(request, point, prepared);
 }
 
 /** The host's trouble, not the memory's nor the disk's: trying again later may well succeed. */

@@ -19,6 +19,7 @@ import type {
   MachineRequest,
   MachineSource,
   Point,
+  PreparedFork,
   SpaceReservation,
   WorkspaceDisk,
 } from "../machines/machine-source.ts";
@@ -58,6 +59,8 @@ export interface WorkspaceDependencies {
   createOutbound: (core: WorkspaceCore) => GuestOutbound;
   /** Where another workspace, or a template, can be begun from. Its keys and memory are in it: dispose of it. */
   openOrigin: (record: Readonly<WorkspaceRecord>, signal: AbortSignal) => Promise<Point>;
+  /** Where it runs: begins beside capturing it. Dispose of it when the fork is there. */
+  prepareOrigin: (record: Readonly<WorkspaceRecord>, request: MachineRequest) => PreparedFork | undefined;
   /** Ends views of the workspace's disk as it lies there: it is about to be written. */
   endCurrentViews: (workspaceId: string) => Promise<void>;
   onStatus: (status: WorkspaceStatus) => void;

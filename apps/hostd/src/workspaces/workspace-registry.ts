@@ -11,7 +11,7 @@ import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import type { z } from "zod";
 import { diskError } from "../disks/disk-error.ts";
 import type { Machine } from "../hypervisor/hypervisor.ts";
-import type { Point } from "../machines/machine-source.ts";
+import type { MachineRequest, Point, PreparedFork } from "../machines/machine-source.ts";
 import { DamagedRecords } from "./damaged-records.ts";
 import { erasureOf } from "./erase-workspace.ts";
 import type { JournalContent } from "./journal/workspace-journal.ts";
@@ -23,7 +23,7 @@ import { Workspace } from "./workspace.ts";
 import type { WorkspaceDependencies } from "./workspace-core.ts";
 
 export interface WorkspaceRegistryOptions
-  extends Omit<WorkspaceDependencies, "isDraining" | "openOrigin" | "startTurns"> {
+  extends Omit<WorkspaceDependencies, "isDraining" | "openOrigin" | "prepareOrigin" | "startTurns"> {
   /** Restored guests that wake up at once; as many as there are cores. */
   startsAtOnce?: number;
   /** Ends the sessions and views of a workspace being erased; resolves when none is left. */
@@ -282,6 +282,12 @@ export class WorkspaceRegistry {
     }
   }
 
+  #prepareOrigin({ origin }: Readonly<WorkspaceRecord>, request: MachineRequest): PreparedFork | undefined {
+    if (origin?.kind !== "workspace") return undefined;
+    const running = this.#workspaces.get(origin.workspaceId)?.forkOrigin;
+    return running && this.#options.source.prepareFork(request, running);
+  }
+
   /**
    * The first trace of a workspace. A key that is there already protects something whose record was lost: it must not be
    * replaced. From then on a key without a disk is one of a create that was cut short.
@@ -342,6 +348,7 @@ export class WorkspaceRegistry {
         ...this.#options,
         isDraining: () => this.#isDraining,
         openOrigin: (forked) => this.#openOrigin(forked),
+        prepareOrigin: (forked, request) => this.#prepareOrigin(forked, request),
         startTurns: this.#startTurns,
       },
       () => this.erase(record.workspaceId),

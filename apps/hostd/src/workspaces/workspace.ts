@@ -10,7 +10,7 @@ import type { StateReason, WorkspaceStatus } from "@atoll/protocol/workspace-sta
 import type { z } from "zod";
 import type { WorkMeter } from "../idle/work-meter.ts";
 import type { GuestLink } from "../link/guest-link.ts";
-import type { CheckpointOwner, MachineSource, Point } from "../machines/machine-source.ts";
+import type { CheckpointOwner, ForkOrigin, MachineSource, Point } from "../machines/machine-source.ts";
 import { archiveWorkspace, unarchiveDisk } from "./archive-workspace.ts";
 import { captureWorkspace } from "./capture-workspace.ts";
 import {
@@ -112,6 +112,13 @@ export class Workspace {
   /** @throws AtollError workspace.not_running when it never had a disk */
   get checkpointOwner(): CheckpointOwner {
     return this.#core.checkpointOwner;
+  }
+
+  /** As it runs at this moment; whatever comes of it is looked at again at the fork's turn. */
+  get forkOrigin(): ForkOrigin | undefined {
+    const { machine, record } = this.#core;
+    if (this.isDeleted || machine === undefined || record.state !== "running") return undefined;
+    return { owner: this.checkpointOwner, machine, size: record.size };
   }
 
   setSessionCount(count: number): void {

@@ -40,6 +40,12 @@ export class ContractDisk {
     return disk;
   }
 
+  /** Another disk's layer, right below the top. */
+  async take(from: ContractDisk, layer: DiskLayer): Promise<void> {
+    await link(from.#path(layer.layerId), this.#path(layer.layerId));
+    this.layers.splice(-1, 0, layer);
+  }
+
   /** An empty layer whose file lies there and that belongs to no chain yet. */
   async newLayer(): Promise<DiskLayer> {
     const { emptyLayers, sizeMb } = this.#options;

@@ -2,9 +2,10 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { GuestProbe } from "../../testing/guest-probe.ts";
+import type { DiskLayer } from "../hypervisor.ts";
 import { ContractDisk } from "./contract-disk.ts";
 import type { ContractHost } from "./contract-host.ts";
-import { collect, pieces } from "./state-bytes.ts";
+import { collect, late, pieces } from "./state-bytes.ts";
 
 /** For cases that take a minute on real machines, on a host that does much else beside. */
 const LONG = { timeout: 600_000 };
@@ -127,6 +128,69 @@ export function diskLayersContract(open: () => Promise<ContractHost>): void {
       expect(await host.look(disk, 1, ["who"])).toEqual(["source"]);
     },
   );
+
+  test("a machine that waits for its state takes the layer that was frozen meanwhile", LONG, async () => {
+    const linkToken = randomBytes(32).toString("hex");
+    const disk = await host.newDisk();
+    await using source = await host.clone(disk);
+    const guest = await host.startClone(source, linkToken);
+    for (const round of [0, 1]) {
+      await guest.writeDisk("round", String(round));
+      const top = disk.layers.at(-1);
+      if (top === undefined) throw new Error("no layer");
+      const fork = await ContractDisk.over(disk, disk.layers.slice(0, -1));
+      const state = Promise.withResolvers<Buffer>();
+      await using machine = await host.launch(
+        { kind: "saved", template: host.template, state: late(state.promise) },
+        fork,
+      );
+      await fork.take(disk, top);
+      await disk.stopAndSwitch(source, guest);
+      state.resolve(await collect(source.saveState()));
+      await source.start();
+      await guest.thaw();
+      await guest.writeDisk("round", "later");
+      await machine.insertLayer(top);
+      await machine.load();
+      await expect(machine.insertLayer(top)).rejects.toMatchObject({ code: "vm.start_failed" });
+      const probe = await GuestProbe.start(machine, { reason: "resume", expectedToken: linkToken });
+      expect(await probe.readDisk("round")).toBe(String(round));
+      await probe.writeDisk("round", "fork");
+      expect(await probe.readDisk("round")).toBe("fork");
+      probe.close();
+      await machine.kill();
+      expect(await host.look(fork, fork.layers.length, ["round"])).toEqual(["fork"]);
+    }
+    expect(await guest.readDisk("round")).toBe("later");
+    guest.close();
+  });
+
+  test("a layer that is written by another, or has no file, is no layer to wait for", async () => {
+    const disk = await host.newDisk();
+    await using source = await host.clone(disk);
+    const guest = await host.startClone(source);
+    await source.stop();
+    const state = await collect(source.saveState());
+    const [top] = disk.layers;
+    if (top === undefined) throw new Error("no layer");
+    const load = async (layer: DiskLayer, take: boolean) => {
+      const fork = await ContractDisk.over(disk, []);
+      await using machine = await host.launch(
+        { kind: "saved", template: host.template, state: pieces(state) },
+        fork,
+      );
+      if (take) await fork.take(disk, layer);
+      await machine.insertLayer(layer);
+      await machine.load();
+    };
+    await expect(load(top, true)).rejects.toMatchObject({ code: "vm.start_failed" });
+    const absent = { layerId: randomUUID(), key: randomBytes(32) };
+    await expect(load(absent, false)).rejects.toMatchObject({ code: "vm.start_failed" });
+    await source.start();
+    await guest.writeDisk("a", "1");
+    expect(await guest.readDisk("a")).toBe("1");
+    guest.close();
+  });
 
   test(
     "flattening a running machine's disk leaves its content in the top alone, also after being cut off",

@@ -119,6 +119,15 @@ export class FakeDisk {
     this.#layers.push(top);
   }
 
+  /** @throws AtollError vm.start_failed */
+  insertBelowTop(layer: DiskLayer): void {
+    try {
+      this.#layers.splice(-1, 0, this.#openLayer(layer, "read"));
+    } catch (cause) {
+      throw new AtollError("vm.start_failed", "the layer cannot be opened", { cause });
+    }
+  }
+
   /** One layer at a time into the top, from above; whatever was copied when it is cut off changes nothing. */
   async flatten(signal?: AbortSignal): Promise<void> {
     for (const lower of this.#layers.slice(1, -1).toReversed()) {

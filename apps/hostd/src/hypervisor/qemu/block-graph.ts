@@ -92,6 +92,30 @@ export class BlockGraph {
     }
   }
 
+  /** `layerId`, only read, comes between `top` and what is below that (undefined: the template's disk). */
+  async putBelowTop(layerId: string, top: string, below: string | undefined): Promise<void> {
+    const options = { timeoutMs: SWITCH_TIMEOUT_MS };
+    const backing = below === undefined ? backingNode("d") : layerNodes("d", below).layer;
+    await this.#qmp.execute(
+      "blockdev-add",
+      layerNode("d", layerId, { backing, isTop: false }),
+      z.unknown(),
+      options,
+    );
+    const { file } = layerNodes("d", top);
+    const node = layerNode("d", top, { backing: layerNodes("d", layerId).layer, isTop: true });
+    await this.#qmp.execute("blockdev-reopen", { options: [{ ...node, file }] }, z.unknown(), options);
+  }
+
+  /**
+   * Of a machine that waits for saved state: `layerId` and what is below it are read anew and locked, which takes as long
+   * as opening them did. The same happens to whatever is left when the state is there.
+   */
+  async activate(layerId: string): Promise<void> {
+    const parameters = { "node-name": layerNodes("d", layerId).layer, active: true };
+    await this.#qmp.execute("blockdev-set-active", parameters, z.unknown(), { timeoutMs: SWITCH_TIMEOUT_MS });
+  }
+
   /** Of a layer that no chain uses; false when one does. */
   async closeLayer(layerId: string): Promise<boolean> {
     const { layer } = layerNodes("d", layerId);

@@ -83,6 +83,7 @@ export class QemuHypervisor implements Hypervisor {
       };
       const machine = new QemuMachine({ record, qmp, start, onGone: run.release });
       this.#live.set(run.directory, machine);
+      if (start.kind === "saved") openFrozen(qmp, disk);
       return machine;
     } catch (cause) {
       throw await run.failed(cause, spec.signal);
@@ -277,6 +278,12 @@ interface Run {
   release(): Promise<void>;
   /** Ends and releases it; answers what to throw. */
   failed(cause: unknown, signal: AbortSignal | undefined): Promise<unknown>;
+}
+
+/** Beside what else there is to do until the state is there. What fails now fails again, and is reported, with the rest. */
+function openFrozen(qmp: QmpClient, disk: LaunchSpec["disk"]): void {
+  const frozen = disk.kind === "encrypted" ? disk.layers.at(-2) : undefined;
+  if (frozen !== undefined) new BlockGraph(qmp).activate(frozen.layerId).catch(() => {});
 }
 
 function chainFiles(chain: ChainName, disk: EncryptedDisk): JailFile[] {

@@ -20,6 +20,7 @@ import type {
 import { BlockGraph } from "./block-graph.ts";
 import { connectLink } from "./connect-link.ts";
 import { GuestMemory, PAGE_BYTES } from "./guest-memory.ts";
+import { insertLayer } from "./insert-layer.ts";
 import { JAIL_RUN, jailPath } from "./jail.ts";
 import { machineEvent } from "./machine-event.ts";
 import { isAlive, isStopped, killProcess } from "./process-identity.ts";
@@ -92,6 +93,12 @@ export class QemuMachine implements Machine {
   async start(signal?: AbortSignal): Promise<void> {
     await this.load(signal);
     await this.#qmp.execute("cont", {}, z.unknown(), { signal });
+  }
+
+  async insertLayer(layer: DiskLayer, signal?: AbortSignal): Promise<void> {
+    if (this.#start?.kind !== "saved" || this.#loading !== undefined)
+      throw new AtollError("vm.start_failed", "its disks are complete");
+    await insertLayer(this.#graph, this.record, layer, signal);
   }
 
   async stop(signal?: AbortSignal): Promise<void> {

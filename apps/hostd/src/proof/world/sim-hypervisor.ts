@@ -126,6 +126,16 @@ class SimHandle implements Machine {
     return this.#loading;
   }
 
+  insertLayer(layer: DiskLayer): Promise<void> {
+    return this.#ask(`insertLayer ${layer.layerId}`, () => {
+      if (this.#start?.kind !== "saved" || this.#loading !== undefined)
+        throw new AtollError("vm.start_failed", "its disks are complete");
+      const { layers } = this.#machine;
+      readLayer(this.#machine.pathOf(layer.layerId), layer.key);
+      layers.splice(-1, 0, { layerId: layer.layerId, key: Uint8Array.from(layer.key) });
+    });
+  }
+
   async start(signal?: AbortSignal): Promise<void> {
     await this.load();
     await this.#ask("start", () => {
