@@ -140,6 +140,11 @@ export interface Machine extends AsyncDisposable {
   /** The layer the guest's writes go to: after a crash it may be an older one than the disk's record names. */
   topLayerId(): Promise<string>;
   /**
+   * Opens `layer`, whose empty file lies in the disk's directory, beside what is in use: `switchLayer` to it is quicker then.
+   * At any time; repeating it is harmless, and so is never switching to it.
+   */
+  readyLayer(layer: DiskLayer, signal?: AbortSignal): Promise<void>;
+  /**
    * From now on writes go to `layer`, whose empty file lies in the disk's directory; what was the top is only read.
    * While stopped; repeating it is harmless.
    */

@@ -47,7 +47,7 @@ export async function captureRunning(
   // Both to their end: the caller lets the guest go on whatever comes of this, and not before it stands still.
   const [quiesced, ready] = await Promise.allSettled([
     options.quiesce?.(),
-    provideTop(context, disk, machine, options),
+    provideTop(context, disk, machine, { withMemory: options.withMemory, signal }),
   ]);
   if (quiesced.status === "rejected") throw quiesced.reason;
   if (ready.status === "rejected") throw ready.reason;
@@ -82,7 +82,7 @@ async function provideTop(
   { launcher, memoryLedger }: CaptureContext,
   disk: OpenDisk,
   machine: Machine,
-  { withMemory }: CaptureOptions,
+  { withMemory, signal }: Pick<CaptureOptions, "withMemory"> & { signal: AbortSignal | undefined },
 ): Promise<void> {
   const [changedBytes, topLayerId] = await Promise.all([
     withMemory ? machine.changedBytes() : 0,
@@ -91,6 +91,7 @@ async function provideTop(
   memoryLedger.require(changedBytes);
   // It may be so already: an earlier life made one and never switched to it.
   if (topLayerId === disk.top.layerId) await disk.push(await newTop(launcher, disk), { isTopEmpty: false });
+  await machine.readyLayer(disk.top, signal);
 }
 
 /** Of a disk that no machine has open. What is sealed of its present state comes along if asked for, and stays good. */

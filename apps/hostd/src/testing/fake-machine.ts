@@ -155,6 +155,8 @@ export class FakeMachine implements Machine {
     return "top";
   }
 
+  async readyLayer(): Promise<void> {}
+
   async switchLayer(): Promise<void> {}
 
   async flatten(): Promise<void> {}

@@ -239,6 +239,11 @@ export class FakeHypervisorMachine implements Machine {
     return this.#disk.topLayerId;
   }
 
+  async readyLayer(_layer: DiskLayer, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    this.#requireAlive();
+  }
+
   async switchLayer(layer: DiskLayer, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     this.#requireAlive();

@@ -77,15 +77,18 @@ export class BlockGraph {
     }
   }
 
-  /** `layerId` becomes the top over `below`, which is flushed and only read from then on. Fails with everything as it was. */
-  async putOnTop(layerId: string, below: string): Promise<void> {
-    const options = { timeoutMs: SWITCH_TIMEOUT_MS };
-    const overlay = layerNodes("d", layerId).layer;
+  /** To be put on top. */
+  async openLayer(layerId: string): Promise<void> {
     const node = layerNode("d", layerId, { backing: null, isTop: true });
-    await this.#qmp.execute("blockdev-add", node, z.unknown(), options);
+    await this.#qmp.execute("blockdev-add", node, z.unknown(), { timeoutMs: SWITCH_TIMEOUT_MS });
+  }
+
+  /** `layerId`, which is open, becomes the top over `below`, which is flushed and only read from then on. Fails with nothing switched. */
+  async putOnTop(layerId: string, below: string): Promise<void> {
+    const overlay = layerNodes("d", layerId).layer;
     try {
       const snapshot = { node: layerNodes("d", below).layer, overlay };
-      await this.#qmp.execute("blockdev-snapshot", snapshot, z.unknown(), options);
+      await this.#qmp.execute("blockdev-snapshot", snapshot, z.unknown(), { timeoutMs: SWITCH_TIMEOUT_MS });
     } catch (error) {
       await this.closeLayer(layerId);
       throw error;

@@ -27,7 +27,7 @@ import { isAlive, isStopped, killProcess } from "./process-identity.ts";
 import { LINK_SOCKET } from "./qemu-arguments.ts";
 import type { QmpClient, QmpEvent } from "./qmp-client.ts";
 import { readSavedState, writeSavedState } from "./saved-state.ts";
-import { switchLayer } from "./switch-layer.ts";
+import { readyLayer, switchLayer } from "./switch-layer.ts";
 
 export const LOG_FILE = "qemu.log";
 /** Name of a template's device state in the jail. */
@@ -159,6 +159,10 @@ export class QemuMachine implements Machine {
 
   async topLayerId(): Promise<string> {
     return topOf(await this.#graph.layerIds());
+  }
+
+  readyLayer(layer: DiskLayer, signal?: AbortSignal): Promise<void> {
+    return readyLayer(this.#graph, this.record, layer, signal);
   }
 
   async switchLayer(layer: DiskLayer, signal?: AbortSignal): Promise<void> {

@@ -7,13 +7,18 @@ import { JAIL_RUN, jailPath } from "./jail.ts";
 import { claimLayer, freezeLayer, handOverKeys, layerFileName, wipeKeys } from "./layer-files.ts";
 import { FILE_NAMES } from "./qemu-arguments.ts";
 
+/** As the machine itself sees it: found without knowing where its disk lies. */
+const pathOf = (pid: number, layerId: string) =>
+  join(`/proc/${pid}/root`, jailPath(FILE_NAMES.layers), layerFileName(layerId));
+
 /** Files, passphrase and block graph of `Machine.switchLayer`, for a machine whose vCPUs stand still. */
 export async function switchLayer(
   graph: BlockGraph,
-  { pid, runDirectory, uid }: MachineRecord,
+  record: MachineRecord,
   layer: DiskLayer,
   signal?: AbortSignal,
 ): Promise<void> {
+  const { pid, uid } = record;
   const { layerId } = layer;
   // Asked at once: vCPUs stand still for all of this.
   const [[below, ...lower], openLayers] = await Promise.all([
@@ -22,16 +27,40 @@ export async function switchLayer(
     graph.cancelFlatten(),
   ]);
   if (below === undefined) throw new AtollError("vm.monitor_failed", "the machine has no layers");
-  // As the machine itself sees it: found without knowing where its disk lies.
-  const pathOf = (id: string) => join(`/proc/${pid}/root`, jailPath(FILE_NAMES.layers), layerFileName(id));
   if (below === layerId) {
-    for (const id of lower) await freezeLayer(pathOf(id));
+    for (const id of lower) await freezeLayer(pathOf(pid, id));
     return;
   }
-  // Added by an attempt that ended before it became the top.
-  if (openLayers.includes(layerId)) await graph.closeLayer(layerId);
+  if (!openLayers.includes(layerId)) await open(graph, record, layer);
+  // First, because QEMU opens it again for reading alone, and it may belong to another uid by now.
+  await freezeLayer(pathOf(pid, below));
   try {
-    await claimLayer(pathOf(layerId), uid);
+    // Not to be given up half-way: it takes milliseconds.
+    await graph.putOnTop(layerId, below);
+  } catch (error) {
+    if ((await graph.layerIds())[0] === below) await claimLayer(pathOf(pid, below), uid);
+    throw error;
+  }
+}
+
+/** Of `Machine.readyLayer`. */
+export async function readyLayer(
+  graph: BlockGraph,
+  record: MachineRecord,
+  layer: DiskLayer,
+  signal?: AbortSignal,
+): Promise<void> {
+  if (!(await graph.openLayerIds(signal)).includes(layer.layerId)) await open(graph, record, layer);
+}
+
+async function open(
+  graph: BlockGraph,
+  { pid, runDirectory, uid }: MachineRecord,
+  layer: DiskLayer,
+): Promise<void> {
+  const { layerId } = layer;
+  try {
+    await claimLayer(pathOf(pid, layerId), uid);
   } catch (cause) {
     throw new AtollError("vm.monitor_failed", "the new layer cannot be opened", { cause });
   }
@@ -41,14 +70,8 @@ export async function switchLayer(
   } finally {
     await wipeKeys(runDirectory);
   }
-  // First, because QEMU opens it again for reading alone, and it may belong to another uid by now.
-  await freezeLayer(pathOf(below));
   try {
-    // Not to be given up half-way: it takes milliseconds.
-    await graph.putOnTop(layerId, below);
-  } catch (error) {
-    if ((await graph.layerIds())[0] === below) await claimLayer(pathOf(below), uid);
-    throw error;
+    await graph.openLayer(layerId);
   } finally {
     await graph.forgetSecret(layerId);
   }

@@ -195,6 +195,12 @@ class SimHandle implements Machine {
     });
   }
 
+  readyLayer(layer: DiskLayer): Promise<void> {
+    return this.#ask(`readyLayer ${layer.layerId}`, () => {
+      readLayer(this.#machine.pathOf(layer.layerId), layer.key);
+    });
+  }
+
   switchLayer(layer: DiskLayer): Promise<void> {
     return this.#ask(`switchLayer ${layer.layerId}`, () => {
       const machine = this.#machine;
