@@ -1,4 +1,4 @@
-/** `npm run bench [-- create resume lifecycle terminal idle memory]`: our figures beside bare references, measured in turn on one host. Writes `bench/results.json`. */
+/** `npm run bench [-- start create resume lifecycle terminal idle memory]`: our figures beside bare references, measured in turn on one host. Writes `bench/results.json`. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -18,6 +18,7 @@ import { measureLifecycle } from "./lifecycle.ts";
 import { agentRssMib, echoesMs, floodMbPerSecond, pingsMs, streamMbPerSecond } from "./measure-terminal.ts";
 import { cpuPercent, pssMib } from "./process-cost.ts";
 import { printRow, type Row, type RowInput, row, writeResults } from "./report.ts";
+import { measureStart } from "./start.ts";
 import { interleaved, timedMs } from "./statistics.ts";
 
 const PAIRS = Number(process.env.BENCH_PAIRS ?? 20);
@@ -72,7 +73,16 @@ try {
       ...{ host, bare, add, pairs: PAIRS, warmups: WARMUPS },
       ...{ gatewayPort: env.ports.gateway, poolSize: Number(POOL_SIZE) },
     });
-  const suites: Record<string, () => Promise<void>> = { create, resume, lifecycle, memory, terminal, idle };
+  const start = () => measureStart({ add, cacheDirectory: env.cacheDirectory });
+  const suites: Record<string, () => Promise<void>> = {
+    start,
+    create,
+    resume,
+    lifecycle,
+    memory,
+    terminal,
+    idle,
+  };
   const wanted = process.argv.slice(2);
   const unknown = wanted.filter((name) => suites[name] === undefined);
   if (unknown.length > 0)

@@ -1,6 +1,7 @@
 /** From a fresh checkout to an installed one, with nothing but the system's Node. */
 import { spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync } from "node:fs";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { checkMachine } from "./check-machine.mjs";
 import { installDebianPackages } from "./debian-packages.mjs";
@@ -8,7 +9,7 @@ import { globalNpmConfiguration, installNpmPackages, machineNpmEnvironment } fro
 
 /** Brought by npm; everything after this file is TypeScript that it runs directly. */
 const NODE = "node_modules/.bin/node";
-const EXIT_BY_SIGNAL = 128 + 15;
+const EXIT_BY_SIGNAL = 128;
 
 /**
  * @param {{ repository: string, progress: import("./progress.mjs").Progress, packageLists: string[] }} options
@@ -60,6 +61,8 @@ export function runOnNode24({ repository, entry, argv, dataDirectory }) {
   }
   return new Promise((resolve, reject) => {
     child.once("error", reject);
-    child.once("exit", (code) => resolve(code ?? EXIT_BY_SIGNAL));
+    child.once("exit", (code, signal) =>
+      resolve(code ?? EXIT_BY_SIGNAL + constants.signals[signal ?? "SIGTERM"]),
+    );
   });
 }

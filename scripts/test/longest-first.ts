@@ -5,6 +5,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
  * is long but begins last has one core to itself while the other idles.
  */
 const LONGEST = [
+  "start/npm-start.vm.test.ts",
   "proof/erasure.vm.test.ts",
   "proof/guest-faults.vm.test.ts",
   "qemu/disk-layers.vm.test.ts",
