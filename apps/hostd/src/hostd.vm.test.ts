@@ -3,7 +3,8 @@ import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { request } from "node:http";
-import { tmpdir } from "node:os";
+import { createServer } from "node:net";
+import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "@atoll/base/clock";
 import { call, openChannel } from "@atoll/protocol/call";
@@ -60,9 +61,9 @@ function api(method: string, path: string, body?: unknown): Promise<{ status: nu
   return promise;
 }
 
-async function session(): Promise<LinkClient> {
+async function session(workspaceId = id): Promise<LinkClient> {
   const client = await LinkClient.connect(at("link.sock"));
-  const ticket = await maker.make({ workspaceId: id });
+  const ticket = await maker.make({ workspaceId });
   return client.accepted({ type: "session", ticket, tabId: randomUUID(), takeOver: false });
 }
 
@@ -156,3 +157,63 @@ it("creates, types, pauses to nothing, resumes the same process, and erases", as
   expect((await api("PUT", `/v1/workspaces/${id}`, body)).status).toBe(410);
   expect(deleteAnswer.parse((await api("DELETE", `/v1/workspaces/${id}`)).body)).toEqual(deleted);
 });
+
+it("lets a guest reach what is public, and nothing of the host or its networks, when everything is open", async () => {
+  const workspaceId = randomUUID();
+  const path = `/v1/workspaces/${workspaceId}`;
+  await api("PUT", path, createBody({ egress: "open", slug: "open-reef", idlePauseSeconds: 3600 }));
+  await using client = await session(workspaceId);
+  const inGuest = async (script: string) => (await run(client, "bash", "-c", script)).output;
+  // Also what the environment says to fetch directly: asked of the proxy, it is asked of the host.
+  const fetched = (url: string) =>
+    inGuest(`curl -sS -m 20 --noproxy '' -x "$http_proxy" -w ' %{http_code}' ${url}`);
+
+  // A server of the host, on a port that the preset has.
+  await using listening = await hostServer();
+  const refused = [
+    "169.254.169.254",
+    "10.1.2.3",
+    `127.0.0.1:${listening.port}`,
+    `localhost:${listening.port}`,
+  ];
+  for (const host of [...refused, "[::1]", "[::ffff:10.1.2.3]", "168.63.129.16", ...ownAddresses()]) {
+    expect(await fetched(`http://${host}/`), host).toMatch(/egress\.private_address.* 403$/s);
+  }
+  expect(listening.connectionCount()).toBe(0);
+  expect(await fetched("http://10.1.2.3:25/")).toMatch(/egress\.denied.* 403$/s);
+  // A name out there is let through: the image's own source of packages.
+  const release = "s,/*$,/dists/trixie/InRelease,";
+  const source = `$(grep -o 'http[^ ]*' /etc/apt/sources.list | head -1 | sed '${release}')`;
+  expect(await fetched(`-o /dev/null ${source}`)).toBe("200");
+  // git goes through the proxy by itself: nobody else would answer for that address.
+  expect(await inGuest("git ls-remote http://10.1.2.3/x.git 2>&1")).toMatch(/\b403\b/);
+  await api("DELETE", path);
+});
+
+function ownAddresses(): string[] {
+  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return all
+    .filter(({ internal, scopeid }) => !internal && !scopeid)
+    .map(({ address, family }) => (family === "IPv6" ? `[${address}]` : address));
+}
+
+/** On the host's loopback, at the first port of the `open` preset that is free. */
+async function hostServer() {
+  let count = 0;
+  for (const port of [8443, 8080, 9418]) {
+    const server = createServer((socket) => {
+      count += 1;
+      socket.destroy();
+    });
+    const isListening = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true));
+    });
+    if (!isListening) continue;
+    return {
+      port,
+      connectionCount: () => count,
+      [Symbol.asyncDispose]: async () => void server.close(),
+    };
+  }
+  throw new Error("8443, 8080 and 9418 are all taken on this host");
+}
