@@ -13,7 +13,6 @@ import { FIRST_LINK_TOKEN } from "@atoll/protocol/link-handshake";
 import { MemoryLedger } from "../checkpoints/captured-memory.ts";
 import { LocalPoint, requireLocal } from "../checkpoints/local-point.ts";
 import type { DiskDirectory } from "../disks/disk-directory.ts";
-import { wipeLayers, wrapLayers } from "../disks/layer-keys.ts";
 import type { Machine, MachineStart } from "../hypervisor/hypervisor.ts";
 import { ReadyMachines } from "../pool/ready-machines.ts";
 import {
@@ -25,7 +24,7 @@ import {
   type SnapshotManifest,
   writeSnapshot,
 } from "../snapshots/snapshot-store.ts";
-import { SpaceLedger } from "../snapshots/space-ledger.ts";
+import { SpaceLedger, sealedMaxBytes } from "../snapshots/space-ledger.ts";
 import { TemplateStore } from "../templates/template-store.ts";
 import { beginFrom, isLoadable, loaded } from "./begin-from.ts";
 import { type CaptureContext, type Captured, captureRunning, captureStill } from "./capture-disk.ts";
@@ -50,6 +49,7 @@ import type {
 } from "./machine-source.ts";
 import type { OpenDisk } from "./open-disk.ts";
 import { LocalPreparedFork, prepareFork } from "./prepare-fork.ts";
+import { restoreDisk } from "./restore-disk.ts";
 import { fingerprintOf, snapshotOrigin, snapshotRef } from "./snapshot-facts.ts";
 import { NO_STRAYS, type StrayDisks, sweepData } from "./sweep-data.ts";
 import { openView } from "./view-machine.ts";
@@ -57,9 +57,6 @@ import { openView } from "./view-machine.ts";
 const CAPTURED_MEMORY_MAX_BYTES = 4 * 1024 ** 3;
 /** Of whoever only looks. */
 const TEMPLATE_TIMEOUT_MS = 600_000;
-/** A guest changes more until it stands still, and devices come along. */
-const SEAL_MARGIN = 1.25;
-const SEAL_MARGIN_BYTES = 64 * 1024 * 1024;
 
 type Placed = { machine: Machine; disk: WorkspaceDisk };
 
@@ -84,7 +81,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     const sharedDirectory = options.sharedTemplatesDirectory;
     this.#templates = new TemplateStore({ directory, sharedDirectory, hypervisor, prepareGuest, signal });
     const checkLease = options.checkLease ?? (async () => {});
-    const onFault = (error: unknown) => this.#fault(error);
+    const onFault = this.#fault;
     this.#disks = new DiskLauncher({ ...options, templates: this.#templates, checkLease, onFault, signal });
     this.#ready = new ReadyMachines({
       ...options,
@@ -202,9 +199,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
   async reserve(request: MachineRequest, disk: WorkspaceDisk, machine: Machine): Promise<SpaceReservation> {
     // Committed by a sealing that was left behind: older than what runs now, and of the same epoch.
     await this.dropSnapshots(disk);
-    const ramBytes = request.size.memoryMb * 1024 * 1024;
-    const changedBytes = await machine.changedBytes();
-    return this.#space.reserve(Math.min(changedBytes * SEAL_MARGIN, ramBytes) + SEAL_MARGIN_BYTES);
+    return this.#space.reserve(sealedMaxBytes(await machine.changedBytes(), request.size.memoryMb));
   }
 
   async seal(request: MachineRequest, disk: WorkspaceDisk, machine: Machine): Promise<SnapshotRef> {
@@ -279,12 +274,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
 
   createFrom(request: MachineRequest, point: Point, prepared?: PreparedFork): Promise<CreatedMachine> {
     const { keys, hypervisor } = this.#options;
-    const context = {
-      launcher: this.#disks,
-      keys,
-      hypervisor,
-      onFault: (error: unknown) => this.#fault(error),
-    };
+    const context = { launcher: this.#disks, keys, hypervisor, onFault: this.#fault };
     const half = prepared instanceof LocalPreparedFork ? prepared : undefined;
     return beginFrom(context, request, requireLocal(point), half).finally(() => this.#ready.refillSoon());
   }
@@ -304,26 +294,12 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     // Awaited here: the point is disposed of when this returns.
     return await this.#upkeep.exclusively(disk, async () => {
       using open = await this.#disks.open(request, disk);
-      const { directory, template, workspaceKey, record } = open;
+      const { record } = open;
       if (record.sameAs === checkpointId) return { ...disk, epoch: Math.max(disk.epoch, record.epoch) };
-      const { layers, imageKey, templateId } = point.origin;
-      if (imageKey !== record.imageKey || templateId !== record.templateId) {
-        throw new AtollError("checkpoint.damaged", "the checkpoint is of another disk");
-      }
-      const top = await this.#disks.newLayer(directory, template.size.diskMb);
-      try {
-        await directory.syncLayers();
-        const epoch = Math.max(record.epoch, disk.epoch) + 1;
-        await directory.update({
-          ...{ epoch, isTopEmpty: true, parentId: checkpointId, sameAs: checkpointId },
-          layers: wrapLayers(workspaceKey, disk.diskId, [...layers, top]),
-        });
-        this.#dropSnapshotsSoon(directory);
-        await this.#upkeep.removeUnneeded(directory);
-        return { ...disk, epoch };
-      } finally {
-        wipeLayers([top]);
-      }
+      const parts = { disks: this.#disks, upkeep: this.#upkeep };
+      const epoch = await restoreDisk(parts, open, point, { checkpointId, epoch: disk.epoch });
+      this.#dropSnapshotsSoon(open.directory);
+      return { ...disk, epoch };
     });
   }
 
@@ -371,8 +347,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
         ? await this.#presentOf(owner)
         : await this.openCheckpoint(owner, checkpointId, { withMemory: false }),
     );
-    const onFault = (error: unknown) => this.#fault(error);
-    return await openView({ launcher: this.#disks, kind, onFault }, point, signal);
+    return await openView({ launcher: this.#disks, kind, onFault: this.#fault }, point, signal);
   }
 
   archive(request: MachineRequest, disk: WorkspaceDisk): Promise<WorkspaceDisk> {
@@ -412,8 +387,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
   sweep(knownDiskIds: ReadonlySet<string>, strays: StrayDisks = NO_STRAYS): Promise<void> {
     const parts = {
       ...{ options: this.#options, disks: this.#disks, upkeep: this.#upkeep, ready: this.#ready },
-      ...{ templates: this.#templates, erasedPath: this.#erasedPath },
-      onFault: (error: unknown) => this.#fault(error),
+      ...{ templates: this.#templates, erasedPath: this.#erasedPath, onFault: this.#fault },
     };
     return sweepData(parts, knownDiskIds, strays);
   }
@@ -508,15 +482,15 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
   }
 
   /** What closing cut off is no fault. */
-  #fault(error: unknown): void {
+  readonly #fault = (error: unknown): void => {
     if (!this.#closing.signal.aborted) this.#options.onFault(error);
-  }
+  };
 
   /** In the background, and in the disk's turn: before anything new is sealed. */
   #dropSnapshotsSoon(directory: DiskDirectory): void {
     this.#upkeep.turns
       .run(directory.diskId, () => removeSnapshots(directory.snapshotsPath))
-      .catch((error: unknown) => this.#fault(error));
+      .catch(this.#fault);
   }
 }
 

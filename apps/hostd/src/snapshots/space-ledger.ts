@@ -4,6 +4,9 @@ import type { SpaceReservation } from "../machines/machine-source.ts";
 
 /** Left free beside snapshots: the journal, the disks of running machines and the key store need room to go on. */
 const RESERVE_BYTES = 256 * 1024 * 1024;
+/** A guest changes more until it stands still, and devices come along. */
+const SEAL_MARGIN = 1.25;
+const SEAL_MARGIN_BYTES = 64 * 1024 * 1024;
 
 export interface SpaceLedgerOptions {
   /** On the file system that snapshots are written to; it exists. */
@@ -47,4 +50,9 @@ export class SpaceLedger {
     }
     return { bytes, [Symbol.dispose]: release };
   }
+}
+
+/** What sealing a machine may come to take. @param changedBytes of its RAM by now */
+export function sealedMaxBytes(changedBytes: number, memoryMb: number): number {
+  return Math.min(changedBytes * SEAL_MARGIN, memoryMb * 1024 * 1024) + SEAL_MARGIN_BYTES;
 }

@@ -1,4 +1,7 @@
-/** What both drivers must do with a disk of layers, while machines write to it and when they are gone. */
+/**
+ * What both drivers must do with a disk of layers, while machines write to it and when they are gone.
+ * Length: one case per promise, and the steps of each in the order they happen.
+ */
 import { randomBytes, randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { GuestProbe } from "../../testing/guest-probe.ts";

@@ -2,6 +2,7 @@
  * Machines in memory for tests of what stands on the port. Its guest is a counter behind the real link handshake: saved
  * and template state is that counter, the token the agent expects and what its memory knows of the disk, so a restore
  * that lost or mixed up anything shows.
+ * Length: a whole driver, which the contract wants to act as one.
  */
 import { randomBytes } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
+import { SmallTmpfs } from "../../testing/small-tmpfs.ts";
 import { TEST_SIZE, VmTestHost } from "../../testing/vm-test-host.ts";
 import { ContractHost } from "../contract/contract-host.ts";
-import { SmallTmpfs } from "./small-tmpfs.ts";
 
 /** Real machines for the contract, and for what only this driver can be asked. Ends `vm` with itself. */
 export async function openQemuContractHost(vm?: VmTestHost): Promise<ContractHost> {

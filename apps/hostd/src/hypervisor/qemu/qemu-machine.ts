@@ -1,3 +1,7 @@
+/**
+ * One running QEMU process, by its monitor and its files.
+ * Length: the port's whole machine; what each step does to QEMU lies beside.
+ */
 import { open, readFile, rm, writeFile } from "node:fs/promises";
 import type { Socket } from "node:net";
 import { join } from "node:path";

@@ -1,4 +1,7 @@
-/** The hypervisor port over a simulated host: each of its calls is a step of the life that makes it. */
+/**
+ * The hypervisor port over a simulated host: each of its calls is a step of the life that makes it.
+ * Length: a whole driver, call by call.
+ */
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { AtollError } from "@atoll/protocol/atoll-error";

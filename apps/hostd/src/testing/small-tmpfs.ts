@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import type { SmallPlace } from "../contract/contract-host.ts";
+import type { SmallPlace } from "../hypervisor/contract/contract-host.ts";
 
 const run = promisify(execFile);
 const SIZE_BYTES = 64 * 1024 * 1024;
