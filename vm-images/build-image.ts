@@ -30,6 +30,7 @@ export async function buildImage(options: BuildImageOptions): Promise<GuestImage
     onProgress: options.onProgress,
     signal: options.signal,
     packages: declaration.agentPackages,
+    node: declaration.node,
     entry: options.agentEntry,
   });
   const { manifest } = base;
@@ -39,6 +40,7 @@ export async function buildImage(options: BuildImageOptions): Promise<GuestImage
     basePath: join(base.path, manifest.base.file),
     agentPath: agent.path,
     kernelPath: join(base.path, manifest.kernel.file),
+    emulatedKernelPath: join(base.path, manifest.emulatedKernel.file),
     initramfsPath: join(base.path, manifest.initramfs.file),
     manifest,
   };

@@ -9,19 +9,29 @@ import { unpackNpmPackage } from "./npm-package.ts";
 import { runCommand } from "./run-command.ts";
 
 const AGENT_ENTRY = join(import.meta.dirname, "../../packages/agent/src/main.ts");
+/** Where the guest mounts the layer's `agent` folder. */
+const AGENT_FOLDER = "/opt/atoll/agent";
+/** Raise when the code below changes what a layer holds. */
+const BUILD_GENERATION = 1;
 
 export interface AgentLayerOptions extends BuildOptions {
   /** Packages that cannot be bundled because they hold native code. */
   packages: readonly NpmPackagePin[];
-  /** Another program to start in place of the agent; tests use it. */
+  /** What the agent runs on: a snapshot fits no other. */
+  node: NpmPackagePin;
+  /** Another program to start in place of the agent, as a plain script; tests use it. */
   entry?: string | undefined;
 }
 
-/** Small read-only image mounted at /opt/atoll: the bundled agent and its native packages. Seconds when it is new. */
+/**
+ * Small read-only image mounted at /opt/atoll: the agent and its native packages. Seconds when it is new. The agent is
+ * a startup snapshot: its modules were evaluated here, which under emulation took most of a start.
+ */
 export async function buildAgentLayer(options: AgentLayerOptions): Promise<{ path: string; key: string }> {
-  const { packages, signal } = options;
-  const bundle = await bundleAgent(options.entry ?? AGENT_ENTRY, packages);
-  const key = await contentKey({ values: [packages, bundle], paths: [] });
+  const { packages, node, signal, entry } = options;
+  const script = await bundle(entry ?? AGENT_ENTRY, packages, entry === undefined ? "cjs" : "esm");
+  const values = [BUILD_GENERATION, packages, script, entry === undefined ? node : undefined];
+  const key = await contentKey({ values, paths: [] });
   const folder = await provideArtifact({
     parent: join(options.cacheDir, "images/agent"),
     key,
@@ -30,7 +40,10 @@ export async function buildAgentLayer(options: AgentLayerOptions): Promise<{ pat
     build: async ({ result, scratch }) => {
       const agent = join(scratch, "layer/agent");
       await mkdir(agent, { recursive: true });
-      await writeFile(join(agent, "main.mjs"), bundle);
+      if (entry === undefined) {
+        await unpackNpmPackage(node, join(scratch, "node"), { scratch, signal });
+        await takeSnapshot(script, join(agent, "main.blob"), { scratch, signal });
+      } else await writeFile(join(agent, "main.mjs"), script);
       for (const pin of packages) {
         await unpackNpmPackage(pin, join(agent, "node_modules", pin.name), { scratch, signal });
       }
@@ -53,23 +66,53 @@ export async function buildAgentLayer(options: AgentLayerOptions): Promise<{ pat
   return { path: join(folder, "agent.erofs"), key };
 }
 
-async function bundleAgent(entry: string, packages: readonly NpmPackagePin[]): Promise<string> {
+async function takeSnapshot(
+  script: string,
+  output: string,
+  { scratch, signal }: { scratch: string; signal: AbortSignal | undefined },
+): Promise<void> {
+  const builder = join(scratch, "main.cjs");
+  await writeFile(builder, script);
+  const configuration = join(scratch, "snapshot.json");
+  // A code cache fits only processors with the features of this one, and reading it costs more than it saves.
+  await writeFile(configuration, JSON.stringify({ builder, withoutCodeCache: true }));
+  await runCommand(
+    [
+      join(scratch, "node/bin/node"),
+      // Which of Node's own modules may be in a snapshot is tried out by the tests on machines.
+      "--no-warnings",
+      ...["--snapshot-blob", output],
+      ...["--build-snapshot-config", configuration],
+    ],
+    { signal },
+  );
+}
+
+async function bundle(
+  entry: string,
+  packages: readonly NpmPackagePin[],
+  format: "cjs" | "esm",
+): Promise<string> {
   const output = await build({
     entryPoints: [entry],
     bundle: true,
     write: false,
     platform: "node",
-    format: "esm",
+    format,
     target: "node22",
     external: packages.map(({ name }) => name),
     // Shorter to parse under emulation; names stay, so that a stack trace still tells where.
     minifySyntax: true,
     minifyWhitespace: true,
     legalComments: "none",
-    // Bundled CommonJS packages call `require`, which a module does not have.
-    banner: {
-      js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);',
-    },
+    ...(format === "cjs"
+      ? { define: { "import.meta.url": JSON.stringify(`file://${AGENT_FOLDER}/main.cjs`) } }
+      : // Bundled CommonJS packages call `require`, which a module does not have.
+        {
+          banner: {
+            js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);',
+          },
+        }),
   });
   const [file] = output.outputFiles;
   if (file === undefined) throw new Error(`esbuild made nothing of ${entry}`);

@@ -11,6 +11,7 @@ import { type BaseManifest, baseManifest } from "./image-manifest.ts";
 import { makeInitramfs } from "./initramfs.ts";
 import { type MachineSources, readMachineSources } from "./machine-sources.ts";
 import { unpackNpmPackage } from "./npm-package.ts";
+import { plainKernel } from "./plain-kernel.ts";
 import { runCommand } from "./run-command.ts";
 import { unpackDebian } from "./unpack-debian.ts";
 
@@ -24,7 +25,7 @@ export interface BuildOptions {
 const SOURCE_DATE_EPOCH = "1767225600";
 
 /** Raise when the code of this folder changes what an image holds. */
-const BUILD_GENERATION = 2;
+const BUILD_GENERATION = 3;
 
 const NATIVE_SOURCES = join(import.meta.dirname, "../../packages/agent/native");
 
@@ -117,7 +118,9 @@ async function makeBase(
 
   report("packing kernel, initramfs and root file system");
   const kernelRelease = (await readFile(join(scratch, "kernel-release"), "utf8")).trim();
-  await cp(join(scratch, `kernel/boot/vmlinuz-${kernelRelease}`), join(result, "vmlinuz"));
+  const kernel = await readFile(join(scratch, `kernel/boot/vmlinuz-${kernelRelease}`));
+  await writeFile(join(result, "vmlinuz"), kernel);
+  await writeFile(join(result, "vmlinux"), plainKernel(kernel));
   await makeInitramfs({
     modulesRoot: root,
     kernelRelease,
@@ -154,6 +157,7 @@ async function makeBase(
     packageSources: packageSourceHosts(sources, pipDefaults),
     base: await fileFacts(join(result, "base.erofs")),
     kernel: await fileFacts(join(result, "vmlinuz")),
+    emulatedKernel: await fileFacts(join(result, "vmlinux")),
     initramfs: await fileFacts(join(result, "initramfs.img")),
   };
   await writeFile(

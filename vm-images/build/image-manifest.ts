@@ -21,6 +21,8 @@ export const baseManifest = z.strictObject({
   packageSources: z.array(z.string()),
   base: imageFile,
   kernel: imageFile,
+  /** The same kernel, not packed. */
+  emulatedKernel: imageFile,
   initramfs: imageFile,
 });
 export type BaseManifest = z.infer<typeof baseManifest>;
@@ -33,6 +35,8 @@ export interface GuestImage {
   basePath: string;
   agentPath: string;
   kernelPath: string;
+  /** Started in place of the other where the processor is emulated. */
+  emulatedKernelPath: string;
   initramfsPath: string;
   manifest: BaseManifest;
 }

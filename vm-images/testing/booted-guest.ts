@@ -106,7 +106,7 @@ function bootArguments(options: BootOptions, diskPath: string, link: string): [s
     ],
     ...["-object", `memory-backend-memfd,id=ram,size=${MEMORY_MB}M,share=on`, "-m", `${MEMORY_MB}M`],
     ...["-accel", "tcg,thread=single,tb-size=64", "-cpu", "max", "-smp", "1"],
-    ...["-kernel", image.kernelPath, "-initrd", image.initramfsPath, "-append", append.join(" ")],
+    ...["-kernel", image.emulatedKernelPath, "-initrd", image.initramfsPath, "-append", append.join(" ")],
     ...[
       "-drive",
       `id=base,file=${image.basePath},${readOnly}`,

@@ -1,5 +1,3 @@
-import { createRequire } from "node:module";
-
 declare const portBrand: unique symbol;
 export interface Port {
   readonly [portBrand]: true;
@@ -32,5 +30,6 @@ export interface GuestNative {
 export const GUEST_NATIVE_PATH = "/run/atoll/base/usr/lib/atoll/guest-native.node";
 
 export function loadGuestNative(path: string = GUEST_NATIVE_PATH): GuestNative {
+  const { createRequire } = process.getBuiltinModule("node:module");
   return createRequire(import.meta.url)(path) as GuestNative;
 }

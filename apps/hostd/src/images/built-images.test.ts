@@ -11,6 +11,7 @@ function image(key: string, name = "base") {
     basePath: "/cache/base.erofs",
     agentPath: "/cache/agent.erofs",
     kernelPath: "/cache/vmlinuz",
+    emulatedKernelPath: "/cache/vmlinux",
     initramfsPath: "/cache/initramfs.img",
     manifest: {
       kernelArguments: ["quiet", "panic=1"],
@@ -33,18 +34,21 @@ it("finds the current image by name and older ones by key, with the arguments of
   const [current, older] = ["a".repeat(32), "b".repeat(32)];
   await using made = await cache({
     "current/image-base.json": image(current),
-    [`images/by-key/${older}.json`]: image(older),
+    [`images/by-key/${older}.json`]: { ...image(older), emulatedKernelPath: undefined },
   });
   const images = await BuiltImages.open({ cacheDirectory: made.path, names: ["base"] });
   const files = images.filesFor("emulated");
   expect(await files.byName("base")).toEqual({
     key: current,
-    kernelPath: "/cache/vmlinuz",
+    kernelPath: "/cache/vmlinux",
     initramfsPath: "/cache/initramfs.img",
     layerPaths: ["/cache/base.erofs", "/cache/agent.erofs"],
     kernelArguments: "quiet panic=1 mitigations=off",
   });
-  expect((await images.filesFor("hardware").byKey(older)).kernelArguments).toBe("quiet panic=1");
+  const onHardware = images.filesFor("hardware");
+  expect((await onHardware.byKey(older)).kernelArguments).toBe("quiet panic=1");
+  expect((await onHardware.byName("base")).kernelPath).toBe("/cache/vmlinuz");
+  expect((await files.byKey(older)).kernelPath).toBe("/cache/vmlinuz");
   expect(images.packageHosts("base")).toEqual(new Set(["deb.example.org"]));
   expect(images.packageHosts("other")).toEqual(new Set());
 });

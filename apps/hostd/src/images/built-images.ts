@@ -20,6 +20,8 @@ const builtImage = z.object({
   basePath: z.string(),
   agentPath: z.string(),
   kernelPath: z.string(),
+  /** Older images have none. */
+  emulatedKernelPath: z.string().optional(),
   initramfsPath: z.string(),
   manifest: z.object({
     kernelArguments: z.array(z.string()),
@@ -88,10 +90,11 @@ export class BuiltImages {
 
 function toFiles(image: BuiltImage, isolation: Isolation): ImageFiles {
   const { kernelArguments, emulatedKernelArguments } = image.manifest;
-  const extra = isolation === "emulated" ? emulatedKernelArguments : [];
+  const isEmulated = isolation === "emulated";
+  const extra = isEmulated ? emulatedKernelArguments : [];
   return {
     key: image.key,
-    kernelPath: image.kernelPath,
+    kernelPath: (isEmulated ? image.emulatedKernelPath : undefined) ?? image.kernelPath,
     initramfsPath: image.initramfsPath,
     layerPaths: [image.basePath, image.agentPath],
     kernelArguments: [...kernelArguments, ...extra].join(" "),

@@ -11,6 +11,7 @@ import { STREAMS_PER_LINK } from "@atoll/protocol/limits";
 import { FIRST_LINK_TOKEN } from "@atoll/protocol/link-handshake";
 import { processRun } from "@atoll/protocol/messages/process";
 import type { Mux } from "@atoll/protocol/mux";
+import { EMULATED_CPU } from "../hypervisor/qemu/qemu-arguments.ts";
 import { connectGuest } from "../link/connect-guest.ts";
 import { MuxTransport } from "../link/mux-transport.ts";
 import type { VmTestHost } from "./vm-test-host.ts";
@@ -176,7 +177,16 @@ function machineArguments({ host, diskPath, viewPath }: BareGuestOptions, link: 
     ...(viewPath === undefined ? [] : [{ id: "view", path: viewPath, options: "snapshot=on" }]),
   ];
   return [
-    ...["-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg,tb-size=256", "-cpu", "max"],
+    ...[
+      "-nodefaults",
+      "-no-user-config",
+      "-display",
+      "none",
+      "-accel",
+      "tcg,tb-size=256",
+      "-cpu",
+      EMULATED_CPU,
+    ],
     ...["-machine", "q35,vmport=off,usb=off,hpet=off,graphics=off,memory-backend=ram"],
     // Shared: devices in processes of their own work on it.
     ...["-m", String(MEMORY_MB), "-object", `memory-backend-memfd,id=ram,size=${MEMORY_MB}M,share=on`],

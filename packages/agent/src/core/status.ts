@@ -1,13 +1,19 @@
 import { readdir, readFile, statfs } from "node:fs/promises";
-import { loadavg, release } from "node:os";
+import { loadavg } from "node:os";
 import type { ResultOf } from "@atoll/protocol/message";
 import type { coreStatus } from "@atoll/protocol/messages/core";
 
 /** Facts about the whole machine, for people and for the host's idle decision. */
 export async function readStatus(diskPath: string): Promise<ResultOf<typeof coreStatus>> {
-  const [memory, disk, processes] = await Promise.all([readMemory(), statfs(diskPath), readdir("/proc")]);
+  const [kernel, memory, disk, processes] = await Promise.all([
+    // Node's own answer is that of the machine on which the agent's snapshot was taken.
+    readFile("/proc/sys/kernel/osrelease", "latin1"),
+    readMemory(),
+    statfs(diskPath),
+    readdir("/proc"),
+  ]);
   return {
-    kernel: release().slice(0, 200),
+    kernel: kernel.trim().slice(0, 200),
     memoryTotalBytes: memory.get("MemTotal") ?? 0,
     memoryAvailableBytes: memory.get("MemAvailable") ?? 0,
     diskTotalBytes: disk.blocks * disk.bsize,

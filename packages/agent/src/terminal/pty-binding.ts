@@ -1,4 +1,3 @@
-import { createRequire } from "node:module";
 import * as z from "zod";
 
 /** The native half of node-pty. Its own JavaScript half blocks on input nobody reads and drops output at exit. */
@@ -33,6 +32,7 @@ let loaded: PtyBinding | undefined;
 
 /** Loaded at the first terminal: a handshake does not wait for it. */
 export function ptyBinding(): PtyBinding {
+  const { createRequire } = process.getBuiltinModule("node:module");
   loaded ??= bindingShape.parse(
     createRequire(import.meta.url)(`@lydell/node-pty-${process.platform}-${process.arch}/pty.node`),
   );
