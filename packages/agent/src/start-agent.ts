@@ -40,6 +40,7 @@ export function startAgent(): void {
   const system = new NativeGuestSystem({
     native,
     freezer,
+    clock,
     diskPath: env.ATOLL_DISK,
     namesPath: env.ATOLL_NAMES,
   });

@@ -32,6 +32,11 @@ export const linkHello = z.object({
     machineId: hexBytes(16),
   }),
   egress: egressPreset,
+  /**
+   * An agent that read this late leaves disk and programs still and says nothing of them: the time in it is that of when it
+   * was written, and the host asks again, then lets them go on by `core.thaw`. Agents of older images do not know it.
+   */
+  holds: z.literal(true).optional(),
 });
 export type LinkHello = z.infer<typeof linkHello>;
 
@@ -45,7 +50,7 @@ export const linkHelloAnswer = z.object({
   isReseeded: z.boolean(),
   /** It has its own host name and machine-id. False ends the VM; agents of older images do not say. */
   isNamed: z.boolean().optional(),
-  /** Its disk and its programs go on. False ends the VM; agents of older images do not say. */
+  /** Its disk and its programs go on. False ends the VM; missing when they wait for the host, and from agents of older images. */
   isThawed: z.boolean().optional(),
   /** Guest clock minus host clock after it was set. */
   clockOffsetMs: z.number(),

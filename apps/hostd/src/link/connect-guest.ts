@@ -26,6 +26,8 @@ export interface ConnectGuestOptions {
   reason: LinkHello["reason"];
   identity: LinkHello["identity"];
   egress: LinkHello["egress"];
+  /** The caller lets the guest's programs go on, by `core.thaw`, once this resolved. */
+  holds?: boolean;
   timeoutMs: number;
   signal?: AbortSignal | undefined;
   clock?: Clock;
@@ -73,6 +75,7 @@ export async function connectGuest(options: ConnectGuestOptions): Promise<GuestC
       entropy: randomBytes(ENTROPY_BYTES).toString("hex"),
       identity: options.identity,
       egress: options.egress,
+      ...(options.holds ? { holds: true as const } : {}),
     };
     const frame = encodeFrame({ kind: FrameKind.hello, flags: 0, streamId: 0, payload: encodeJson(hello) });
     duplex.write(Buffer.concat([Buffer.from(expectedToken, "hex"), frame]));

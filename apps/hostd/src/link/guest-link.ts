@@ -1,12 +1,15 @@
 /**
  * The one connection to a guest's agent, kept up while the machine lives: opens the stream, shakes hands, runs the mux,
  * and does so again when either is lost. What a lost link means for the workspace is its owner's decision.
+ * Length: one state machine, whose waits and wake-ups must be read together.
  */
 import { type Clock, systemClock } from "@atoll/base/clock";
 import { withDeadline } from "@atoll/base/with-deadline";
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
+import { call } from "@atoll/protocol/call";
 import { STREAMS_PER_LINK } from "@atoll/protocol/limits";
 import { FIRST_LINK_TOKEN, type LinkHello, type LinkHelloAnswer } from "@atoll/protocol/link-handshake";
+import { coreThaw } from "@atoll/protocol/messages/core";
 import type { EgressPreset } from "@atoll/protocol/messages/egress";
 import type { IncomingOpen, Mux } from "@atoll/protocol/mux";
 import type { Machine } from "../hypervisor/hypervisor.ts";
@@ -173,6 +176,7 @@ export class GuestLink {
         reason: options.reason,
         identity: this.#options.identity,
         egress: this.#options.egress(),
+        holds: true,
         timeoutMs: options.timeoutMs,
         signal,
         clock: this.#clock,
@@ -187,13 +191,33 @@ export class GuestLink {
         lossError: () => this.#expectedLoss,
         onClosed: (error) => this.#onClosed(transport, error),
       });
-      this.#transport = transport;
       transport.start(early);
+      await this.#letGoOn(transport, answer, { timeoutMs: options.timeoutMs, signal });
+      this.#transport = transport;
       this.#watchPing(transport);
       this.#options.onUp();
       return answer;
     } catch (error) {
       if (this.#transport === undefined) duplex.destroy();
+      throw error;
+    }
+  }
+
+  /** Only now: what this guest was told of time and name is believed. */
+  async #letGoOn(
+    transport: MuxTransport,
+    answer: LinkHelloAnswer,
+    options: { timeoutMs: number; signal: AbortSignal },
+  ): Promise<void> {
+    try {
+      // Most have done so by themselves: only one that heard late waits.
+      if (answer.isThawed !== true) {
+        await call(transport.mux, coreThaw, {}, { ...options, clock: this.#clock });
+      }
+      options.signal.throwIfAborted();
+      if (transport.mux.isClosed) throw new AtollError("link.lost", "the guest left at once");
+    } catch (error) {
+      transport.close(toAtollError(error));
       throw error;
     }
   }

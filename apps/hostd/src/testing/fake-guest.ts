@@ -49,6 +49,8 @@ export class FakeGuest {
   answer: Partial<LinkHelloAnswer> | undefined = {};
   /** Hears of every handshake that is answered. */
   onHello: (hello: LinkHello, answer: LinkHelloAnswer) => void = () => {};
+  /** It reads what it is told a while after it began to run. */
+  isLate = false;
   /** Takes in nothing more, as an agent that stands still. */
   isSilent = false;
   /** What core.quiesce does. */
@@ -179,7 +181,8 @@ export class FakeGuest {
     this.hellos.push(hello);
     if (this.answer === undefined) return;
     this.expectedToken = hello.linkToken;
-    this.#thaw();
+    const waits = this.isLate && hello.holds === true;
+    if (!waits) this.#thaw();
     const answer: LinkHelloAnswer = {
       type: "agent",
       generation: 1,
@@ -187,6 +190,7 @@ export class FakeGuest {
       bootId: "boot",
       isReseeded: true,
       clockOffsetMs: 3,
+      ...(waits ? {} : { isThawed: true }),
       ...this.answer,
     };
     this.onHello(hello, answer);

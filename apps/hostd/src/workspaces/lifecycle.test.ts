@@ -299,6 +299,25 @@ describe("idle", () => {
   });
 });
 
+it("lets nothing in a guest go on that was told the time late, before it is told it again", async () => {
+  await using host = await FakeHost.start({ pauseGraceMs: 60_000 });
+  const workspace = await host.create();
+  await workspace.pause("requested");
+  const { guest } = host.source.machine;
+  expect(guest.isFrozen).toBe(true);
+  guest.isLate = true;
+  const frozen: boolean[] = [];
+  guest.onHello = () => {
+    // What it was told is long past when it answers.
+    if (frozen.push(guest.isFrozen) === 1) host.clock.advance(1500);
+  };
+  const before = guest.hellos.length;
+  await workspace.start("requested");
+  expect(guest.hellos.slice(before).map(({ reason }) => reason)).toEqual(["resume", "reconnect"]);
+  expect(frozen).toEqual([true, true]);
+  expect(guest.isFrozen).toBe(false);
+});
+
 describe("stop and exits", () => {
   it("shuts the guest down and starts again from the disk", async () => {
     await using host = await FakeHost.start();

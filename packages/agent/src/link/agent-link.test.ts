@@ -140,6 +140,32 @@ describe("the guest's end of the link", () => {
     });
   });
 
+  it("lets nothing go on that was told the time late, until the host believes it", async () => {
+    const test = testLink();
+    test.system.frozenForMs = 501;
+    test.listener.onBytes(greeting(FIRST_LINK_TOKEN, { holds: true }));
+    await settled();
+    expect(test.system.calls).not.toContain("thaw");
+    expect(JSON.parse(test.take().toString("utf8", 40))).not.toHaveProperty("isThawed");
+    const second = { holds: true, reason: "reconnect", nonce: "01".repeat(32) } as const;
+    test.listener.onBytes(greeting(TOKENS[0] as string, second));
+    await settled();
+    expect(test.system.calls).not.toContain("thaw");
+  });
+
+  it.each([
+    ["it was told at once", { holds: true }, 500],
+    ["nothing is frozen", { holds: true }, undefined],
+    ["the host does not wait for that", {}, 60_000],
+  ] as const)("lets everything go on when %s", async (_when, wish, frozenForMs) => {
+    const test = testLink();
+    test.system.frozenForMs = frozenForMs;
+    test.listener.onBytes(greeting(FIRST_LINK_TOKEN, wish));
+    await settled();
+    expect(test.system.calls.at(-1)).toBe("thaw");
+    expect(JSON.parse(test.take().toString("utf8", 40))).toMatchObject({ isThawed: true });
+  });
+
   it("says so when the kernel took no entropy", async () => {
     const test = testLink();
     test.system.canReseed = false;

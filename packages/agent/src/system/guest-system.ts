@@ -11,6 +11,8 @@ export interface GuestSystem {
   freeze(): void;
   /** Thawing what is not frozen does nothing. */
   thaw(): void;
+  /** How long it has been frozen, in the machine's own time, which stands still with its vCPUs; undefined when it is not. */
+  readonly frozenForMs: number | undefined;
   /** Asks PID 1 to stop the machine in order. */
   powerOff(): void;
   readonly bootId: string;

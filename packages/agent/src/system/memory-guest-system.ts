@@ -7,6 +7,7 @@ export class MemoryGuestSystem implements GuestSystem {
   readonly diskPath: string;
   readonly calls: string[] = [];
   isFrozen = false;
+  frozenForMs: number | undefined;
   canReseed = true;
   canThaw = true;
 

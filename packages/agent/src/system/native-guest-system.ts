@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import type { Clock } from "@atoll/base/clock";
 import type { LinkHello } from "@atoll/protocol/link-handshake";
 import type { GuestNative } from "../../native/guest-native.ts";
 import type { GuestSystem } from "./guest-system.ts";
@@ -15,6 +16,8 @@ export class NativeGuestSystem implements GuestSystem {
   readonly #native: GuestNative;
   readonly #namesPath: string;
   readonly #freezer: ProcessFreezer;
+  readonly #clock: Clock;
+  #frozenAtMs: number | undefined;
 
   /** @param options.namesPath in memory: /etc/hostname and /etc/machine-id lead there */
   constructor(options: {
@@ -22,11 +25,13 @@ export class NativeGuestSystem implements GuestSystem {
     diskPath: string;
     namesPath: string;
     freezer: ProcessFreezer;
+    clock: Clock;
   }) {
     this.#native = options.native;
     this.diskPath = options.diskPath;
     this.#namesPath = options.namesPath;
     this.#freezer = options.freezer;
+    this.#clock = options.clock;
   }
 
   reseed(entropy: Uint8Array): void {
@@ -42,15 +47,22 @@ export class NativeGuestSystem implements GuestSystem {
     writeNames(this.#namesPath, identity);
   }
 
+  get frozenForMs(): number | undefined {
+    return this.#frozenAtMs === undefined ? undefined : this.#clock.monotonic() - this.#frozenAtMs;
+  }
+
   freeze(): void {
     this.#freezer.freeze();
     try {
       this.#native.freeze(this.diskPath);
     } catch (cause) {
-      if (hasErrno(cause, "EBUSY")) return;
-      this.#freezer.thaw();
-      throw cause;
+      if (!hasErrno(cause, "EBUSY")) {
+        this.#freezer.thaw();
+        throw cause;
+      }
     }
+    // The machine stops right behind this.
+    this.#frozenAtMs = this.#clock.monotonic();
   }
 
   thaw(): void {
@@ -59,6 +71,7 @@ export class NativeGuestSystem implements GuestSystem {
     } catch (cause) {
       if (!hasErrno(cause, "EINVAL")) throw cause;
     } finally {
+      this.#frozenAtMs = undefined;
       this.#freezer.thaw();
     }
   }

@@ -60,11 +60,14 @@ export class GuestView {
     await mkdir(disk, { recursive: true });
     await mkdir(VIEW_ROOT, { recursive: true, mode: 0o755 });
     // Read-only replays the journal all the same; without it, what was synced last would be missing.
-    const mountDisk = () => this.#run(["mount", "-t", "ext4", "-o", "ro,nodev,nosuid,noatime", device, disk]);
-    const isRepaired = !(await mountDisk());
+    const mountDisk = (options: string) =>
+      this.#run(["mount", "-t", "ext4", "-o", `ro,nodev,nosuid,noatime${options}`, device, disk]);
+    const isRepaired = !(await mountDisk(""));
     if (isRepaired) {
-      await this.#repair(device);
-      if (!(await mountDisk())) throw new AtollError("view.unavailable", "the disk cannot be mounted");
+      const isChecked = await this.#repair(device);
+      // As it lies there: on a host whose disk is full not even the replay can be written.
+      if (!(isChecked && (await mountDisk(""))) && !(await mountDisk(",noload")))
+        throw new AtollError("view.unavailable", "the disk cannot be mounted");
     }
     // A repair may have moved everything to lost+found: then that is what there is to see.
     const isWhole = existsSync(`${disk}/upper`);
@@ -85,16 +88,16 @@ export class GuestView {
     return { isRepaired };
   }
 
-  async #repair(device: string): Promise<void> {
+  /** False when it could not be done. */
+  async #repair(device: string): Promise<boolean> {
     const { clock, log, tool } = this.#options;
     const result = await runTool([...tool("sbin/e2fsck"), "-f", "-y", device], {
       clock,
       timeoutMs: CHECK_TIMEOUT_MS,
     });
-    if (result.exitCode === null || result.exitCode >= CHECK_FAILED_FROM) {
-      log(`e2fsck ended with ${result.exitCode}: ${result.tail}`);
-      throw new AtollError("view.unavailable", "the disk cannot be repaired");
-    }
+    const isDone = result.exitCode !== null && result.exitCode < CHECK_FAILED_FROM;
+    if (!isDone) log(`e2fsck ended with ${result.exitCode}: ${result.tail}`);
+    return isDone;
   }
 
   async #run(words: string[]): Promise<boolean> {
