@@ -84,6 +84,10 @@ test("a program that runs while its machine is copied takes no step before the c
     askedAtMs.push(Date.now());
     twins.push(await hostd.create({ slug, origin }));
   }
+  for (const twin of twins) {
+    const atLeast = (await stepsOf(twin)).length + 2;
+    await expect.poll(async () => (await stepsOf(twin)).length, { timeout: 60_000 }).toBeGreaterThan(atLeast);
+  }
   const all = await Promise.all([source, ...twins].map(stepsOf));
   const [theirs = [], ...ours] = all;
   for (const [index, steps] of ours.entries()) {
