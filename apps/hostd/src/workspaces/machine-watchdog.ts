@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import type { Clock } from "@atoll/base/clock";
 import { withDeadline } from "@atoll/base/with-deadline";
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
@@ -55,15 +56,22 @@ export class MachineWatchdog {
   async #ask(machine: Machine, before: Failing | undefined): Promise<void> {
     const { clock, onStuck } = this.#options;
     const askedAtMs = clock.monotonic();
+    let isAnswered = false;
+    const answer = machine.ping().then(() => {
+      isAnswered = true;
+    });
     try {
-      await withDeadline(machine.ping(), {
+      await withDeadline(answer, {
         timeoutMs: PING_TIMEOUT_MS,
         clock,
         onTimeout: () => new AtollError("vm.monitor_failed", "the monitor is silent"),
       });
       if (this.#machine === machine) this.#schedule(machine, PING_EVERY_MS);
     } catch (cause) {
+      // Where this process stood still itself, the answer may lie there unread, and deadlines come first.
+      await turn();
       if (this.#machine !== machine) return;
+      if (isAnswered) return this.#schedule(machine, PING_EVERY_MS);
       const error = toAtollError(cause);
       // A process that is gone says so by itself, and asking on until its owner has heard would be all this process does.
       if (error.code === "vm.gone") return;
