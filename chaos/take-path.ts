@@ -102,12 +102,14 @@ const PATHS: Record<CyclePath, (plan: CyclePlan, context: PathContext) => Promis
   async restore(_plan, { host, tab, signal }) {
     const checkpointId = randomUUID();
     await host.checkpoint(checkpointId);
+    // Of this cycle: where one before was cut off ahead of its restore, its own is there for good.
+    const later = `/workspace/later-${checkpointId}`;
     const before = await tab.enter(BACK_TIMEOUT_MS, signal);
-    await runInGuest(before.mux, "sh", "-c", "echo later > /workspace/later && sync /workspace/later");
+    await runInGuest(before.mux, "sh", "-c", `echo later > ${later} && sync ${later}`);
     await host.restore(checkpointId, randomUUID());
     const { mux } = await tab.enter(BACK_TIMEOUT_MS, signal);
-    const later = await runInGuest(mux, "sh", "-c", "test -e /workspace/later && echo there || echo gone");
-    if (later !== "gone") throw new Error("what came after the checkpoint is still there");
+    const found = await runInGuest(mux, "sh", "-c", `test -e ${later} && echo there || echo gone`);
+    if (found !== "gone") throw new Error("what came after the checkpoint is still there");
     await host.deleteCheckpoints();
   },
 
