@@ -228,14 +228,21 @@ export function diskLayersContract(open: () => Promise<ContractHost>): void {
       expect(await machine.topLayerId()).toBe(disk.layers.at(-1)?.layerId);
       await disk.keepTop();
       expect(await content()).toEqual(["3", "1", "3", "4"]);
+      // It goes on as one that was never flattened: the layer is frozen under another, and so on.
+      for (const value of ["4", "5"]) {
+        await disk.stopAndSwitch(machine, guest);
+        await machine.start();
+        await guest.thaw();
+        await guest.writeDisk("after", value);
+      }
       guest.close();
       await machine.kill();
-      expect(await host.look(disk, 1, ["last", "at-1", "at-2", "at-3", "after"])).toEqual([
+      expect(await host.look(disk, disk.layers.length, ["last", "at-1", "at-2", "at-3", "after"])).toEqual([
         "3",
         "1",
         "2",
         "3",
-        "4",
+        "5",
       ]);
     },
   );

@@ -32,15 +32,12 @@ export async function switchLayer(
     return;
   }
   if (!openLayers.includes(layerId)) await open(graph, record, layer);
-  // First, because QEMU opens it again for reading alone, and it may belong to another uid by now.
+  // QEMU opens it again for reading alone, and it may belong to another uid by now; one that a flattening reopened is
+  // opened for writing once more before that.
+  await claimLayer(pathOf(pid, below), uid);
+  // Not to be given up half-way: it takes milliseconds.
+  await graph.putOnTop(layerId, below);
   await freezeLayer(pathOf(pid, below));
-  try {
-    // Not to be given up half-way: it takes milliseconds.
-    await graph.putOnTop(layerId, below);
-  } catch (error) {
-    if ((await graph.layerIds())[0] === below) await claimLayer(pathOf(pid, below), uid);
-    throw error;
-  }
 }
 
 /** Of `Machine.readyLayer`. */
