@@ -16,8 +16,9 @@ export default defineConfig({
           exclude: [...ignored, "**/*.vm.test.ts"],
           // Many tests wait for their disks and child processes.
           maxWorkers: "100%",
-          // Databases and child processes start inside tests; two cores may be busy with a build.
-          testTimeout: 90_000,
+          // Databases and child processes start inside tests, crashes are replayed by the hundred; two cores may be busy with
+          // a build and the simulated world.
+          testTimeout: 240_000,
           hookTimeout: 120_000,
         },
       },
