@@ -1,6 +1,7 @@
 "use client";
 import { PLAN_TIMES, type PlanName } from "@atoll/protocol/plans";
 import { MoonStar } from "lucide-react";
+import { useState } from "react";
 import { Button } from "#ui/button.tsx";
 import { durationWords } from "#ui/date-words.ts";
 import { useNow } from "#ui/use-now.ts";
@@ -25,7 +26,11 @@ export function IdleWarning({ workspaceId, plan, idlePauseSeconds }: IdleWarning
     status && now !== undefined && phase.name === "connected"
       ? idleOutlook(status, idlePauseSeconds, now)
       : undefined;
-  const warning = outlook?.warning;
+  // Pressing one of its buttons is work as well: it must not go away between that and the click.
+  const [pressed, setPressed] = useState<NonNullable<typeof outlook>["warning"]>();
+  const warning = outlook?.warning ?? pressed;
+  const press = () => setPressed(warning);
+  const release = () => setPressed(undefined);
   return (
     <div role="status" aria-label="Pause warning" className="contents">
       {warning ? (
@@ -36,11 +41,21 @@ export function IdleWarning({ workspaceId, plan, idlePauseSeconds }: IdleWarning
             <span aria-hidden>
               Pauses in <span className="font-medium tabular-nums">{warning.remaining}</span>
             </span>
-            <span className="sr-only">{outlook.line}</span>: nothing is going on here. Memory and programs are
-            kept.
+            <span className="sr-only">{outlook?.line}</span>: nothing is going on here. Memory and programs
+            are kept.
             {warning.lastWork ? <span className="text-ink-soft"> Last work: {warning.lastWork}.</span> : null}
           </p>
-          <div className="flex flex-wrap gap-2">
+          {/* biome-ignore lint/a11y/noStaticElementInteractions: what happens inside only keeps it there */}
+          <div
+            className="flex flex-wrap gap-2"
+            onPointerDown={press}
+            onKeyDown={press}
+            onClick={release}
+            // A finger leaves before it clicks.
+            onPointerLeave={({ pointerType }) => (pointerType === "mouse" ? release() : undefined)}
+            onPointerCancel={release}
+            onBlur={release}
+          >
             {leaseChoices(PLAN_TIMES[plan].keepAwakeMaxSeconds)
               .slice(0, 2)
               .map((seconds) => (
