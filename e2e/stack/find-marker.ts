@@ -1,6 +1,7 @@
 import { createReadStream } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { unlessGone } from "./unless-gone.ts";
 
 /** Regular files below `paths` that hold `marker` as it is. What vanishes meanwhile is passed over. */
 export async function findMarker(
@@ -26,13 +27,6 @@ async function* filesBelow(directory: string): AsyncGenerator<string> {
     if (entry.isDirectory()) yield* filesBelow(path);
     else if (entry.isFile()) yield path;
   }
-}
-
-async function unlessGone<T>(work: Promise<T>, otherwise: T): Promise<T> {
-  return work.catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return otherwise;
-    throw error;
-  });
 }
 
 async function holds(file: string, needle: Buffer): Promise<boolean> {

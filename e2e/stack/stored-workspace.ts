@@ -12,6 +12,7 @@ import { LocalKeyStore } from "@atoll/keys/local-key-store";
 import { unwrapKey } from "@atoll/keys/wrap-key";
 import { z } from "zod";
 import type { RunningStack } from "./running-stack.ts";
+import { unlessGone } from "./unless-gone.ts";
 
 const journalRecord = z.object({
   workspaceId: z.string(),
@@ -35,20 +36,12 @@ export async function storedWorkspace(
   const directory = join(stack.dataDirectory, "journal");
   for (const name of await readdir(directory, { recursive: true })) {
     if (!name.endsWith(".json")) continue;
-    const bytes = await readIfThere(join(directory, name));
+    const bytes = await unlessGone(readFile(join(directory, name)), undefined);
     if (bytes === undefined) continue;
     const parsed = journalRecord.safeParse(JSON.parse(bytes.toString()));
     if (parsed.success && parsed.data.slug === slug) return parsed.data;
   }
   return undefined;
-}
-
-/** Undefined for a file of another journey that was erased meanwhile. */
-async function readIfThere(path: string): Promise<Buffer | undefined> {
-  return readFile(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return undefined;
-    throw error;
-  });
 }
 
 /** Its record, layers, snapshots and checkpoints. */

@@ -1,4 +1,5 @@
 import { deriveKey } from "@atoll/keys/derive-key";
+import { copySecret } from "@atoll/keys/secret-bytes";
 import { unwrapKey, wrapKey } from "@atoll/keys/wrap-key";
 import type { DiskLayer } from "../hypervisor/hypervisor.ts";
 import type { LayerRecord } from "./disk-record.ts";
@@ -41,6 +42,11 @@ export function unwrapLayers(
   } finally {
     wrapping.fill(0);
   }
+}
+
+/** With keys of their own, the caller's to wipe. */
+export function copyLayers(layers: readonly DiskLayer[]): DiskLayer[] {
+  return layers.map(({ layerId, key }) => ({ layerId, key: copySecret(key) }));
 }
 
 export function wipeLayers(layers: readonly DiskLayer[]): void {

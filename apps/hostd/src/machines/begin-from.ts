@@ -3,18 +3,18 @@
 import { randomUUID } from "node:crypto";
 import type { KeyStore } from "@atoll/keys/key-store";
 import { newKey } from "@atoll/keys/new-key";
-import { copySecret } from "@atoll/keys/secret-bytes";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { DISK_LAYERS_MAX } from "@atoll/protocol/limits";
 import { FIRST_LINK_TOKEN } from "@atoll/protocol/link-handshake";
 import type { LocalPoint, PointMemory } from "../checkpoints/local-point.ts";
-import { wipeLayers, wrapLayers } from "../disks/layer-keys.ts";
+import { copyLayers, wipeLayers, wrapLayers } from "../disks/layer-keys.ts";
 import type { DiskLayer, Hypervisor, Machine } from "../hypervisor/hypervisor.ts";
 import type { Template } from "../templates/template-store.ts";
 import type { DiskLauncher } from "./disk-launcher.ts";
 import type { CreatedMachine, MachineRequest } from "./machine-source.ts";
 import { OpenDisk } from "./open-disk.ts";
 import type { ForkHalf, LocalPreparedFork } from "./prepare-fork.ts";
+import { fitsMachine } from "./snapshot-facts.ts";
 
 export interface BeginContext {
   launcher: DiskLauncher;
@@ -57,15 +57,10 @@ export async function beginFrom(
 /** Whether the point's memory can be loaded by this hypervisor into a machine of this size. */
 export function isLoadable(
   { memory, origin }: LocalPoint,
-  hypervisor: Hypervisor,
+  hypervisor: Pick<Hypervisor, "fingerprint">,
   size: { cpus: number; memoryMb: number },
 ): boolean {
-  if (memory === undefined) return false;
-  const { fingerprint, templateId, cpus, memoryMb } = memory.facts;
-  const isOfTemplate = templateId === null || templateId === origin.templateId;
-  return (
-    isOfTemplate && fingerprint === hypervisor.fingerprint && cpus === size.cpus && memoryMb === size.memoryMb
-  );
+  return memory !== undefined && fitsMachine(memory.facts, origin.templateId, hypervisor, size);
 }
 
 function requireRoom({ size }: MachineRequest, { origin }: LocalPoint, template: Template): void {
@@ -82,7 +77,7 @@ function requireRoom({ size }: MachineRequest, { origin }: LocalPoint, template:
 async function newDisk(launcher: DiskLauncher, point: LocalPoint, template: Template): Promise<OpenDisk> {
   const { origin } = point;
   const directory = launcher.directory(randomUUID());
-  const layers = origin.layers.map(copyOf);
+  const layers = copyLayers(origin.layers);
   const workspaceKey = newKey();
   try {
     await directory.create();
@@ -101,7 +96,7 @@ async function newDisk(launcher: DiskLauncher, point: LocalPoint, template: Temp
 async function wholeDisk(half: ForkHalf, { origin }: LocalPoint): Promise<OpenDisk> {
   const { directory, template, machine } = half;
   const added = origin.layers.slice(half.layers.length - 1);
-  const layers: DiskLayer[] = half.layers.toSpliced(-1, 0, ...added.map(copyOf));
+  const layers: DiskLayer[] = half.layers.toSpliced(-1, 0, ...copyLayers(added));
   const workspaceKey = newKey();
   try {
     await directory.link(
@@ -214,8 +209,6 @@ export async function loaded(machine: Machine, signal: AbortSignal | undefined):
     throw error;
   }
 }
-
-const copyOf = ({ layerId, key }: DiskLayer): DiskLayer => ({ layerId, key: copySecret(key) });
 
 function isDamage(error: unknown): boolean {
   return (

@@ -1,11 +1,11 @@
 /** Freezes what a disk holds by letting it go on in a new layer, with the memory over it where there is one. */
 
 import type { Clock } from "@atoll/base/clock";
-import { copySecret } from "@atoll/keys/secret-bytes";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { DISK_LAYERS_MAX } from "@atoll/protocol/limits";
 import { CapturedMemory, type MemoryLedger } from "../checkpoints/captured-memory.ts";
 import type { PointMemory } from "../checkpoints/local-point.ts";
+import { copyLayers } from "../disks/layer-keys.ts";
 import type { DiskLayer, Hypervisor, Machine } from "../hypervisor/hypervisor.ts";
 import { findManifests, openSnapshot } from "../snapshots/snapshot-store.ts";
 import type { DiskLauncher } from "./disk-launcher.ts";
@@ -74,7 +74,7 @@ export async function captureRunning(
   const { linkToken } = options;
   const fingerprint = fingerprintOf(machine, context.hypervisor);
   const memory = copied && withFacts(copied, { fingerprint, templateId, linkToken, ...sizeOf(request) });
-  return { layers: frozen.map(copyOf), memory, stoppedMs };
+  return { layers: copyLayers(frozen), memory, stoppedMs };
 }
 
 /** The record's top is one that the machine does not write to yet. */
@@ -106,7 +106,7 @@ export async function captureStill(
   const frozen = disk.layers.slice(0, -1);
   await disk.directory.freeze(frozen.map(({ layerId }) => layerId));
   const memory = options.withMemory ? await sealedMemory(request, disk, options.linkToken) : undefined;
-  return { layers: frozen.map(copyOf), memory, stoppedMs: 0 };
+  return { layers: copyLayers(frozen), memory, stoppedMs: 0 };
 }
 
 async function newTop(launcher: DiskLauncher, disk: OpenDisk): Promise<DiskLayer> {
@@ -147,4 +147,3 @@ function withFacts(copied: CapturedMemory, facts: PointMemory["facts"]): PointMe
 }
 
 const sizeOf = ({ size: { cpus, memoryMb } }: MachineRequest) => ({ cpus, memoryMb });
-const copyOf = ({ layerId, key }: DiskLayer): DiskLayer => ({ layerId, key: copySecret(key) });

@@ -8,7 +8,6 @@ import type { Hypervisor, Machine } from "../hypervisor/hypervisor.ts";
 import { removeSnapshots } from "../snapshots/snapshot-store.ts";
 import { BackgroundFlattening } from "./background-flattening.ts";
 import type { DiskLauncher } from "./disk-launcher.ts";
-
 import { LayerPins } from "./layer-pins.ts";
 import type { MachineRequest, WorkspaceDisk } from "./machine-source.ts";
 import type { OpenDisk } from "./open-disk.ts";

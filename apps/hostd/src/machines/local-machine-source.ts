@@ -6,13 +6,13 @@
 import { join } from "node:path";
 import { type Clock, systemClock } from "@atoll/base/clock";
 import { withDeadline } from "@atoll/base/with-deadline";
-import { copySecret } from "@atoll/keys/secret-bytes";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { CheckpointInfo } from "@atoll/protocol/hostd-api";
 import { FIRST_LINK_TOKEN } from "@atoll/protocol/link-handshake";
 import { MemoryLedger } from "../checkpoints/captured-memory.ts";
 import { LocalPoint, requireLocal } from "../checkpoints/local-point.ts";
 import type { DiskDirectory } from "../disks/disk-directory.ts";
+import { copyLayers } from "../disks/layer-keys.ts";
 import type { Machine, MachineStart } from "../hypervisor/hypervisor.ts";
 import { ReadyMachines } from "../pool/ready-machines.ts";
 import {
@@ -472,7 +472,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     return this.#upkeep.exclusively(disk, async () => {
       using open = await this.#disks.open({ ownerId, workspaceId }, disk);
       await open.directory.freeze(open.layers.map(({ layerId }) => layerId));
-      const layers = open.layers.map(({ layerId, key }) => ({ layerId, key: copySecret(key) }));
+      const layers = copyLayers(open.layers);
       return this.#pointOf(workspaceId, open, { layers, memory: undefined, stoppedMs: 0 });
     });
   }

@@ -79,10 +79,6 @@ export interface SpaceReservation extends Disposable {
   readonly bytes: number;
 }
 
-/**
- * Where the lifecycle gets machines from; above it nobody knows of templates, pools, disks or sealing.
- * All methods are safe to repeat after a crash with what the journal says.
- */
 /** What a fork can be prepared from while it goes on. */
 export interface ForkOrigin {
   owner: CheckpointOwner;
@@ -92,6 +88,10 @@ export interface ForkOrigin {
 
 export type PreparedFork = AsyncDisposable;
 
+/**
+ * Where the lifecycle gets machines from; above it nobody knows of templates, pools, disks or sealing.
+ * All methods are safe to repeat after a crash with what the journal says.
+ */
 export interface MachineSource {
   /** A ready disk and a waiting process over the template; wraps the disk's key for the owner, durably, before it returns. */
   create(request: MachineRequest): Promise<CreatedMachine>;

@@ -4,16 +4,15 @@
  * longer than that. Nobody has heard of it: after a crash directory and process are swept like those of any cut-off create.
  */
 import { randomUUID } from "node:crypto";
-import { copySecret } from "@atoll/keys/secret-bytes";
 import { DISK_LAYERS_MAX } from "@atoll/protocol/limits";
 import type { LocalPoint, PointMemory } from "../checkpoints/local-point.ts";
 import type { DiskDirectory } from "../disks/disk-directory.ts";
-import { wipeLayers } from "../disks/layer-keys.ts";
+import { copyLayers, wipeLayers } from "../disks/layer-keys.ts";
 import type { DiskLayer, Hypervisor, Machine } from "../hypervisor/hypervisor.ts";
 import type { Template } from "../templates/template-store.ts";
 import type { DiskLauncher } from "./disk-launcher.ts";
 import type { ForkOrigin, MachineRequest, PreparedFork } from "./machine-source.ts";
-import { fingerprintOf } from "./snapshot-facts.ts";
+import { fingerprintOf, fitsMachine } from "./snapshot-facts.ts";
 
 export interface ForkHalf {
   directory: DiskDirectory;
@@ -77,10 +76,8 @@ export async function prepareFork(
   { owner, machine: running, size: runningSize }: ForkOrigin,
 ): Promise<ForkHalf | undefined> {
   const { templateId } = running.record;
-  const isAlike = size.cpus === runningSize.cpus && size.memoryMb === runningSize.memoryMb;
-  const isOfTemplate = templateId === null || templateId === owner.disk.templateId;
-  if (!isAlike || !isOfTemplate || fingerprintOf(running, hypervisor) !== hypervisor.fingerprint)
-    return undefined;
+  const facts = { ...runningSize, templateId, fingerprint: fingerprintOf(running, hypervisor) };
+  if (!fitsMachine(facts, owner.disk.templateId, hypervisor, size)) return undefined;
   using open = await launcher.open(owner, owner.disk);
   const { template, record } = open;
   if (size.diskMb < template.size.diskMb || open.layers.length >= DISK_LAYERS_MAX) return undefined;
@@ -90,7 +87,7 @@ export async function prepareFork(
   if (top === -1) return undefined;
   const frozen = open.layers.slice(0, top);
   const directory = launcher.directory(randomUUID());
-  const layers: DiskLayer[] = frozen.map(({ layerId, key }) => ({ layerId, key: copySecret(key) }));
+  const layers = copyLayers(frozen);
   try {
     await directory.create();
     await directory.link(

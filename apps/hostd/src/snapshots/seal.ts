@@ -1,5 +1,5 @@
 /**
- * Sealed form of a byte stream: chunks of 1 MiB, each compressed (zstd 1) and encrypted (AES-256-GCM) under a key that
+ * Sealed form of a byte stream: chunks of at most 1 MiB, each compressed (zstd 1) and encrypted (AES-256-GCM) under a key that
  * seals exactly one stream. A chunk is `length u32` (big endian), ciphertext, tag. Nonces count up; the additional data
  * binds format, workspace, snapshot, disk epoch, position and "last", so that nothing can be cut, moved, repeated or
  * taken from elsewhere without being noticed.

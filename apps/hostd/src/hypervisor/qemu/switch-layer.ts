@@ -1,15 +1,9 @@
-import { join } from "node:path";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { DiskLayer, MachineRecord } from "../hypervisor.ts";
 import type { BlockGraph } from "./block-graph.ts";
-import { layerNodes } from "./block-nodes.ts";
-import { JAIL_RUN, jailPath } from "./jail.ts";
-import { claimLayer, freezeLayer, handOverKeys, layerFileName, wipeKeys } from "./layer-files.ts";
-import { FILE_NAMES } from "./qemu-arguments.ts";
-
-/** As the machine itself sees it: found without knowing where its disk lies. */
-const pathOf = (pid: number, layerId: string) =>
-  join(`/proc/${pid}/root`, jailPath(FILE_NAMES.layers), layerFileName(layerId));
+import { giveSecret } from "./give-secret.ts";
+import { claimLayer, freezeLayer } from "./layer-files.ts";
+import { layerPath } from "./layer-path.ts";
 
 /** Files, passphrase and block graph of `Machine.switchLayer`, for a machine whose vCPUs stand still. */
 export async function switchLayer(
@@ -28,16 +22,16 @@ export async function switchLayer(
   ]);
   if (below === undefined) throw new AtollError("vm.monitor_failed", "the machine has no layers");
   if (below === layerId) {
-    for (const id of lower) await freezeLayer(pathOf(pid, id));
+    for (const id of lower) await freezeLayer(layerPath(pid, id));
     return;
   }
   if (!openLayers.includes(layerId)) await open(graph, record, layer);
   // QEMU opens it again for reading alone, and it may belong to another uid by now; one that a flattening reopened is
   // opened for writing once more before that.
-  await claimLayer(pathOf(pid, below), uid);
+  await claimLayer(layerPath(pid, below), uid);
   // Not to be given up half-way: it takes milliseconds.
   await graph.putOnTop(layerId, below);
-  await freezeLayer(pathOf(pid, below));
+  await freezeLayer(layerPath(pid, below));
 }
 
 /** Of `Machine.readyLayer`. */
@@ -50,23 +44,14 @@ export async function readyLayer(
   if (!(await graph.openLayerIds(signal)).includes(layer.layerId)) await open(graph, record, layer);
 }
 
-async function open(
-  graph: BlockGraph,
-  { pid, runDirectory, uid }: MachineRecord,
-  layer: DiskLayer,
-): Promise<void> {
+async function open(graph: BlockGraph, record: MachineRecord, layer: DiskLayer): Promise<void> {
   const { layerId } = layer;
   try {
-    await claimLayer(pathOf(pid, layerId), uid);
+    await claimLayer(layerPath(record.pid, layerId), record.uid);
   } catch (cause) {
     throw new AtollError("vm.monitor_failed", "the new layer cannot be opened", { cause });
   }
-  try {
-    await handOverKeys({ layers: [layer] }, "d", runDirectory, uid);
-    await graph.addSecret(layerId, `${JAIL_RUN}/${layerNodes("d", layerId).keyFile}`);
-  } finally {
-    await wipeKeys(runDirectory);
-  }
+  await giveSecret(graph, record, layer);
   try {
     await graph.openLayer(layerId);
   } finally {
