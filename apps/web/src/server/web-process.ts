@@ -10,7 +10,7 @@ import { RateLimiter } from "./auth/rate-limiter.ts";
 import { EndedSignIns } from "./hosts/ended-sign-ins.ts";
 import { HostdClient } from "./hosts/hostd-client.ts";
 import { StatusFeed } from "./hosts/status-feed.ts";
-import { storeStatus } from "./hosts/store-status.ts";
+import { StatusStore } from "./hosts/status-store.ts";
 import { log } from "./log.ts";
 import { ReceiptIssuer } from "./receipts/receipt-issuer.ts";
 import { TicketIssuer } from "./tickets/ticket-issuer.ts";
@@ -38,7 +38,9 @@ function create(): WebProcess {
     env();
   const db = createDb({ url: databaseUrl });
   const hostd = new HostdClient({ socketPath: hostdSocket });
-  const statuses = new StatusFeed({ hostd, clock: systemClock, onChange: storeStatus(db) });
+  const stored = new StatusStore(db);
+  stored.onDidFail = (workspaceId, err) => log().warn({ workspaceId, err }, "state not stored");
+  const statuses = new StatusFeed({ hostd, clock: systemClock, onChange: (status) => stored.store(status) });
   statuses.onDidFail = (error) => log().warn({ code: error.code }, "hostd events interrupted");
   statuses.start();
   const limiter = (capacity: number, windowMs: number) =>

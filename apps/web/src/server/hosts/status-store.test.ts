@@ -11,7 +11,7 @@ import { receiptFile } from "@atoll/receipt/erasure-receipt";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { temporaryReceiptIssuer } from "#server/testing/temporary-receipt-issuer.ts";
 import { resumeErasures } from "../domain/account/resume-erasures.ts";
-import { storeStatus } from "./store-status.ts";
+import { StatusStore } from "./status-store.ts";
 
 let database: TemporaryDatabase;
 let issuer: Awaited<ReturnType<typeof temporaryReceiptIssuer>>;
@@ -40,27 +40,27 @@ async function disposable() {
     ...{ workspaceId, ownerId, state: "running", reason: "requested", sinceMs: DEADLINE_MS - 1000 },
     ...{ generation: 1, sessionCount: 0, isolation: "emulated", egress: "off", ...change },
   });
-  return { db, ownerId, workspaceId, status, make, store: storeStatus(db) };
+  return { db, ownerId, workspaceId, status, make, statuses: new StatusStore(db) };
 }
 
 it("keeps the newest state for lists", async () => {
-  const { db, ownerId, workspaceId, status, store } = await disposable();
-  for (const generation of [1, 2, 3]) store(status({ generation, state: "paused", reason: "idle" }));
-  const stored = () => withTenant(db, ownerId, (tenant) => getWorkspace(tenant, workspaceId));
-  await expect
-    .poll(stored)
-    .toMatchObject({ state: "paused", stateReason: "idle", generation: 3, deletedAt: null });
+  const { db, ownerId, workspaceId, status, statuses } = await disposable();
+  for (const generation of [1, 2, 3]) statuses.store(status({ generation, state: "paused", reason: "idle" }));
+  await statuses.settled();
+  const stored = await withTenant(db, ownerId, (tenant) => getWorkspace(tenant, workspaceId));
+  expect(stored).toMatchObject({ state: "paused", stateReason: "idle", generation: 3, deletedAt: null });
 });
 
 it("what its host erased at its deadline counts to no limit any more, and gets its receipt", async () => {
-  const { db, ownerId, workspaceId, status, make, store } = await disposable();
+  const { db, ownerId, workspaceId, status, make, statuses } = await disposable();
   await make();
   await expect(make()).rejects.toMatchObject({ code: "plan.workspace_limit" });
   const erased = status({ state: "erased", reason: "deadline", sinceMs: DEADLINE_MS + 5000 });
   // As often as it is told, as after each start of web.
-  for (let told = 0; told < 3; told += 1) store(erased);
+  for (let told = 0; told < 3; told += 1) statuses.store(erased);
+  await statuses.settled();
   const tombstone = () => withTenant(db, ownerId, (tenant) => getTombstone(tenant, "workspace", workspaceId));
-  await expect.poll(tombstone).toMatchObject({ requestedAt: new Date(DEADLINE_MS), completedAt: null });
+  expect(await tombstone()).toMatchObject({ requestedAt: new Date(DEADLINE_MS), completedAt: null });
   expect(await withTenant(db, ownerId, listWorkspaces)).toHaveLength(1);
   await make();
 
@@ -77,7 +77,8 @@ it("what its host erased at its deadline counts to no limit any more, and gets i
     ...{ scope: "workspace", counts: { workspaces: 1, keys: 1 }, requestedAtMs: DEADLINE_MS },
     keysDestroyedAtMs: DEADLINE_MS + 4000,
   });
-  store(erased);
+  statuses.store(erased);
+  await statuses.settled();
   await resumeErasures({ db, hostd, receipts: issuer.receipts });
   expect(await tombstone()).toMatchObject({ receiptId, completedAt: expect.any(Date) });
 });
