@@ -17,12 +17,16 @@ export class Dashboard {
   /** Ends on the workspace's page; returns its slug. */
   async createWorkspace(name: string, network?: "Off" | "Package sources" | "Open"): Promise<string> {
     await this.#page.getByRole("button", { name: "New workspace" }).click();
-    const dialog = this.#page.getByRole("dialog", { name: "New workspace" });
+    const dialog = this.newWorkspaceDialog;
     await dialog.getByLabel("Name").fill(name);
     if (network) await dialog.getByRole("radio", { name: network }).click();
     await dialog.getByRole("button", { name: "Create workspace" }).click();
     await this.#page.waitForURL(/\/w\/[a-z0-9-]+$/);
     return new URL(this.#page.url()).pathname.slice("/w/".length);
+  }
+
+  get newWorkspaceDialog(): Locator {
+    return this.#page.getByRole("dialog", { name: "New workspace" });
   }
 
   row(name: string): Locator {

@@ -2,6 +2,7 @@ import { GeistSans } from "geist/font/sans";
 import type { Metadata, Viewport } from "next";
 import { headers } from "next/headers";
 import type { ReactNode } from "react";
+import { EarlyClicks } from "#ui/early-clicks.tsx";
 import { Providers } from "#ui/providers.tsx";
 import "#ui/tokens.css";
 
@@ -25,6 +26,7 @@ export default async function RootLayout({ children }: { children: ReactNode }) 
   return (
     <html lang="en" className={GeistSans.variable} suppressHydrationWarning>
       <body>
+        <EarlyClicks nonce={nonce} />
         <Providers nonce={nonce}>{children}</Providers>
       </body>
     </html>
