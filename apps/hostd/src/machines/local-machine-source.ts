@@ -125,7 +125,8 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
 
   async create(request: MachineRequest): Promise<CreatedMachine> {
     const kind = await this.#ready.kindFor(request.image, request.size);
-    const item = await this.#ready.claim(kind);
+    const { ownerId, signal = this.#closing.signal } = request;
+    const item = await this.#ready.claim(kind, { ownerId, signal });
     try {
       request.signal?.throwIfAborted();
       const { mayReplaceKey: mayReplace = false } = request;

@@ -2,6 +2,8 @@
  * Machines that wait to be someone's: an encrypted disk with a key of its own, and a process over a template that has
  * loaded everything and is stopped. Made one at a time in the background; an item whose process ends is dropped.
  */
+import { availableParallelism } from "node:os";
+import { LimitedTurns } from "@atoll/base/limited-turns";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { ImageFiles, Machine } from "../hypervisor/hypervisor.ts";
 import type { Template } from "../templates/template-store.ts";
@@ -22,6 +24,12 @@ export interface PoolKind {
   image: ImageFiles;
 }
 
+/** Who waits for a machine. */
+export interface Claimant {
+  ownerId: string;
+  signal: AbortSignal;
+}
+
 export interface MachinePoolOptions {
   /** Makes a disk and a loaded machine over it. Slow: seconds, more when it is made ahead and nobody waits. */
   make: (kind: PoolKind, options: { isAhead: boolean }) => Promise<PoolItem>;
@@ -36,6 +44,8 @@ export interface MachinePoolOptions {
 export class MachinePool implements AsyncDisposable {
   readonly #options: MachinePoolOptions;
   readonly #shelf: Shelf<PoolKind, PoolItem>;
+  /** Starting a process keeps a core busy: many at once only make the first as late as the last. */
+  readonly #launchTurns = new LimitedTurns({ atOnce: availableParallelism() });
 
   constructor(options: MachinePoolOptions) {
     this.#options = options;
@@ -73,9 +83,13 @@ export class MachinePool implements AsyncDisposable {
   }
 
   /** A ready item, or one made now; exactly one caller gets it. */
-  async claim(kind: PoolKind): Promise<PoolItem> {
-    if (this.#shelf.isClosed) throw new AtollError("host.draining");
-    return this.#shelf.take(kind.template.templateId) ?? this.#options.make(kind, { isAhead: false });
+  async claim(kind: PoolKind, { ownerId, signal }: Claimant): Promise<PoolItem> {
+    const take = () => {
+      if (this.#shelf.isClosed) throw new AtollError("host.draining");
+      return this.#shelf.take(kind.template.templateId);
+    };
+    const make = async () => take() ?? (await this.#options.make(kind, { isAhead: false }));
+    return take() ?? (await this.#launchTurns.run(ownerId, signal, make));
   }
 
   /** Makes up for what was claimed. The caller says when: a refill takes a core from the start it follows. */

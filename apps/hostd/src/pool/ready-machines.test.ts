@@ -47,7 +47,8 @@ function ready() {
     /** Somebody asks for a machine of this size, and has it. */
     use: async (memoryMb: number) => {
       const kind = await machines.kindFor("base", { ...WARM, memoryMb });
-      live.delete(await machines.claim(kind));
+      const claimant = { ownerId: "somebody", signal: new AbortController().signal };
+      live.delete(await machines.claim(kind, claimant));
       machines.refillSoon(kind);
       clock.advance(5000);
       await machines.settled();

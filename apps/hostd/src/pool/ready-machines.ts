@@ -4,7 +4,13 @@ import type { MachineSize } from "@atoll/protocol/plans";
 import type { ReadyLayers } from "../disks/ready-layers.ts";
 import type { ImageSource } from "../machines/image-source.ts";
 import type { TemplateStore } from "../templates/template-store.ts";
-import { MachinePool, type MachinePoolOptions, type PoolItem, type PoolKind } from "./machine-pool.ts";
+import {
+  type Claimant,
+  MachinePool,
+  type MachinePoolOptions,
+  type PoolItem,
+  type PoolKind,
+} from "./machine-pool.ts";
 
 /** A refill right after a claim would take a core from the very start that claimed. */
 const REFILL_AFTER_MS = 1500;
@@ -84,8 +90,8 @@ export class ReadyMachines implements AsyncDisposable {
   }
 
   /** A ready machine of this kind, or one made now. Its caller says by `refillSoon` when the start is through. */
-  claim(kind: PoolKind): Promise<PoolItem> {
-    return this.#pool.claim(kind);
+  claim(kind: PoolKind, claimant: Claimant): Promise<PoolItem> {
+    return this.#pool.claim(kind, claimant);
   }
 
   /** @param kind claimed just now: one of it is kept ready from here on. */
