@@ -1,5 +1,13 @@
 import { expect, type FrameLocator, type Locator, type Page } from "@playwright/test";
 
+/** One way to a running machine, as the page showed it: each new value of its progress bar. */
+export interface NotedStart {
+  title: string;
+  percents: number[];
+}
+
+type NotingWindow = Window & { notedStarts?: NotedStart[] };
+
 /** The page of one workspace, as a user uses it. */
 export class Workbench {
   readonly #page: Page;
@@ -27,6 +35,28 @@ export class Workbench {
       timeout: 120_000,
     });
     await expect(status.getByRole("button", { name: "Connected" })).toBeVisible();
+  }
+
+  /** From the next load of a page on. */
+  async noteStarts(): Promise<void> {
+    await this.#page.addInitScript(() => {
+      const noted: NotedStart[] = [];
+      (window as NotingWindow).notedStarts = noted;
+      const note = () => {
+        const bar = document.querySelector("[role=progressbar]");
+        if (!bar) return;
+        const title = bar.getAttribute("aria-label") ?? "";
+        const percent = Number(bar.getAttribute("aria-valuenow"));
+        if (noted.at(-1)?.title !== title) noted.push({ title, percents: [] });
+        const percents = noted.at(-1)?.percents;
+        if (percents?.at(-1) !== percent) percents?.push(percent);
+      };
+      new MutationObserver(note).observe(document, { subtree: true, childList: true, attributes: true });
+    });
+  }
+
+  async notedStarts(): Promise<NotedStart[]> {
+    return this.#page.evaluate(() => (window as NotingWindow).notedStarts ?? []);
   }
 
   file(name: string): Locator {

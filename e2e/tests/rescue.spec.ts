@@ -55,3 +55,45 @@ test("files of a stopped workspace are read, downloaded and zipped without start
   await workbench.terminal.run("clear; rev /workspace/chest.txt");
   await workbench.terminal.expectOutput("erusaert");
 });
+
+test("a workspace whose disk is full and whose machine was killed gives its files, and starts again", async ({
+  page,
+}) => {
+  test.setTimeout(600_000);
+  const stack = stackUnderTest();
+  const { webUrl } = stack;
+  const stored = new StoredFiles(page);
+  await stored.withoutFileDialogs();
+  await new AccountPages(page, webUrl).signUp(newPerson("Ruth"));
+  const dashboard = new Dashboard(page, webUrl);
+  const slug = await dashboard.createWorkspace("Brim");
+  const workbench = new Workbench(page);
+  await workbench.expectReady();
+  await workbench.terminal.run(
+    "cd /workspace; echo treasure > chest.txt; sync; i=2048; while [ $i -ge 1 ]; do while fallocate -l $((i))M fill.$i.$RANDOM 2>/dev/null; do :; done; i=$((i/2)); done; cat /dev/zero > fill.last 2>/dev/null; sync; clear; df --output=avail . | tail -1 | sed 's/^ *0$/mirb ot lluf/' | rev",
+  );
+  await workbench.terminal.expectOutput("full to brim");
+
+  await dashboard.open();
+  const machinePid = (await storedWorkspace(stack, slug))?.machine?.pid;
+  if (machinePid === undefined) throw new Error("it has no machine");
+  process.kill(machinePid, "SIGKILL");
+  await dashboard.expectState("Brim", "Failed", 120_000);
+  await dashboard.act("Brim", "Browse files");
+  await stored.expectOpen();
+  await stored.show("chest.txt");
+  await stored.expectText("treasure");
+  expect((await stored.downloadShown()).toString()).toBe("treasure\n");
+  expect((await stored.largest()).join("\n")).toContain("fill.");
+
+  await workbench.noteStarts();
+  await workbench.open(webUrl, slug);
+  await workbench.expectReadyAgain();
+  const [start, ...others] = await workbench.notedStarts();
+  expect(others).toEqual([]);
+  expect(start?.title).toBe("Starting from disk");
+  expect(start?.percents.length).toBeGreaterThan(2);
+  expect(start?.percents).toEqual(start?.percents.toSorted((a, b) => a - b));
+  await workbench.terminal.run("clear; rm /workspace/fill.*; rev /workspace/chest.txt");
+  await workbench.terminal.expectOutput("erusaert");
+});
