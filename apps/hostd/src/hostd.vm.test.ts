@@ -158,7 +158,7 @@ it("creates, types, pauses to nothing, resumes the same process, and erases", as
   expect(deleteAnswer.parse((await api("DELETE", `/v1/workspaces/${id}`)).body)).toEqual(deleted);
 });
 
-it("lets a guest reach what is public, and nothing of the host or its networks, when everything is open", async () => {
+it("lets nothing of the host or its networks be reached when everything is open, and nothing at all when off", async () => {
   const workspaceId = randomUUID();
   const path = `/v1/workspaces/${workspaceId}`;
   await api("PUT", path, createBody({ egress: "open", slug: "open-reef", idlePauseSeconds: 3600 }));
@@ -185,10 +185,30 @@ it("lets a guest reach what is public, and nothing of the host or its networks, 
   const release = "s,/*$,/dists/trixie/InRelease,";
   const source = `$(grep -o 'http[^ ]*' /etc/apt/sources.list | head -1 | sed '${release}')`;
   expect(await fetched(`-o /dev/null ${source}`)).toBe("200");
-  // git goes through the proxy by itself: nobody else would answer for that address.
+  // These go through the proxy by themselves: nobody else would answer for that address.
   expect(await inGuest("git ls-remote http://10.1.2.3/x.git 2>&1")).toMatch(/\b403\b/);
+  const wheel = "--trusted-host 10.1.2.3 http://10.1.2.3/x-1-py3-none-any.whl";
+  expect(await inGuest(`pip download --no-deps --retries 0 -d /tmp/x ${wheel} 2>&1`)).toMatch(/\b403\b/);
+
+  await api("PATCH", path, { egress: "off" });
+  expect(await fetched("http://mirror.test/")).toMatch(/egress\.denied.* 403$/s);
+  // Root, past the proxy: there is no other way out. Without a vsock device, the host's address is the guest's own loopback.
+  const attempts = await inGuest(`sudo python3 -c '${RAW_SOCKETS}'`);
+  expect(attempts.split("\n")).toEqual(["tcp ENETUNREACH", "udp ENETUNREACH", "vsock ECONNRESET"]);
   await api("DELETE", path);
 });
+
+/** What root's own sockets say, one line each. */
+const RAW_SOCKETS = [
+  "import errno, socket as s",
+  "def tried(name, family, kind, address):",
+  "  try:",
+  '    one = s.socket(family, kind); one.settimeout(10); one.connect(address); one.send(b"x"); print(name, "sent")',
+  "  except OSError as e: print(name, errno.errorcode.get(e.errno, e))",
+  'tried("tcp", s.AF_INET, s.SOCK_STREAM, ("1.1.1.1", 443))',
+  'tried("udp", s.AF_INET, s.SOCK_DGRAM, ("1.1.1.1", 53))',
+  'tried("vsock", s.AF_VSOCK, s.SOCK_STREAM, (2, 1024))',
+].join("\n");
 
 function ownAddresses(): string[] {
   const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
