@@ -138,6 +138,17 @@ describe("the agent in its guest", () => {
     await terminal.close();
   });
 
+  it("shows no file system of the kernel, under whatever name", async () => {
+    await guest.run("sudo", "mkdir", "/mnt/kernel");
+    for (const folder of ["/proc", "/sys", "/dev"]) {
+      expect((await guest.run("sudo", "mount", "--bind", folder, "/mnt/kernel")).exitCode).toBe(0);
+      const listed = call(guest.mux, filesList, { path: "/mnt/kernel" }, SLOW);
+      await expect(listed).rejects.toMatchObject({ code: "file.denied" });
+      await guest.run("sudo", "umount", "/mnt/kernel");
+    }
+    expect((await call(guest.mux, filesList, { path: "/mnt/kernel" }, SLOW)).entries).toEqual([]);
+  });
+
   it("knows the leases that `atoll keep-awake` makes", async () => {
     const made = await guest.run("atoll", "keep-awake", "2h", "nightly", "tests");
     expect(made).toMatchObject({ exitCode: 0, output: expect.stringMatching(/stays awake until/) });

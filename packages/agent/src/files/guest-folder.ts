@@ -21,8 +21,7 @@ export const TEMPORARY_PREFIX = ".atoll-tmp-";
 
 /** The kernel's file systems are no place for an editor: reading there blocks, acts, or never ends. */
 const KERNEL_FOLDERS = ["proc", "sys", "dev"];
-const kernelDevices = new Set(KERNEL_FOLDERS.map((name) => statSync(`/${name}`).dev));
-kernelDevices.delete(statSync("/").dev);
+let kernelDevices: ReadonlySet<number> | undefined;
 
 /** An open directory. */
 export class GuestFolder implements AsyncDisposable {
@@ -58,6 +57,7 @@ export class GuestFolder implements AsyncDisposable {
 
   /** @throws AtollError file.denied when this lies in a file system of the kernel, under whatever name. */
   async refuseKernel(): Promise<void> {
+    kernelDevices ??= findKernelDevices();
     if (kernelDevices.has((await this.#handle.stat()).dev)) throw new AtollError("file.denied");
   }
 
@@ -149,6 +149,13 @@ export async function findFolder(path: string): Promise<GuestFolder> {
     await folder[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** Not before it is needed: this module is evaluated where the image is built, and numbered there are other devices. */
+function findKernelDevices(): ReadonlySet<number> {
+  const devices = new Set(KERNEL_FOLDERS.map((name) => statSync(`/${name}`).dev));
+  devices.delete(statSync("/").dev);
+  return devices;
 }
 
 function splitPath(path: string): string[] {
