@@ -4,7 +4,10 @@ import { useEffect } from "react";
 declare global {
   interface Window {
     /** Present from the first byte of the page until it is alive. */
-    atollEarlyClicks?: { button: HTMLButtonElement | undefined; stop: () => void };
+    atollEarlyClicks?: {
+      last: { button: HTMLButtonElement; event: MouseEvent } | undefined;
+      stop: () => void;
+    };
   }
 }
 
@@ -12,10 +15,10 @@ declare global {
 function remember(): void {
   const onClick = (event: MouseEvent) => {
     const button = event.target instanceof Element ? event.target.closest("button") : null;
-    if (button?.type === "button") early.button = button;
+    if (button?.type === "button") early.last = { button, event };
   };
   const early: NonNullable<typeof window.atollEarlyClicks> = {
-    button: undefined,
+    last: undefined,
     stop: () => removeEventListener("click", onClick, true),
   };
   window.atollEarlyClicks = early;
@@ -32,8 +35,10 @@ export function EarlyClicks({ nonce }: { nonce: string | undefined }) {
     if (!early) return;
     delete window.atollEarlyClicks;
     early.stop();
-    const { button } = early;
-    if (!button?.isConnected) return;
+    if (!early.last?.button.isConnected) return;
+    const { button, event } = early.last;
+    // Still on its way: this click is what made React hasten, and React delivers it itself.
+    if (event.eventPhase !== Event.NONE) return;
     // Menus open as the pointer goes down, everything else on the click.
     button.dispatchEvent(new PointerEvent("pointerdown", { bubbles: true, cancelable: true, button: 0 }));
     button.click();
