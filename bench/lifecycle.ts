@@ -7,9 +7,9 @@ import { createReadStream } from "node:fs";
 import { open, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { constants, zstdCompress } from "node:zlib";
+import { zstdCompress } from "node:zlib";
 import type { QmpClient } from "@atoll/hostd/hypervisor/qemu/qmp-client";
-import { CHUNK_BYTES, seal } from "@atoll/hostd/snapshots/seal";
+import { AHEAD, CHUNK_BYTES, COMPRESSION, seal } from "@atoll/hostd/snapshots/seal";
 import { call } from "@atoll/protocol/call";
 import { corePing } from "@atoll/protocol/messages/core";
 import type { Mux } from "@atoll/protocol/mux";
@@ -38,10 +38,7 @@ const FORKS = 30;
 const FORK_ROUNDS = 3;
 /** Of a template's memory, as sealing meets it. */
 const SEALED_BYTES = 96 * 1024 * 1024;
-/** As `seal` has it. */
-const AHEAD = 3;
 const compress = promisify(zstdCompress);
-const COMPRESSION = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 
 export async function measureLifecycle(options: LifecycleOptions): Promise<void> {
   await creates(options);

@@ -22,11 +22,16 @@ const TAG_BYTES = 16;
 /** Incompressible input grows a little. */
 const SEALED_CHUNK_MAX_BYTES = CHUNK_BYTES + 64 * 1024;
 /** Chunks being compressed ahead of the one that is written: two for the two cores this is tuned on, one in hand. */
-const AHEAD = 3;
+export const AHEAD = 3;
 
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
-const COMPRESSION = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+/** A result in one piece: by default it is gathered 16 KiB at a time, each by a turn of the event loop. */
+const chunkSize = SEALED_CHUNK_MAX_BYTES;
+export const COMPRESSION = {
+  chunkSize,
+  params: { [constants.ZSTD_c_compressionLevel]: 1 },
+};
 
 /** Pieces to write to the file, in order. */
 export async function* seal(
@@ -66,7 +71,7 @@ export async function* unseal(
     } catch (cause) {
       throw new AtollError("snapshot.invalid", `chunk ${index - 1} is not what was sealed`, { cause });
     }
-    return decompress(compressed, { maxOutputLength: CHUNK_BYTES });
+    return decompress(compressed, { maxOutputLength: CHUNK_BYTES, chunkSize });
   };
   for await (const { value } of ahead(mapLast(sealedChunks(sealed), open))) yield value;
   if (index === 0) throw new AtollError("snapshot.invalid", "nothing was sealed here");
