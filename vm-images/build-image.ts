@@ -30,7 +30,7 @@ export async function buildImage(options: BuildImageOptions): Promise<GuestImage
     onProgress: options.onProgress,
     signal: options.signal,
     packages: declaration.agentPackages,
-    node: declaration.node,
+    node: declaration.agentNode,
     entry: options.agentEntry,
   });
   const { manifest } = base;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # mmdebstrap customize hook: turns the unpacked Debian packages in "$1" into the guest's root file system.
-# ATOLL_STAGE holds what the build prepared: overlay/ node/ npm/ native/. Left there for its next steps: kernel/,
+# ATOLL_STAGE holds what the build prepared: overlay/ node/ agent-node/ npm/ native/. Left there for its next steps: kernel/,
 # kernel-release, pip-defaults.
 set -eu
 root=$1
@@ -25,6 +25,7 @@ cp -rT --no-preserve=ownership "$stage/node/include" "$root/usr/local/include"
 mkdir -p "$root/usr/local/lib/node_modules"
 cp -rT --no-preserve=ownership "$stage/npm" "$root/usr/local/lib/node_modules/npm"
 chmod 0755 "$root/usr/local/bin/node"
+install -m 0755 "$stage/agent-node/bin/node" "$root/usr/lib/atoll/node"
 ln -s ../lib/node_modules/npm/bin/npm-cli.js "$root/usr/local/bin/npm"
 ln -s ../lib/node_modules/npm/bin/npx-cli.js "$root/usr/local/bin/npx"
 chown -R 0:0 "$root/usr/local"

@@ -7,6 +7,7 @@ import { contentKey } from "./content-key.ts";
 import type { NpmPackagePin } from "./npm-package.ts";
 import { unpackNpmPackage } from "./npm-package.ts";
 import { runCommand } from "./run-command.ts";
+import { takeSnapshot } from "./take-snapshot.ts";
 
 const AGENT_ENTRY = join(import.meta.dirname, "../../packages/agent/src/main.ts");
 /** Where the guest mounts the layer's `agent` folder. */
@@ -42,7 +43,10 @@ export async function buildAgentLayer(options: AgentLayerOptions): Promise<{ pat
       await mkdir(agent, { recursive: true });
       if (entry === undefined) {
         await unpackNpmPackage(node, join(scratch, "node"), { scratch, signal });
-        await takeSnapshot(script, join(agent, "main.blob"), { scratch, signal });
+        await takeSnapshot(join(scratch, "node/bin/node"), script, join(agent, "main.blob"), {
+          scratch,
+          signal,
+        });
       } else await writeFile(join(agent, "main.mjs"), script);
       for (const pin of packages) {
         await unpackNpmPackage(pin, join(agent, "node_modules", pin.name), { scratch, signal });
@@ -64,28 +68,6 @@ export async function buildAgentLayer(options: AgentLayerOptions): Promise<{ pat
     },
   });
   return { path: join(folder, "agent.erofs"), key };
-}
-
-async function takeSnapshot(
-  script: string,
-  output: string,
-  { scratch, signal }: { scratch: string; signal: AbortSignal | undefined },
-): Promise<void> {
-  const builder = join(scratch, "main.cjs");
-  await writeFile(builder, script);
-  const configuration = join(scratch, "snapshot.json");
-  // A code cache fits only processors with the features of this one, and reading it costs more than it saves.
-  await writeFile(configuration, JSON.stringify({ builder, withoutCodeCache: true }));
-  await runCommand(
-    [
-      join(scratch, "node/bin/node"),
-      // Which of Node's own modules may be in a snapshot is tried out by the tests on machines.
-      "--no-warnings",
-      ...["--snapshot-blob", output],
-      ...["--build-snapshot-config", configuration],
-    ],
-    { signal },
-  );
 }
 
 async function bundle(

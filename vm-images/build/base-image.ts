@@ -83,6 +83,7 @@ async function makeBase(
 
   report("fetching Node and npm");
   await unpackNpmPackage(declaration.node, join(scratch, "node"), { scratch, signal });
+  await unpackNpmPackage(declaration.agentNode, join(scratch, "agent-node"), { scratch, signal });
   await unpackNpmPackage(declaration.npm, join(scratch, "npm"), { scratch, signal });
   await cp(join(folder, "rootfs"), join(scratch, "overlay"), { recursive: true });
   await writeGuestConfiguration(join(scratch, "overlay"), declaration, sources, inputs.certificates);

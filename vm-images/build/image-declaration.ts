@@ -15,7 +15,10 @@ export const imageDeclaration = z.strictObject({
   initramfsModules: z.array(z.string()),
   kernelArguments: z.array(z.string()),
   emulatedKernelArguments: z.array(z.string()),
+  /** The user's own. */
   node: npmPackagePin,
+  /** What the agent runs on. Node 22 compiles some of its own functions wrongly out of a startup snapshot. */
+  agentNode: npmPackagePin,
   npm: npmPackagePin,
   /** Native packages of the agent; everything else is bundled into its one file. */
   agentPackages: z.array(npmPackagePin),
