@@ -39,11 +39,6 @@ export class BenchHost {
     while ((await this.health()).poolReadyCount < count) await delay(200);
   }
 
-  /** Until a process waits for the next fork. */
-  async readyForFork(): Promise<void> {
-    while ((await this.health()).forksReadyCount < 1) await delay(200);
-  }
-
   /** Answers when the guest's agent has answered. */
   async create(overrides: Partial<CreateWorkspace> = {}, id: string = randomUUID()): Promise<string> {
     const { cpus, memoryMb, diskMb } = PLANS.free;

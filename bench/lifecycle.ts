@@ -119,40 +119,25 @@ async function creates({ host, bare, add, pairs, warmups, poolSize }: LifecycleO
   });
 }
 
-/** One with the process that waits, and right after it one that has to start its own. */
-async function forks({ host, bare, add, pairs, warmups, poolSize }: LifecycleOptions): Promise<void> {
+async function forks({ host, bare, add, pairs, warmups }: LifecycleOptions): Promise<void> {
   const source = await host.create();
-  await host.delete(await fork(host, source, randomUUID()));
-  const waiting: number[] = [];
   const samples = await interleaved(
     pairs,
     warmups,
     async () => {
-      // Made ahead, all of it: what is being made takes a core.
-      await host.ready(poolSize);
-      await host.readyForFork();
-      const ids = [randomUUID(), randomUUID()] as const;
-      waiting.push(await timedMs(() => fork(host, source, ids[0])));
-      const ms = await timedMs(() => fork(host, source, ids[1]));
-      for (const id of ids) await host.delete(id);
+      const id = randomUUID();
+      const ms = await timedMs(() => fork(host, source, id));
+      await host.delete(id);
       return ms;
     },
     () => bareRestore(bare),
   );
-  const reference = { name: "bare restore", samples: samples.reference };
   add({
     name: "live fork to first answer",
     unit: "ms",
     ours: samples.ours,
-    reference,
+    reference: { name: "bare restore", samples: samples.reference },
     goal: { atMost: 1.2, of: "ratio" },
-  });
-  add({
-    name: "live fork with a waiting process",
-    unit: "ms",
-    ours: waiting.slice(warmups),
-    reference,
-    goal: { atMost: 0.7, of: "ratio" },
   });
   await host.delete(source);
 }

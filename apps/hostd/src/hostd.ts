@@ -172,7 +172,6 @@ async function start(
     vmm,
     template: source.templateState,
     poolReadyCount: source.readyCount,
-    forksReadyCount: source.readyForkCount,
   });
   const api = scope.own(
     new ApiServer(

@@ -202,7 +202,6 @@ export const hostHealth = z.object({
   workspaceCount: z.number().int(),
   runningCount: z.number().int(),
   poolReadyCount: z.number().int(),
-  forksReadyCount: z.number().int(),
 });
 
 /** GET /v1/workspaces; GET /v1/workspaces/:id answers one status. Erased ones stay listed: they are the evidence. */

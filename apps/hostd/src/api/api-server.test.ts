@@ -25,13 +25,7 @@ async function start() {
       presetChanged: () => {},
       checkpointDeleted: async () => {},
       allowsSize: isPlanSize,
-      health: () => ({
-        isolation: "emulated",
-        template: "ready",
-        vmm: "fake 1",
-        poolReadyCount: 1,
-        forksReadyCount: 0,
-      }),
+      health: () => ({ isolation: "emulated", template: "ready", vmm: "fake 1", poolReadyCount: 1 }),
     },
     pino({ level: "silent" }),
   );

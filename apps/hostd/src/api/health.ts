@@ -4,7 +4,7 @@ import type { Route } from "./route.ts";
 
 export type HostHealthFacts = Pick<
   z.infer<typeof hostHealth>,
-  "isolation" | "template" | "vmm" | "poolReadyCount" | "forksReadyCount"
+  "isolation" | "template" | "vmm" | "poolReadyCount"
 >;
 
 export const healthRoute: Route = {

@@ -163,47 +163,6 @@ test("a fork begun before its origin's state is taken holds that state, whatever
   expect(at.faults).toEqual([]);
 });
 
-test("after a first fork a process waits for the next, whatever layers that has; one of another kind is not taken", async () => {
-  await using at = await opened();
-  const workspace = await create(at);
-  const forkOf = async (origin: LiveWorkspace, request = newRequest()) => {
-    await using prepared = origin.prepareFork(request);
-    await using point = await origin.capture();
-    return await origin.fork(request, point, prepared);
-  };
-  const refilled = async () => {
-    at.clock.advance(5000);
-    await at.source.settled();
-    expect(at.source.readyForkCount).toBe(1);
-  };
-  await workspace.guest.writeDisk("a", "first");
-  await forkOf(workspace);
-  for (const expected of ["second", "third"]) {
-    await refilled();
-    await workspace.guest.writeDisk("a", expected);
-    const count = await workspace.guest.count();
-    const launch = vi.spyOn(at.hypervisor, "launch");
-    const fork = await forkOf(workspace);
-    expect(launch).not.toHaveBeenCalled();
-    launch.mockRestore();
-    expect([await fork.guest.readDisk("a"), await fork.guest.count()]).toEqual([expected, count + 1]);
-    await fork.stop();
-    await fork.boot();
-    expect(await fork.guest.readDisk("a")).toBe(expected);
-  }
-  await refilled();
-
-  // Memory of a boot is no change of a template's: what waits cannot load it.
-  await workspace.stop();
-  await workspace.boot();
-  const launch = vi.spyOn(at.hypervisor, "launch");
-  const fork = await forkOf(workspace);
-  expect(launch).toHaveBeenCalledTimes(1);
-  expect(await fork.guest.readDisk("a")).toBe("third");
-  expect(at.source.readyForkCount).toBe(1);
-  expect(at.faults).toEqual([]);
-});
-
 test("a fork that was begun and is not used leaves nothing, and one that cannot be is made anew", async () => {
   await using at = await opened();
   const workspace = await create(at);

@@ -44,15 +44,6 @@ test("a checkpoint of a running machine brings back its files and its processes,
   await workspace.destroy();
 });
 
-/** By the process that waits. */
-async function forkWaiting(workspace: LiveWorkspace): Promise<LiveWorkspace> {
-  const request = opened.newRequest();
-  await using prepared = workspace.prepareFork(request);
-  await using point = await workspace.capture();
-  await expect.poll(() => source.readyForkCount).toBe(0);
-  return await workspace.fork(request, point, prepared);
-}
-
 test("forks of a running machine run beside it, each with an identity of its own", async () => {
   const workspace = await LiveWorkspace.create(source, opened.newRequest());
   await workspace.guest.writeDisk("a", "1");
@@ -77,19 +68,8 @@ test("forks of a running machine run beside it, each with an identity of its own
     await guest.writeDisk("a", `${index}`);
   }
   for (const [index, { guest }] of all.entries()) expect(await guest.readDisk("a")).toBe(`${index}`);
-  // A process waits for the next one by now, and takes several layers at once.
-  await expect.poll(() => source.readyForkCount, { timeout: 60_000 }).toBe(1);
-  const late = await forkWaiting(workspace);
-  expect(await late.guest.readDisk("a")).toBe("0");
-  await late.guest.writeDisk("a", "late");
-  await (await late.capture())[Symbol.asyncDispose]();
-  await late.stop();
   await workspace.stop();
   await workspace.destroy();
-  await late.boot();
-  expect(await late.guest.readDisk("a")).toBe("late");
-  await late.stop();
-  await late.destroy();
   await forks[1]?.stop();
   // The origin is gone with its key; a fork of it still boots from the layers they shared.
   await forks[1]?.boot();

@@ -5,6 +5,7 @@
  */
 import { join } from "node:path";
 import { type Clock, systemClock } from "@atoll/base/clock";
+import { withDeadline } from "@atoll/base/with-deadline";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { CheckpointInfo } from "@atoll/protocol/hostd-api";
 import { FIRST_LINK_TOKEN } from "@atoll/protocol/link-handshake";
@@ -47,14 +48,15 @@ import type {
   WorkspaceDisk,
 } from "./machine-source.ts";
 import type { OpenDisk } from "./open-disk.ts";
-import { discardHalf, type ForkHalf, LocalPreparedFork, waitingHalf } from "./prepare-fork.ts";
+import { LocalPreparedFork, prepareFork } from "./prepare-fork.ts";
 import { restoreDisk } from "./restore-disk.ts";
 import { fingerprintOf, snapshotOrigin, snapshotRef } from "./snapshot-facts.ts";
 import { NO_STRAYS, type StrayDisks, sweepData } from "./sweep-data.ts";
 import { openView } from "./view-machine.ts";
-import { type ForkKind, WaitingForks } from "./waiting-forks.ts";
 
 const CAPTURED_MEMORY_MAX_BYTES = 4 * 1024 ** 3;
+/** Of whoever only looks. */
+const TEMPLATE_TIMEOUT_MS = 600_000;
 
 type Placed = { machine: Machine; disk: WorkspaceDisk };
 
@@ -64,7 +66,6 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
   readonly #closing = new AbortController();
   readonly #templates: TemplateStore;
   readonly #disks: DiskLauncher;
-  readonly #forks: WaitingForks<ForkHalf>;
   readonly #ready: ReadyMachines;
   readonly #space: SpaceLedger;
   readonly #upkeep: DiskUpkeep;
@@ -82,11 +83,8 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     const checkLease = options.checkLease ?? (async () => {});
     const onFault = this.#fault;
     this.#disks = new DiskLauncher({ ...options, templates: this.#templates, checkLease, onFault, signal });
-    const forks = { make: (kind: ForkKind) => waitingHalf(this.#disks, kind, signal), discard: discardHalf };
-    this.#forks = new WaitingForks({ ...options, ...forks, onFault });
     this.#ready = new ReadyMachines({
       ...options,
-      forks: this.#forks,
       templates: this.#templates,
       layers: this.#disks.layers,
       make: (kind, how) => this.#disks.make(kind, how),
@@ -109,10 +107,6 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
 
   get readyCount(): number {
     return this.#ready.readyCount;
-  }
-
-  get readyForkCount(): number {
-    return this.#forks.readyCount;
   }
 
   /** What the machines that wait may come to use. */
@@ -270,8 +264,13 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
 
   prepareFork(request: MachineRequest, origin: ForkOrigin): PreparedFork {
     const { hypervisor } = this.#options;
-    const context = { launcher: this.#disks, hypervisor, waiting: this.#forks, onFault: this.#fault };
-    return new LocalPreparedFork(context, request, origin);
+    const making = prepareFork({ launcher: this.#disks, hypervisor }, request, origin);
+    return new LocalPreparedFork(
+      making.catch((error: unknown) => {
+        if (!request.signal?.aborted) this.#fault(error);
+        return undefined;
+      }),
+    );
   }
 
   createFrom(request: MachineRequest, point: Point, prepared?: PreparedFork): Promise<CreatedMachine> {
@@ -338,7 +337,12 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     checkpointId: string | null,
     signal?: AbortSignal,
   ): Promise<{ machine: Machine; linkToken: string }> {
-    const kind = await this.#ready.warmKind(signal);
+    const { warm } = this.#options;
+    // A bake goes on for whoever else needs it.
+    const kind = await withDeadline(this.#ready.kindFor(warm.image, warm.size), {
+      ...{ timeoutMs: TEMPLATE_TIMEOUT_MS, clock: this.#clock, signal },
+      onTimeout: () => new AtollError("template.unavailable", "its bake takes too long"),
+    });
     await using point = requireLocal(
       checkpointId === null
         ? await this.#presentOf(owner)
@@ -393,7 +397,6 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new AtollError("host.draining"));
     await this.#ready[Symbol.asyncDispose]();
-    await this.#forks[Symbol.asyncDispose]();
     await this.#disks.layers[Symbol.asyncDispose]();
   }
 

@@ -230,8 +230,6 @@ export interface MachineSource {
     strays?: { diskIds: ReadonlySet<string>; isComplete: boolean },
   ): Promise<void>;
   readonly readyCount: number;
-  /** Processes that wait for a fork. */
-  readonly readyForkCount: number;
   /** Of the first plan's template. */
   readonly templateState: "baking" | "ready" | "failed";
 }

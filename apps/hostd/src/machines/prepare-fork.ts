@@ -1,11 +1,10 @@
 /**
  * The half of a fork that needs nothing of its origin's present state: a disk directory with the layers that are frozen
- * already, and a process over them that waits. One that was made before anyone asked, or one made while the origin is
- * being captured, because starting a process takes longer than that. Nobody has heard of it: after a crash directory and process are swept like those of any cut-off create.
+ * already, and a process over them that waits. Made while the origin is being captured, because starting a process takes
+ * longer than that. Nobody has heard of it: after a crash directory and process are swept like those of any cut-off create.
  */
 import { randomUUID } from "node:crypto";
 import { DISK_LAYERS_MAX } from "@atoll/protocol/limits";
-import type { MachineSize } from "@atoll/protocol/plans";
 import type { LocalPoint, PointMemory } from "../checkpoints/local-point.ts";
 import type { DiskDirectory } from "../disks/disk-directory.ts";
 import { copyLayers, wipeLayers } from "../disks/layer-keys.ts";
@@ -14,7 +13,6 @@ import type { Template } from "../templates/template-store.ts";
 import type { DiskLauncher } from "./disk-launcher.ts";
 import type { ForkOrigin, MachineRequest, PreparedFork } from "./machine-source.ts";
 import { fingerprintOf, fitsMachine } from "./snapshot-facts.ts";
-import type { ForkKind, WaitingForks } from "./waiting-forks.ts";
 
 export interface ForkHalf {
   directory: DiskDirectory;
@@ -30,11 +28,9 @@ export class LocalPreparedFork implements PreparedFork {
   readonly #making: Promise<ForkHalf | undefined>;
   #isTaken = false;
 
-  constructor(context: PrepareContext, request: MachineRequest, origin: ForkOrigin) {
-    this.#making = prepareFork(context, request, origin).catch((error: unknown) => {
-      if (!request.signal?.aborted) context.onFault(error);
-      return undefined;
-    });
+  /** @param making rejects never */
+  constructor(making: Promise<ForkHalf | undefined>) {
+    this.#making = making;
   }
 
   /** To the caller, who owns it from then on, if the point lies over it. */
@@ -49,14 +45,10 @@ export class LocalPreparedFork implements PreparedFork {
     const half = await this.#making;
     if (half === undefined || this.#isTaken) return;
     this.#isTaken = true;
-    await discardHalf(half);
+    wipeLayers(half.layers);
+    await half.machine.kill();
+    await half.directory.remove();
   }
-}
-
-export async function discardHalf({ layers, machine, directory }: ForkHalf): Promise<void> {
-  wipeLayers(layers);
-  await machine.kill();
-  await directory.remove();
 }
 
 /** A saved state that is still to be taken. */
@@ -75,14 +67,11 @@ export class LateState implements AsyncIterable<Uint8Array> {
 export interface PrepareContext {
   launcher: DiskLauncher;
   hypervisor: Pick<Hypervisor, "fingerprint">;
-  waiting: Pick<WaitingForks<ForkHalf>, "take">;
-  /** Of a half that could not be made, which a fork does without. */
-  onFault: (error: unknown) => void;
 }
 
 /** Undefined when what is captured will not be loadable by a machine like the one asked for. */
-async function prepareFork(
-  { launcher, hypervisor, waiting }: PrepareContext,
+export async function prepareFork(
+  { launcher, hypervisor }: PrepareContext,
   { size, signal }: MachineRequest,
   { owner, machine: running, size: runningSize }: ForkOrigin,
 ): Promise<ForkHalf | undefined> {
@@ -91,58 +80,20 @@ async function prepareFork(
   if (!fitsMachine(facts, owner.disk.templateId, hypervisor, size)) return undefined;
   using open = await launcher.open(owner, owner.disk);
   const { template, record } = open;
-  const { imageKey } = record;
   if (size.diskMb < template.size.diskMb || open.layers.length >= DISK_LAYERS_MAX) return undefined;
-  if (templateId !== null) {
-    const half = waiting.take({ template, imageKey });
-    if (half !== undefined) return half;
-  }
   // Not the record's: that may be ahead of the machine.
   const topLayerId = await running.topLayerId();
   const top = open.layers.findIndex(({ layerId }) => layerId === topLayerId);
   if (top === -1) return undefined;
-  const frozen = { of: open.directory, layers: open.layers.slice(0, top) };
-  return launchHalf(launcher, {
-    template,
-    imageKey,
-    isOfTemplate: templateId !== null,
-    size,
-    frozen,
-    signal,
-  });
-}
-
-/** For any fork over this template. */
-export function waitingHalf(
-  launcher: DiskLauncher,
-  { template, imageKey }: ForkKind,
-  signal: AbortSignal,
-): Promise<ForkHalf> {
-  return launchHalf(launcher, { template, imageKey, isOfTemplate: true, size: template.size, signal });
-}
-
-interface HalfSpec {
-  template: Template;
-  imageKey: string;
-  /** Whether the memory to come is a change of the template's. */
-  isOfTemplate: boolean;
-  size: MachineSize;
-  frozen?: { of: DiskDirectory; layers: readonly DiskLayer[] };
-  signal: AbortSignal | undefined;
-}
-
-async function launchHalf(launcher: DiskLauncher, spec: HalfSpec): Promise<ForkHalf> {
-  const { template, imageKey, isOfTemplate, size, frozen, signal } = spec;
+  const frozen = open.layers.slice(0, top);
   const directory = launcher.directory(randomUUID());
-  const layers = copyLayers(frozen?.layers ?? []);
+  const layers = copyLayers(frozen);
   try {
     await directory.create();
-    if (frozen !== undefined) {
-      await directory.link(
-        frozen.of,
-        frozen.layers.map(({ layerId }) => layerId),
-      );
-    }
+    await directory.link(
+      open.directory,
+      frozen.map(({ layerId }) => layerId),
+    );
     layers.push(await launcher.newLayer(directory, template.size.diskMb));
     const state = new LateState();
     const disk = {
@@ -152,10 +103,10 @@ async function launchHalf(launcher: DiskLauncher, spec: HalfSpec): Promise<ForkH
       backingPath: template.diskPath,
     } as const;
     const machine = await launcher.launch(disk, {
-      ...{ diskId: directory.diskId, imageKey, size, signal },
-      start: { kind: "saved", template: isOfTemplate ? template : undefined, state },
+      ...{ diskId: directory.diskId, imageKey: record.imageKey, size, signal },
+      start: { kind: "saved", template: templateId === null ? undefined : template, state },
     });
-    return { directory, template, imageKey, layers, machine, state };
+    return { directory, template, imageKey: record.imageKey, layers, machine, state };
   } catch (error) {
     wipeLayers(layers);
     await directory.remove();
@@ -163,7 +114,7 @@ async function launchHalf(launcher: DiskLauncher, spec: HalfSpec): Promise<ForkH
   }
 }
 
-/** Only layers that were frozen since are missing, or all of them. */
+/** Only layers that were frozen since are missing. */
 function fits({ machine, imageKey, template, layers }: ForkHalf, { origin, memory }: LocalPoint): boolean {
   const lower = layers.slice(0, -1);
   return (

@@ -19,7 +19,6 @@ function ready() {
       provide: async (_image: unknown, size: MachineSize) => ({ templateId: `t${size.memoryMb}`, size }),
     },
     layers: { keep: () => {}, refill: () => {}, settled: async () => {} },
-    forks: { diskIds: [], readyMemoryMb: 0, refill: () => {}, settled: async () => {} },
     warm: { image: "base", size: WARM },
     poolSize: 2,
     clock,

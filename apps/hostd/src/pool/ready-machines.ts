@@ -1,11 +1,8 @@
 /** What is made before anyone asks: the first plan's template, machines of it, and empty layers for forks and checkpoints. */
 import type { Clock } from "@atoll/base/clock";
-import { withDeadline } from "@atoll/base/with-deadline";
-import { AtollError } from "@atoll/protocol/atoll-error";
 import type { MachineSize } from "@atoll/protocol/plans";
 import type { ReadyLayers } from "../disks/ready-layers.ts";
 import type { ImageSource } from "../machines/image-source.ts";
-import type { WaitingForks } from "../machines/waiting-forks.ts";
 import type { TemplateStore } from "../templates/template-store.ts";
 import {
   type Claimant,
@@ -23,8 +20,6 @@ const REFILL_WITHIN_MS = 60_000;
 const LAYERS_READY_PER_MACHINE = 16;
 /** Of sizes that were asked for but are not the warm one. */
 const OTHER_SIZES_READY = 1;
-/** Of whoever only looks. */
-const TEMPLATE_TIMEOUT_MS = 600_000;
 /** How many such sizes: the plans' larger ones. Of more, those asked for last. */
 const OTHER_SIZES_MAX = 3;
 
@@ -32,7 +27,6 @@ export interface ReadyMachinesOptions extends MachinePoolOptions {
   images: ImageSource;
   templates: TemplateStore;
   layers: ReadyLayers;
-  forks: Pick<WaitingForks<never>, "diskIds" | "refill" | "settled" | "readyMemoryMb">;
   /** Baked at start, and `poolSize` machines of it kept ready. */
   warm: { image: string; size: MachineSize };
   poolSize: number;
@@ -64,11 +58,11 @@ export class ReadyMachines implements AsyncDisposable {
   }
 
   get readyMemoryMb(): number {
-    return this.#pool.readyMemoryMb + this.#options.forks.readyMemoryMb;
+    return this.#pool.readyMemoryMb;
   }
 
   get diskIds(): string[] {
-    return [...this.#pool.diskIds, ...this.#options.forks.diskIds];
+    return this.#pool.diskIds;
   }
 
   get templateState(): "baking" | "ready" | "failed" {
@@ -93,15 +87,6 @@ export class ReadyMachines implements AsyncDisposable {
   async kindFor(imageName: string, size: MachineSize): Promise<PoolKind> {
     const image = await this.#options.images.byName(imageName);
     return { image, template: await this.#options.templates.provide(image, size) };
-  }
-
-  /** Of machines that only look at a disk. A bake goes on for whoever else needs it. */
-  warmKind(signal?: AbortSignal): Promise<PoolKind> {
-    const { warm, clock } = this.#options;
-    return withDeadline(this.kindFor(warm.image, warm.size), {
-      ...{ timeoutMs: TEMPLATE_TIMEOUT_MS, clock, signal },
-      onTimeout: () => new AtollError("template.unavailable", "its bake takes too long"),
-    });
   }
 
   /** A ready machine of this kind, or one made now. Its caller says by `refillSoon` when the start is through. */
@@ -161,18 +146,13 @@ export class ReadyMachines implements AsyncDisposable {
     }
   }
 
-  /** Machines first: a create waits for one of these. A fork waits for a process, and can make its layer itself. */
+  /** Machines first: a create waits for one of these, a fork can make its layer itself. */
   #refill(): void {
+    const { layers } = this.#options;
     this.#pool.refill();
-    this.#filling = this.#refillRest();
-  }
-
-  async #refillRest(): Promise<void> {
-    const { forks, layers } = this.#options;
-    await this.#pool.settled();
-    for (const next of [forks, layers]) {
-      next.refill();
-      await next.settled();
-    }
+    this.#filling = this.#pool.settled().then(() => {
+      layers.refill();
+      return layers.settled();
+    });
   }
 }

@@ -169,15 +169,14 @@ export class FinalLook {
     );
     for (const diskId of registry.templates.diskIds) disks.add(diskId);
     const strangers = stage.folders().filter((name) => !disks.has(name));
-    const readyCount = source.readyCount + source.readyForkCount;
-    if (strangers.length > readyCount) {
-      world.violation(`I5: ${strangers.length} disks are nobody's, ${readyCount} wait to be someone's`);
+    if (strangers.length > source.readyCount) {
+      world.violation(`I5: ${strangers.length} disks are nobody's, the pool has ${source.readyCount}`);
     }
     const named = new Set(records.flatMap(({ machine }) => (machine === null ? [] : [machine.machineId])));
     const machines = [...stage.machines.machines.values()].map(({ record }) => record.machineId);
     const unnamed = machines.filter((machineId) => !named.has(machineId));
-    if (unnamed.length > readyCount) {
-      world.violation(`I5: machines ${unnamed} are nobody's, ${readyCount} wait to be someone's`);
+    if (unnamed.length > source.readyCount) {
+      world.violation(`I5: machines ${unnamed} are nobody's, the pool has ${source.readyCount}`);
     }
     const files = readdirSync(stage.directory, { recursive: true }).map(String);
     const temporary = files.filter((name) => /\.tmp$|\.baking-|scratch\//.test(name));
