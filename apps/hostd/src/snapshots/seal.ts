@@ -109,7 +109,10 @@ async function* inChunks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
 async function* sealedChunks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
   let held: Buffer = Buffer.alloc(0);
   for await (const piece of source) {
-    held = held.length === 0 ? Buffer.from(piece) : Buffer.concat([held, piece]);
+    held =
+      held.length === 0
+        ? Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength)
+        : Buffer.concat([held, piece]);
     while (held.length >= LENGTH_BYTES) {
       const size = held.readUInt32BE(0);
       if (size < TAG_BYTES || size > SEALED_CHUNK_MAX_BYTES) {

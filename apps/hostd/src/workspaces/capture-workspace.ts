@@ -10,6 +10,8 @@ export interface CaptureOptions {
   withMemory: boolean;
   /** For a machine that runs: `after` lets it go on at once, `never` leaves it standing, quiesced, for the caller. */
   letRun: "after" | "never";
+  /** Gets the point as soon as it stands, for who need not wait until what runs has thawed. */
+  onPoint?: (point: Point) => void;
   signal: AbortSignal;
 }
 
@@ -52,13 +54,14 @@ async function take(
   {
     withMemory,
     letRun,
+    onPoint,
     signal,
     quiesce,
     afterwards,
-  }: Pick<CaptureOptions, "withMemory" | "signal"> & {
+  }: Pick<CaptureOptions, "withMemory" | "onPoint" | "signal"> & {
     letRun: boolean;
     quiesce?: () => Promise<void>;
-    /** Beside noting it; never rejects. */
+    /** Never rejects. */
     afterwards?: (() => Promise<void>) | undefined;
   },
 ): Promise<Point> {
@@ -77,11 +80,15 @@ async function take(
       onLate: (late) => late.point[Symbol.asyncDispose](),
     },
   );
+  const goesOn = afterwards?.();
   try {
-    await Promise.all([core.update({ disk }), afterwards?.()]);
+    await core.update({ disk });
   } catch (error) {
+    await goesOn;
     await point[Symbol.asyncDispose]();
     throw error;
   }
+  onPoint?.(point);
+  await goesOn;
   return point;
 }

@@ -205,14 +205,18 @@ export class Workspace {
 
   /** For a fork: the present state with its memory if there is any; what runs goes on. */
   capture(): Promise<Point> {
-    return this.#withDisk(async (signal) => {
+    const captured = Promise.withResolvers<Point>();
+    const options = { withMemory: true, letRun: "after", onPoint: captured.resolve } as const;
+    const whole = this.#withDisk(async (signal) => {
       const point = await this.#core.during("fork", () =>
-        captureWorkspace(this.#core, { withMemory: true, letRun: "after", signal }),
+        captureWorkspace(this.#core, { ...options, signal }),
       );
       // Each leaves a layer behind.
       this.#flattenSoon();
       return point;
     });
+    whole.then(captured.resolve, captured.reject);
+    return captured.promise;
   }
 
   /**

@@ -105,6 +105,9 @@ function writeHeader(target: Buffer, type: number, lengthBytes: number): void {
   target.writeUInt32BE(lengthBytes, 1);
 }
 
+const asBuffer = ({ buffer, byteOffset, byteLength }: Uint8Array) =>
+  Buffer.from(buffer, byteOffset, byteLength);
+
 /** Takes records out of a stream at any chunk boundary. Holds at most one record and one chunk. */
 class RecordReader {
   readonly #source: AsyncIterator<Uint8Array>;
@@ -129,14 +132,16 @@ class RecordReader {
 
   async #take(count: number): Promise<Buffer> {
     if (this.#held.length < count) {
-      const parts: Uint8Array[] = [this.#held];
+      // A record mostly comes as a chunk of its own, which is read where it lies.
+      const parts: Uint8Array[] = this.#held.length === 0 ? [] : [this.#held];
       for (let have = this.#held.length; have < count; ) {
         const { done, value } = await this.#source.next();
         if (done) throw new AtollError("snapshot.invalid", "the saved state ended early");
         parts.push(value);
         have += value.length;
       }
-      this.#held = Buffer.concat(parts);
+      const [first] = parts;
+      this.#held = parts.length === 1 && first !== undefined ? asBuffer(first) : Buffer.concat(parts);
     }
     const taken = this.#held.subarray(0, count);
     this.#held = this.#held.subarray(count);
