@@ -55,6 +55,8 @@ export class FakeGuest {
   isSilent = false;
   /** What core.quiesce does. */
   quiesce: () => Promise<{ frozen: boolean }> | { frozen: boolean } = () => ({ frozen: true });
+  /** Before core.thaw does anything. */
+  beforeThaw: () => Promise<void> | void = () => {};
   onShutdown = () => {};
   onReset = () => {};
   onAgentEnd = () => this.restartAgent();
@@ -81,7 +83,8 @@ export class FakeGuest {
       this.isFrozen = result.frozen;
       return result;
     });
-    this.dispatcher.onRequest(coreThaw, () => {
+    this.dispatcher.onRequest(coreThaw, async () => {
+      await this.beforeThaw();
       this.#thaw();
       return {};
     });

@@ -50,6 +50,24 @@ describe("a fork", () => {
     expect(host.source.violations).toEqual([]);
   });
 
+  it("does not wait until its source has thawed; whatever is next for the source does", async () => {
+    const { host, workspace, machine } = await running();
+    await using _host = host;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    machine.guest.beforeThaw = () => promise;
+    const origin = { kind: "workspace", workspaceId: workspace.id } as const;
+    const fork = await host.create({ ...CALM, slug: "fork", origin });
+    expect(fork.status.state).toBe("running");
+    expect(machine.guest.isFrozen).toBe(true);
+    const checkpointing = workspace.checkpoint(randomUUID(), { name: "next", withMemory: true });
+    expect(workspace.status.operation?.kind).toBe("fork");
+    machine.guest.beforeThaw = () => {};
+    resolve();
+    await checkpointing;
+    expect(machine.guest.isFrozen).toBe(false);
+    expect(host.source.violations).toEqual([]);
+  });
+
   it("that fails harms neither the source nor a second try", async () => {
     const { host, workspace, machine } = await running();
     await using _host = host;
