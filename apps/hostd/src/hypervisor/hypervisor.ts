@@ -90,6 +90,9 @@ export interface MachineExit {
   detail: string;
 }
 
+/** How the host's disk refuses a guest. */
+export type DiskRefusal = "host.disk_full" | "host.disk_failed";
+
 /** What a machine tells by itself while it lives. */
 export type MachineEvent =
   /** The agent's end of the link closed, as the end of its process does, or opened again. */
@@ -98,7 +101,7 @@ export type MachineEvent =
    * The host's disk refused the guest. `isStanding`: vCPUs stand still, and `start` tries once more what was refused;
    * otherwise the guest has seen the error.
    */
-  | { type: "disk_error"; code: "host.disk_full" | "host.disk_failed"; isStanding: boolean };
+  | { type: "disk_error"; code: DiskRefusal; isStanding: boolean };
 
 /**
  * One virtual machine process. Order: launched (vCPUs never ran) → `load` → `start` → running ⇄ `stop`/`start` →

@@ -1,7 +1,13 @@
 import { type Duplex, duplexPair } from "node:stream";
 import { deferred } from "@atoll/base/deferred";
 import { AtollError } from "@atoll/protocol/atoll-error";
-import type { Machine, MachineEvent, MachineExit, MachineRecord } from "../hypervisor/hypervisor.ts";
+import type {
+  DiskRefusal,
+  Machine,
+  MachineEvent,
+  MachineExit,
+  MachineRecord,
+} from "../hypervisor/hypervisor.ts";
 import { FakeGuest } from "./fake-guest.ts";
 import type { FakeStoredDisk } from "./fake-stored-disk.ts";
 import { HostLife } from "./host-life.ts";
@@ -27,7 +33,7 @@ export class FakeMachine implements Machine {
   /** Live ends, so that a test can cut the link. */
   link: Duplex | undefined;
   /** What the host's disk answers to the guest's writes: each start meets it again. */
-  #diskError: "host.disk_full" | "host.disk_failed" | undefined;
+  #diskError: DiskRefusal | undefined;
   readonly #listeners = new Set<(event: MachineEvent) => void>();
   readonly #exited = deferred<MachineExit>();
   #isGone = false;
@@ -92,7 +98,7 @@ export class FakeMachine implements Machine {
   }
 
   /** The guest's writes fail from now on, and it stands still; undefined lets the next start succeed. */
-  refuseWrites(code: "host.disk_full" | "host.disk_failed" | undefined): void {
+  refuseWrites(code: DiskRefusal | undefined): void {
     this.#diskError = code;
     this.#meetDisk();
   }

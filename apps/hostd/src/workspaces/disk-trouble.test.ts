@@ -1,12 +1,13 @@
 import { call } from "@atoll/protocol/call";
 import { corePing } from "@atoll/protocol/messages/core";
 import { describe, expect, it } from "vitest";
+import type { DiskRefusal } from "../hypervisor/hypervisor.ts";
 import { FakeHost } from "../testing/fake-host.ts";
 
 /** Longer than an agent may be silent. */
 const LONG_SECONDS = 180;
 
-async function standing(code: "host.disk_full" | "host.disk_failed") {
+async function standing(code: DiskRefusal) {
   const host = await FakeHost.start({ pauseGraceMs: 5000 });
   const workspace = await host.create({ idlePauseSeconds: 36_000 });
   const { machine } = host.source;

@@ -10,7 +10,7 @@ import type { IncomingOpen } from "@atoll/protocol/mux";
 import type { StartStage, StateReason, WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import type { Logger } from "pino";
 import { diskError } from "../disks/disk-error.ts";
-import type { Hypervisor, Machine, MachineEvent } from "../hypervisor/hypervisor.ts";
+import type { DiskRefusal, Hypervisor, Machine, MachineEvent } from "../hypervisor/hypervisor.ts";
 import { sampleGuest } from "../idle/sample-guest.ts";
 import { WorkMeter } from "../idle/work-meter.ts";
 import { GuestLink } from "../link/guest-link.ts";
@@ -111,7 +111,7 @@ export class WorkspaceCore {
   /** A sealing of the present pause was begun, in this life or maybe in an earlier one. */
   mayBeSealed = false;
   /** The host's disk refused a write of the guest, which stands still until it is taken. */
-  refusedBy: "host.disk_full" | "host.disk_failed" | undefined;
+  refusedBy: DiskRefusal | undefined;
   readonly #events: WorkspaceEvents;
   readonly #watchdog: MachineWatchdog;
   #stuck = new AbortController();
