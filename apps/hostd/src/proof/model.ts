@@ -91,8 +91,7 @@ export class ModelWorkspace extends ModelErasable {
   }
 
   wordAsked(word: string): void {
-    this.contents = allowing(this.contents, [word]);
-    for (const capture of this.#captures) capture.contents = allowing(capture.contents, [word]);
+    for (const affected of this.#affected()) affected.contents = allowing(affected.contents, [word]);
   }
 
   /** @param since `restoreCount` when the write began */
@@ -105,15 +104,23 @@ export class ModelWorkspace extends ModelErasable {
   }
 
   memoryAsked(word: string): void {
-    this.memory = { must: this.memory.must, may: plus(this.memory.may, [word]) };
-    for (const capture of this.#captures) {
-      capture.memory = { must: capture.memory.must, may: plus(capture.memory.may, [word]) };
+    for (const affected of this.#affected()) {
+      const { must, may } = affected.memory;
+      affected.memory = { must, may: plus(may, [word]) };
     }
   }
 
   memoryTaken(word: string, since: number): void {
     if (since !== this.restoreCount || this.restoresInFlight > 0) return;
     this.memory = { must: plus(this.memory.must, [word]), may: this.memory.may };
+  }
+
+  /** This one and what is being made of it: a fork that has not begun may have a fork already. */
+  #affected(): Capture[] {
+    const made = [...this.#captures].flatMap((capture) =>
+      capture instanceof ModelWorkspace ? capture.#affected() : [capture],
+    );
+    return [this, ...made];
   }
 
   /** The state now, and whatever comes of it until the returned function is called. */
@@ -140,9 +147,8 @@ export class ModelWorkspace extends ModelErasable {
     this.restoreCount += 1;
     this.restoresInFlight += 1;
     // Until it is done either may be there, and captures meanwhile may have frozen either.
-    this.contents = [...this.contents, ...contents];
-    for (const capture of this.#captures) {
-      if (capture !== safety) capture.contents = [...capture.contents, ...contents];
+    for (const affected of this.#affected()) {
+      if (affected !== safety) affected.contents = [...affected.contents, ...contents];
     }
   }
 

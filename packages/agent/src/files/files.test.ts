@@ -119,7 +119,7 @@ describe("reading and listing", () => {
       ["/sys/kernel/notes", "file.denied"],
       [at("to-proc"), "file.denied"],
       [at("proc-folder/version"), "file.denied"],
-      [at("../x"), "file.not_found"],
+      [at("../absent-beside-it"), "file.not_found"],
       [`${guest.folder}/./x`, "file.name_invalid"],
       [`${guest.folder}/../x`, "file.name_invalid"],
       [at("n".repeat(256)), "file.name_invalid"],
