@@ -1,9 +1,17 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { difference } from "./npm-packages.mjs";
+import { difference, linkNode } from "./npm-packages.mjs";
 import { Progress, StepFailure } from "./progress.mjs";
 import { runLogged } from "./run-logged.mjs";
 
@@ -38,6 +46,33 @@ function output(options: { isTTY?: boolean; fails?: boolean } = {}): {
     text: () => text,
   };
 }
+
+describe("the link to Node", () => {
+  const link = () => join(directory, "node_modules", ".bin", "node");
+  const ours = `../node-linux-${process.arch}/bin/node`;
+
+  beforeEach(() => {
+    mkdirSync(join(directory, "node_modules", ".bin"), { recursive: true });
+    mkdirSync(join(directory, "node_modules", `node-linux-${process.arch}`, "bin"), { recursive: true });
+    writeFileSync(join(directory, "node_modules", `node-linux-${process.arch}`, "bin", "node"), "");
+  });
+
+  it("is made where npm made none, or one that leads nowhere", () => {
+    linkNode(directory);
+    expect(readlinkSync(link())).toBe(ours);
+    rmSync(link());
+    symlinkSync("../gone/node", link());
+    linkNode(directory);
+    expect(readlinkSync(link())).toBe(ours);
+  });
+
+  it("of npm's own stays as it is", () => {
+    writeFileSync(join(directory, "another"), "");
+    symlinkSync(join(directory, "another"), link());
+    linkNode(directory);
+    expect(readlinkSync(link())).toBe(join(directory, "another"));
+  });
+});
 
 describe("progress", () => {
   it("ends each step with its result, and gives the result back", async () => {

@@ -1,6 +1,6 @@
 /** `npm ci`, only when what is installed is not what the lockfile says. */
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { runLogged } from "./run-logged.mjs";
 
@@ -12,15 +12,29 @@ const PLACES = /^npm_config_(?:prefix|local_prefix|global_prefix|globalconfig|in
  * @returns {Promise<string>} a summary
  */
 export async function installNpmPackages({ repository, logs, report }) {
-  if (difference(repository) === undefined) return "as locked";
-  await runLogged(["npm", "ci"], {
-    cwd: repository,
-    log: join(logs, "npm.log"),
-    env: machineNpmEnvironment(),
-    remedy: "Check that npm reaches its registry (npm ping), then run the same command again.",
-    report,
-  });
-  return "installed";
+  const isInstalled = difference(repository) === undefined;
+  if (!isInstalled) {
+    await runLogged(["npm", "ci"], {
+      cwd: repository,
+      log: join(logs, "npm.log"),
+      env: machineNpmEnvironment(),
+      remedy: "Check that npm reaches its registry (npm ping), then run the same command again.",
+      report,
+    });
+  }
+  linkNode(repository);
+  return isInstalled ? "as locked" : "installed";
+}
+
+/**
+ * The Node that scripts of `npm run` find first is the one that npm brought. npm links it, but for the one of Debian 13.
+ * @param {string} repository
+ */
+export function linkNode(repository) {
+  const link = join(repository, "node_modules", ".bin", "node");
+  if (existsSync(link)) return;
+  rmSync(link, { force: true });
+  symlinkSync(join("..", `node-linux-${process.arch}`, "bin", "node"), link);
 }
 
 /**
