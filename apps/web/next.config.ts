@@ -8,8 +8,10 @@ const config: NextConfig = {
   turbopack: { root: repositoryRoot },
   transpilePackages: ["@atoll/base", "@atoll/db", "@atoll/protocol", "@atoll/receipt"],
   serverExternalPackages: ["pg", "@node-rs/argon2", "pino"],
-  // Tests are checked by `npm run typecheck`; a build needs the product only.
-  typescript: { tsconfigPath: "tsconfig.build.json" },
+  // `npm run typecheck` does it; who starts the product need not wait for it.
+  typescript: { ignoreBuildErrors: true },
+  // Neither browsers nor the server are given them; making them took nearly half of a build.
+  experimental: { turbopackSourceMaps: false },
   poweredByHeader: false,
   reactStrictMode: true,
   devIndicators: false,

@@ -20,9 +20,7 @@ export class Dashboard {
     const dialog = this.newWorkspaceDialog;
     await dialog.getByLabel("Name").fill(name);
     if (network) await dialog.getByRole("radio", { name: network }).click();
-    await dialog.getByRole("button", { name: "Create workspace" }).click();
-    await this.#page.waitForURL(/\/w\/[a-z0-9-]+$/);
-    return new URL(this.#page.url()).pathname.slice("/w/".length);
+    return this.#submitNew(dialog);
   }
 
   get newWorkspaceDialog(): Locator {
@@ -43,9 +41,23 @@ export class Dashboard {
     await this.#page.getByRole("menuitem", { name: item }).click();
   }
 
+  /** Ends on the new workspace's page; returns its slug. */
+  async fork(name: string, newName: string): Promise<string> {
+    await this.act(name, "Fork…");
+    const dialog = this.#page.getByRole("dialog", { name: "Fork into a new workspace" });
+    await dialog.getByLabel("Name").fill(newName);
+    return this.#submitNew(dialog);
+  }
+
   async setNetwork(name: string, network: "Off" | "Package sources" | "Open"): Promise<void> {
     await this.#page.getByRole("button", { name: `Actions for ${name}` }).click();
     await this.#page.getByRole("menuitemradio", { name: network }).click();
     await expect(this.row(name).getByText(`Network: ${network.toLowerCase()}`)).toBeVisible();
+  }
+
+  async #submitNew(dialog: Locator): Promise<string> {
+    await dialog.getByRole("button", { name: "Create workspace" }).click();
+    await this.#page.waitForURL(/\/w\/[a-z0-9-]+$/);
+    return new URL(this.#page.url()).pathname.slice("/w/".length);
   }
 }

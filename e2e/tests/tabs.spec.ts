@@ -5,6 +5,9 @@ import { Dashboard } from "../pages/dashboard.ts";
 import { Workbench } from "../pages/workbench.ts";
 import { stackUnderTest } from "../stack/running-stack.ts";
 
+// As people have it who asked for less motion.
+test.use({ contextOptions: { reducedMotion: "reduce" } });
+
 test("a second tab over the plan's limit is refused by name, and may take over", async ({
   context,
   page,
