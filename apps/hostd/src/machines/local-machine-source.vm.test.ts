@@ -57,7 +57,7 @@ test("a workspace lives through pause, resume and boot without leaving anything 
   const { pid } = created.machine.record;
   await created.machine.stop();
   const snapshot = await source.seal(request, created.disk, created.machine);
-  await expect(stat(`/proc/${pid}`)).rejects.toMatchObject({ code: "ENOENT" });
+  await expectGone(pid);
   expect(await source.findSnapshot(request.workspaceId, created.disk)).toEqual(snapshot);
   expect(await filesWith(marker)).toEqual([]);
   await expectPrivate(host.dataDirectory);
@@ -103,14 +103,17 @@ test("what nobody claimed or named is gone after a restart, what the journal nam
   await next.sweep(new Set([created.disk.diskId]));
   // Neither was adopted: both processes end, and only the named disk is kept.
   for (const { machine } of [created, nameless]) {
-    // Ended; its entry goes with the wait of its parent, a moment later.
-    const { pid } = machine.record;
-    await expect.poll(() => stat(`/proc/${pid}`).catch((error) => error.code), PATIENCE).toBe("ENOENT");
+    await expectGone(machine.record.pid);
   }
   expect(await readdir(join(host.dataDirectory, "workspaces"))).toEqual([created.disk.diskId]);
   await next.destroy(request.workspaceId, request.ownerId, created.disk);
   await next[Symbol.asyncDispose]();
 });
+
+/** Ended; its entry goes with the wait of its parent, a moment later. */
+async function expectGone(pid: number): Promise<void> {
+  await expect.poll(() => stat(`/proc/${pid}`).catch((error) => error.code), PATIENCE).toBe("ENOENT");
+}
 
 async function expectJailed(pid: number, secrets: readonly Uint8Array[]): Promise<void> {
   const status = await readFile(`/proc/${pid}/status`, "utf8");

@@ -90,9 +90,9 @@ async function keyMaterial(): Promise<Uint8Array[]> {
   return found;
 }
 
-/** Files, below hostd's directory and in the memory-backed one of its machines, in which one of these lies as it is. */
-async function plainHits(words: readonly string[]): Promise<string[]> {
-  const hits: string[] = [];
+/** For each word that lies somewhere as it is: files below hostd's directory and in the memory-backed one of its machines. */
+async function plainPlaces(words: readonly string[]): Promise<Map<string, string[]>> {
+  const places = new Map<string, string[]>();
   for (const directory of [hostd.directory, memoryBacked]) {
     for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
       if (!entry.isFile()) continue;
@@ -103,10 +103,17 @@ async function plainHits(words: readonly string[]): Promise<string[]> {
         if (error.code === "ENOENT") return [];
         throw error;
       });
-      if (found.length > 0) hits.push(path.slice(directory.length + 1));
+      for (const word of found) {
+        places.set(word, [...(places.get(word) ?? []), path.slice(directory.length + 1)]);
+      }
     }
   }
-  return hits;
+  return places;
+}
+
+/** The search finds what is there. Apart from the marks, which it looks for by what they all begin with. */
+async function expectInLog(word: string): Promise<void> {
+  expect((await plainPlaces([word])).get(word)).toContain("logs/hostd.log");
 }
 
 const content = marks.all(CONTENT);
@@ -120,7 +127,7 @@ async function useView(view: LinkClient): Promise<void> {
   const download = await openChannel(view.mux, filesPack, wish);
   let received = "";
   for await (const item of download.items()) {
-    if (received === "") expect(await plainHits(content)).toEqual([]);
+    if (received === "") expect(await plainPlaces(content)).toEqual(new Map());
     if (item.kind === "data") received += Buffer.from(item.bytes).toString("latin1");
   }
   for (const entry of ["older disk", "template"] as const) expect(received).toContain(marks.of(entry));
@@ -177,12 +184,12 @@ test("after an owner's erasure no file, no key and no byte of hostd's memory giv
   );
 
   // Nothing of the content lies readable while everything exists; names lie in hostd's own records and nowhere else.
-  expect(await plainHits(content)).toEqual([]);
-  for (const entry of NAMES) expect(await plainHits([marks.of(entry)]), entry).not.toEqual([]);
-  for (const path of await plainHits(names)) {
+  const places = await plainPlaces([...content, ...names]);
+  expect([...places.keys()].toSorted()).toEqual(names.toSorted());
+  for (const path of [...places.values()].flat()) {
     expect(path).toMatch(/^data\/(journal\/workspaces\/|workspaces\/[^/]+\/checkpoints\/)[^/]+\.json$/);
   }
-  expect(await plainHits([planted.main.workspaceId])).toContain("logs/hostd.log");
+  await expectInLog(planted.main.workspaceId);
   const viewed = new Set(await readdir(hostd.at("data/workspaces")));
   const loot = join(tmpdir(), `atoll-loot-${randomBytes(6).toString("hex")}`);
   await promisify(execFile)("cp", ["-a", hostd.at("data/workspaces"), loot]);
@@ -227,8 +234,8 @@ test("after an owner's erasure no file, no key and no byte of hostd's memory giv
         expect((await searchQcow2(path, key, { qemuImgCommand, marks: content })) ?? []).toEqual([]);
       }
     }
-    expect(await plainHits([...content, ...names])).toEqual([]);
-    expect(await plainHits([planted.main.workspaceId])).toContain("logs/hostd.log");
+    expect(await plainPlaces([...content, ...names])).toEqual(new Map());
+    await expectInLog(planted.main.workspaceId);
     // The directories of her disks, of her template and of the view.
     const kept = () => readdir(hostd.at("data/workspaces"));
     await expect.poll(async () => viewed.size - (await kept()).length, { timeout: 30_000 }).toBe(5);
