@@ -5,7 +5,7 @@ import { backUpDatabase, countUsers, killWeb } from "../stack/restored-database.
 import { stackUnderTest } from "../stack/running-stack.ts";
 import { keyRefusal, storedWorkspace } from "../stack/stored-workspace.ts";
 
-/** Takes the database and web away from everybody: runs when all others are done. */
+/** Takes rows and web away from everybody: runs when all others are done. */
 
 test("a restored database brings nobody back: tombstones win before anything is served", async ({ page }) => {
   const stack = stackUnderTest();
