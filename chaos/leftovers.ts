@@ -36,13 +36,14 @@ export async function checkTidy(host: ChaosHost, census: HostCensus, signal: Abo
   });
 }
 
-/** Sealed: nothing of it runs. */
-export async function checkSealed(host: ChaosHost, census: HostCensus): Promise<void> {
+/** Sealed: its machine is gone, and the jail around it ends as soon as it is told. */
+export async function checkSealed(host: ChaosHost, census: HostCensus, signal: AbortSignal): Promise<void> {
   const { disk } = await host.record();
-  const left = (await census.machines()).filter(
-    ({ diskIds }) => disk === null || diskIds.includes(disk.diskId),
-  );
-  if (left.length > 0) throw new Error(`sealed, and it lives: ${left.map(wordOf)}`);
+  const left = async () =>
+    (await census.machines()).filter(({ diskIds }) => disk === null || diskIds.includes(disk.diskId));
+  const alive = (await left()).filter(({ monitorPids }) => monitorPids.length > 0);
+  if (alive.length > 0) throw new Error(`sealed, and it lives: ${alive.map(wordOf)}`);
+  await untilNothing(signal, async () => (await left()).map(wordOf));
 }
 
 /** After the workspace was deleted, of a host without a pool. */

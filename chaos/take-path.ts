@@ -170,7 +170,7 @@ async function sealed(
   if (status.state !== "paused") throw deviation(plan.fault, `it is ${status.state}`);
   if (plan.fault !== "nobody") return;
   if (status.reason !== reason) throw new Error(`paused for ${status.reason}, not ${reason}`);
-  await checkSealed(host, census);
+  await checkSealed(host, census, signal);
 }
 
 const hasFallen = (state: WorkspaceState): boolean => state === "stopped" || state === "failed";
