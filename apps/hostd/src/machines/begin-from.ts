@@ -11,9 +11,10 @@ import { copyLayers, wipeLayers, wrapLayers } from "../disks/layer-keys.ts";
 import type { DiskLayer, Hypervisor, Machine } from "../hypervisor/hypervisor.ts";
 import type { Template } from "../templates/template-store.ts";
 import type { DiskLauncher } from "./disk-launcher.ts";
+import type { ForkHalf } from "./fork-half.ts";
 import type { CreatedMachine, MachineRequest } from "./machine-source.ts";
 import { OpenDisk } from "./open-disk.ts";
-import type { ForkHalf, LocalPreparedFork } from "./prepare-fork.ts";
+import type { LocalPreparedFork } from "./prepare-fork.ts";
 import { fitsMachine } from "./snapshot-facts.ts";
 
 export interface BeginContext {
@@ -94,7 +95,8 @@ async function newDisk(launcher: DiskLauncher, point: LocalPoint, template: Temp
 
 /** With the layers that were frozen since it was begun. */
 async function wholeDisk(half: ForkHalf, { origin }: LocalPoint): Promise<OpenDisk> {
-  const { directory, template, machine } = half;
+  const { directory, machine } = half;
+  const { template } = half.kind;
   const added = origin.layers.slice(half.layers.length - 1);
   const layers: DiskLayer[] = half.layers.toSpliced(-1, 0, ...copyLayers(added));
   const workspaceKey = newKey();

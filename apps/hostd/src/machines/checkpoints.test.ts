@@ -10,6 +10,9 @@ import { GuestProbe } from "../testing/guest-probe.ts";
 import { LiveWorkspace } from "../testing/live-workspace.ts";
 import { newRequest, SIZE, TestSource } from "../testing/test-source.ts";
 
+/** Longer than what is used up waits for being made up for. */
+const REFILL_MS = 5000;
+
 async function opened(options: Parameters<typeof TestSource.open>[0] = {}) {
   const at = await TestSource.open(options);
   await at.source.sweep(new Set());
@@ -161,6 +164,46 @@ test("a fork begun before its origin's state is taken holds that state, whatever
     expect(at.host.machines.size).toBe(machinesBefore);
   }
   expect(at.faults).toEqual([]);
+});
+
+test("from the first fork of what runs on a process waits for the next one, and takes layers frozen at any time", async () => {
+  await using at = await opened({ poolSize: 1 });
+  await at.source.settled();
+  const workspace = await create(at);
+  const made = async () => {
+    at.clock.advance(REFILL_MS);
+    await at.source.settled();
+    return at.source.readyMemoryMb / SIZE.memoryMb;
+  };
+  // The machine that waits for a create.
+  expect(await made()).toBe(1);
+  const launch = vi.spyOn(at.hypervisor, "launch");
+  for (const value of ["1", "2", "3"]) {
+    launch.mockClear();
+    const request = newRequest();
+    await using prepared = workspace.prepareFork(request);
+    await workspace.guest.writeDisk("a", value);
+    const count = await workspace.guest.count();
+    await using point = await workspace.capture();
+    await workspace.guest.writeDisk("a", "after");
+    const fork = await workspace.fork(request, point, prepared);
+    expect(launch).toHaveBeenCalledTimes(value === "1" ? 1 : 0);
+    expect([await fork.guest.readDisk("a"), await fork.guest.count()]).toEqual([value, count + 1]);
+    await fork.stop();
+    await fork.boot();
+    expect(await fork.guest.readDisk("a")).toBe(value);
+    await fork.stop();
+    expect(await made()).toBe(2);
+  }
+  // Another size has one of its own, made now.
+  const wish = { ...newRequest(), size: { ...SIZE, diskMb: SIZE.diskMb * 2 } };
+  launch.mockClear();
+  await workspace.prepareFork(wish)[Symbol.asyncDispose]();
+  expect(launch).toHaveBeenCalledTimes(1);
+  expect(at.faults).toEqual([]);
+  await workspace.stop();
+  await at.source[Symbol.asyncDispose]();
+  expect(at.host.machines.size).toBe(0);
 });
 
 test("a fork that was begun and is not used leaves nothing, and one that cannot be is made anew", async () => {

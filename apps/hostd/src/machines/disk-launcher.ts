@@ -17,7 +17,9 @@ import type {
   MachineStart,
 } from "../hypervisor/hypervisor.ts";
 import type { PoolItem, PoolKind } from "../pool/machine-pool.ts";
+import { WaitingForks } from "../pool/waiting-forks.ts";
 import type { Template, TemplateStore } from "../templates/template-store.ts";
+import { discardForkHalf, makeForkHalf } from "./fork-half.ts";
 import type { ImageSource } from "./image-source.ts";
 import type { WorkspaceDisk } from "./machine-source.ts";
 import { OpenDisk } from "./open-disk.ts";
@@ -32,6 +34,10 @@ export interface DiskLauncherOptions {
   scratchDirectory: string;
   rehearseGuest: RehearseGuest;
   checkLease: () => Promise<void>;
+  /** How many machines are kept ready; 0 on a host that makes nothing ahead. */
+  poolSize: number;
+  /** Whether this host has room for one more machine that waits. */
+  mayWait?: ((memoryMb: number) => boolean) | undefined;
   onFault: (error: unknown) => void;
   /** Ends what is made ahead. */
   signal: AbortSignal;
@@ -56,9 +62,13 @@ export interface LaunchOptions {
   signal?: AbortSignal | undefined;
 }
 
-export class DiskLauncher {
+/** Forks of one running workspace come one at a time. */
+const FORKS_READY = 1;
+
+export class DiskLauncher implements AsyncDisposable {
   readonly #options: DiskLauncherOptions;
   readonly layers: ReadyLayers;
+  readonly forks: WaitingForks;
 
   constructor(options: DiskLauncherOptions) {
     this.#options = options;
@@ -68,6 +78,13 @@ export class DiskLauncher {
     this.layers = new ReadyLayers({
       directory: join(directory, "ready"),
       emptyLayers,
+      onFault: options.onFault,
+    });
+    this.forks = new WaitingForks({
+      make: (kind) => makeForkHalf(this, kind, signal),
+      discard: discardForkHalf,
+      readyPerKind: Math.min(options.poolSize, FORKS_READY),
+      mayWait: options.mayWait,
       onFault: options.onFault,
     });
   }
@@ -166,6 +183,12 @@ export class DiskLauncher {
     } finally {
       top?.key.fill(0);
     }
+  }
+
+  /** After the signal is aborted, and after the machines that were made ahead. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.forks[Symbol.asyncDispose]();
+    await this.layers[Symbol.asyncDispose]();
   }
 
   async discard(item: PoolItem): Promise<void> {

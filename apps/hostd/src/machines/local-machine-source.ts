@@ -48,7 +48,7 @@ import type {
   WorkspaceDisk,
 } from "./machine-source.ts";
 import type { OpenDisk } from "./open-disk.ts";
-import { LocalPreparedFork, prepareFork } from "./prepare-fork.ts";
+import { LocalPreparedFork } from "./prepare-fork.ts";
 import { restoreDisk } from "./restore-disk.ts";
 import { fingerprintOf, snapshotOrigin, snapshotRef } from "./snapshot-facts.ts";
 import { NO_STRAYS, type StrayDisks, sweepData } from "./sweep-data.ts";
@@ -87,6 +87,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
       ...options,
       templates: this.#templates,
       layers: this.#disks.layers,
+      forks: this.#disks.forks,
       make: (kind, how) => this.#disks.make(kind, how),
       discard: (item) => this.#disks.discard(item),
       onFault,
@@ -264,13 +265,8 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
 
   prepareFork(request: MachineRequest, origin: ForkOrigin): PreparedFork {
     const { hypervisor } = this.#options;
-    const making = prepareFork({ launcher: this.#disks, hypervisor }, request, origin);
-    return new LocalPreparedFork(
-      making.catch((error: unknown) => {
-        if (!request.signal?.aborted) this.#fault(error);
-        return undefined;
-      }),
-    );
+    const context = { launcher: this.#disks, hypervisor, onFault: this.#fault };
+    return new LocalPreparedFork(context, request, origin);
   }
 
   createFrom(request: MachineRequest, point: Point, prepared?: PreparedFork): Promise<CreatedMachine> {
@@ -397,7 +393,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new AtollError("host.draining"));
     await this.#ready[Symbol.asyncDispose]();
-    await this.#disks.layers[Symbol.asyncDispose]();
+    await this.#disks[Symbol.asyncDispose]();
   }
 
   async #launch(open: OpenDisk, request: MachineRequest, start: MachineStart): Promise<Machine> {

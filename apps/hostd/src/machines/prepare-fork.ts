@@ -1,36 +1,27 @@
-/**
- * The half of a fork that needs nothing of its origin's present state: a disk directory with the layers that are frozen
- * already, and a process over them that waits. Made while the origin is being captured, because starting a process takes
- * longer than that. Nobody has heard of it: after a crash directory and process are swept like those of any cut-off create.
- */
-import { randomUUID } from "node:crypto";
+/** A fork that is begun while its origin is being captured, because starting a process takes longer than that. */
 import { DISK_LAYERS_MAX } from "@atoll/protocol/limits";
-import type { LocalPoint, PointMemory } from "../checkpoints/local-point.ts";
-import type { DiskDirectory } from "../disks/disk-directory.ts";
-import { copyLayers, wipeLayers } from "../disks/layer-keys.ts";
-import type { DiskLayer, Hypervisor, Machine } from "../hypervisor/hypervisor.ts";
-import type { Template } from "../templates/template-store.ts";
+import type { LocalPoint } from "../checkpoints/local-point.ts";
+import type { Hypervisor } from "../hypervisor/hypervisor.ts";
 import type { DiskLauncher } from "./disk-launcher.ts";
+import { addLayers, discardForkHalf, type ForkHalf, makeForkHalf } from "./fork-half.ts";
 import type { ForkOrigin, MachineRequest, PreparedFork } from "./machine-source.ts";
 import { fingerprintOf, fitsMachine } from "./snapshot-facts.ts";
 
-export interface ForkHalf {
-  directory: DiskDirectory;
-  template: Template;
-  imageKey: string;
-  /** Bottom first: frozen ones, and the new workspace's own top. What is still missing comes right below that. */
-  layers: DiskLayer[];
-  machine: Machine;
-  state: LateState;
+export interface PrepareContext {
+  launcher: DiskLauncher;
+  hypervisor: Pick<Hypervisor, "fingerprint">;
+  onFault: (error: unknown) => void;
 }
 
 export class LocalPreparedFork implements PreparedFork {
   readonly #making: Promise<ForkHalf | undefined>;
   #isTaken = false;
 
-  /** @param making rejects never */
-  constructor(making: Promise<ForkHalf | undefined>) {
-    this.#making = making;
+  constructor(context: PrepareContext, request: MachineRequest, origin: ForkOrigin) {
+    this.#making = prepareFork(context, request, origin).catch((error: unknown) => {
+      if (!request.signal?.aborted) context.onFault(error);
+      return undefined;
+    });
   }
 
   /** To the caller, who owns it from then on, if the point lies over it. */
@@ -45,32 +36,12 @@ export class LocalPreparedFork implements PreparedFork {
     const half = await this.#making;
     if (half === undefined || this.#isTaken) return;
     this.#isTaken = true;
-    wipeLayers(half.layers);
-    await half.machine.kill();
-    await half.directory.remove();
+    await discardForkHalf(half);
   }
 }
 
-/** A saved state that is still to be taken. */
-export class LateState implements AsyncIterable<Uint8Array> {
-  readonly #memory = Promise.withResolvers<Pick<PointMemory, "read">>();
-
-  give(memory: Pick<PointMemory, "read">): void {
-    this.#memory.resolve(memory);
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
-    yield* (await this.#memory.promise).read();
-  }
-}
-
-export interface PrepareContext {
-  launcher: DiskLauncher;
-  hypervisor: Pick<Hypervisor, "fingerprint">;
-}
-
-/** Undefined when what is captured will not be loadable by a machine like the one asked for. */
-export async function prepareFork(
+/** With the layers that are frozen already. Undefined when what is captured will not be loadable by a machine like the one asked for. */
+async function prepareFork(
   { launcher, hypervisor }: PrepareContext,
   { size, signal }: MachineRequest,
   { owner, machine: running, size: runningSize }: ForkOrigin,
@@ -85,43 +56,25 @@ export async function prepareFork(
   const topLayerId = await running.topLayerId();
   const top = open.layers.findIndex(({ layerId }) => layerId === topLayerId);
   if (top === -1) return undefined;
-  const frozen = open.layers.slice(0, top);
-  const directory = launcher.directory(randomUUID());
-  const layers = copyLayers(frozen);
+  const kind = { template, isOverTemplate: templateId !== null, imageKey: record.imageKey, size };
+  const half = launcher.forks.take(kind) ?? (await makeForkHalf(launcher, kind, signal));
   try {
-    await directory.create();
-    await directory.link(
-      open.directory,
-      frozen.map(({ layerId }) => layerId),
-    );
-    layers.push(await launcher.newLayer(directory, template.size.diskMb));
-    const state = new LateState();
-    const disk = {
-      kind: "encrypted",
-      directory: directory.layersPath,
-      layers,
-      backingPath: template.diskPath,
-    } as const;
-    const machine = await launcher.launch(disk, {
-      ...{ diskId: directory.diskId, imageKey: record.imageKey, size, signal },
-      start: { kind: "saved", template: templateId === null ? undefined : template, state },
-    });
-    return { directory, template, imageKey: record.imageKey, layers, machine, state };
+    await addLayers(half, open.directory, open.layers.slice(0, top), signal);
+    return half;
   } catch (error) {
-    wipeLayers(layers);
-    await directory.remove();
+    await discardForkHalf(half);
     throw error;
   }
 }
 
 /** Only layers that were frozen since are missing. */
-function fits({ machine, imageKey, template, layers }: ForkHalf, { origin, memory }: LocalPoint): boolean {
+function fits({ machine, kind, layers }: ForkHalf, { origin, memory }: LocalPoint): boolean {
   const lower = layers.slice(0, -1);
   return (
     memory !== undefined &&
     memory.facts.templateId === machine.record.templateId &&
-    origin.imageKey === imageKey &&
-    origin.templateId === template.templateId &&
+    origin.imageKey === kind.imageKey &&
+    origin.templateId === kind.template.templateId &&
     origin.layers.length > lower.length &&
     lower.every(({ layerId }, index) => origin.layers[index]?.layerId === layerId)
   );

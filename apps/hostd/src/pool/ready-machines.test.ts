@@ -19,6 +19,7 @@ function ready() {
       provide: async (_image: unknown, size: MachineSize) => ({ templateId: `t${size.memoryMb}`, size }),
     },
     layers: { keep: () => {}, refill: () => {}, settled: async () => {} },
+    forks: { refill: () => {}, settled: async () => {}, readyMemoryMb: 0, diskIds: [] },
     warm: { image: "base", size: WARM },
     poolSize: 2,
     clock,

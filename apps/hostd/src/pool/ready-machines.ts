@@ -1,4 +1,7 @@
-/** What is made before anyone asks: the first plan's template, machines of it, and empty layers for forks and checkpoints. */
+/**
+ * What is made before anyone asks: the first plan's template, machines of it, empty layers for forks and checkpoints, and
+ * processes for forks of what runs.
+ */
 import type { Clock } from "@atoll/base/clock";
 import type { MachineSize } from "@atoll/protocol/plans";
 import type { ReadyLayers } from "../disks/ready-layers.ts";
@@ -11,6 +14,7 @@ import {
   type PoolItem,
   type PoolKind,
 } from "./machine-pool.ts";
+import type { WaitingForks } from "./waiting-forks.ts";
 
 /** A refill right after a claim would take a core from the very start that claimed. */
 const REFILL_AFTER_MS = 1500;
@@ -27,6 +31,7 @@ export interface ReadyMachinesOptions extends MachinePoolOptions {
   images: ImageSource;
   templates: TemplateStore;
   layers: ReadyLayers;
+  forks: WaitingForks;
   /** Baked at start, and `poolSize` machines of it kept ready. */
   warm: { image: string; size: MachineSize };
   poolSize: number;
@@ -58,11 +63,11 @@ export class ReadyMachines implements AsyncDisposable {
   }
 
   get readyMemoryMb(): number {
-    return this.#pool.readyMemoryMb;
+    return this.#pool.readyMemoryMb + this.#options.forks.readyMemoryMb;
   }
 
   get diskIds(): string[] {
-    return this.#pool.diskIds;
+    return [...this.#pool.diskIds, ...this.#options.forks.diskIds];
   }
 
   get templateState(): "baking" | "ready" | "failed" {
@@ -146,13 +151,18 @@ export class ReadyMachines implements AsyncDisposable {
     }
   }
 
-  /** Machines first: a create waits for one of these, a fork can make its layer itself. */
+  /** Machines first: a create waits for one of these, a fork can make what it needs itself. */
   #refill(): void {
-    const { layers } = this.#options;
     this.#pool.refill();
-    this.#filling = this.#pool.settled().then(() => {
-      layers.refill();
-      return layers.settled();
-    });
+    this.#filling = this.#fillTheRest();
+  }
+
+  async #fillTheRest(): Promise<void> {
+    await this.#pool.settled();
+    const { layers, forks } = this.#options;
+    for (const shelf of [layers, forks]) {
+      shelf.refill();
+      await shelf.settled();
+    }
   }
 }

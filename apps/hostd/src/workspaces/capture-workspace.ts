@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { AtollError, toAtollError } from "@atoll/protocol/atoll-error";
 import type { Machine } from "../hypervisor/hypervisor.ts";
 import type { Point } from "../machines/machine-source.ts";
@@ -10,7 +11,7 @@ export interface CaptureOptions {
   withMemory: boolean;
   /** For a machine that runs: `after` lets it go on at once, `never` leaves it standing, quiesced, for the caller. */
   letRun: "after" | "never";
-  /** Gets the point as soon as it stands, for who need not wait until what runs has thawed. */
+  /** Gets the point, and owns it, as soon as it stands, for who need not wait until what runs has thawed. */
   onPoint?: (point: Point) => void;
   signal: AbortSignal;
 }
@@ -81,14 +82,15 @@ async function take(
     },
   );
   const goesOn = afterwards?.();
+  // What it stands on is durable; the journal's word on the disk is for its origin.
+  onPoint?.(point);
   try {
-    await core.update({ disk });
+    if (!isDeepStrictEqual(disk, core.record.disk)) await core.update({ disk });
   } catch (error) {
     await goesOn;
-    await point[Symbol.asyncDispose]();
+    if (onPoint === undefined) await point[Symbol.asyncDispose]();
     throw error;
   }
-  onPoint?.(point);
   await goesOn;
   return point;
 }

@@ -206,16 +206,17 @@ export class Workspace {
   /** For a fork: the present state with its memory if there is any; what runs goes on. */
   capture(): Promise<Point> {
     const captured = Promise.withResolvers<Point>();
-    const options = { withMemory: true, letRun: "after", onPoint: captured.resolve } as const;
-    const whole = this.#withDisk(async (signal) => {
-      const point = await this.#core.during("fork", () =>
-        captureWorkspace(this.#core, { ...options, signal }),
-      );
+    let isGiven = false;
+    const onPoint = (point: Point) => {
+      isGiven = true;
+      captured.resolve(point);
+    };
+    const options = { withMemory: true, letRun: "after", onPoint } as const;
+    this.#withDisk(async (signal) => {
+      await this.#core.during("fork", () => captureWorkspace(this.#core, { ...options, signal }));
       // Each leaves a layer behind.
       this.#flattenSoon();
-      return point;
-    });
-    whole.then(captured.resolve, captured.reject);
+    }).catch((cause: unknown) => (isGiven ? this.#logFault(cause) : captured.reject(cause)));
     return captured.promise;
   }
 
