@@ -39,6 +39,11 @@ export class BenchHost {
     while ((await this.health()).poolReadyCount < count) await delay(200);
   }
 
+  /** Until a process waits for the next fork of what runs, from the first such fork on. */
+  async forkReady(): Promise<void> {
+    while ((await this.health()).forksReadyCount === 0) await delay(200);
+  }
+
   /** Answers when the guest's agent has answered. */
   async create(overrides: Partial<CreateWorkspace> = {}, id: string = randomUUID()): Promise<string> {
     const { cpus, memoryMb, diskMb } = PLANS.free;

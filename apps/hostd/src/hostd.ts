@@ -172,6 +172,7 @@ async function start(
     vmm,
     template: source.templateState,
     poolReadyCount: source.readyCount,
+    forksReadyCount: source.readyForkCount,
   });
   const api = scope.own(
     new ApiServer(

@@ -201,7 +201,10 @@ export const hostHealth = z.object({
   vmm: z.string(),
   workspaceCount: z.number().int(),
   runningCount: z.number().int(),
+  /** Machines that a create takes at once. */
   poolReadyCount: z.number().int(),
+  /** Processes that wait for the state of a running workspace's fork. */
+  forksReadyCount: z.number().int(),
 });
 
 /** GET /v1/workspaces; GET /v1/workspaces/:id answers one status. Erased ones stay listed: they are the evidence. */

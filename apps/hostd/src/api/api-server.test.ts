@@ -25,7 +25,13 @@ async function start() {
       presetChanged: () => {},
       checkpointDeleted: async () => {},
       allowsSize: isPlanSize,
-      health: () => ({ isolation: "emulated", template: "ready", vmm: "fake 1", poolReadyCount: 1 }),
+      health: () => ({
+        isolation: "emulated",
+        template: "ready",
+        vmm: "fake 1",
+        poolReadyCount: 1,
+        forksReadyCount: 0,
+      }),
     },
     pino({ level: "silent" }),
   );

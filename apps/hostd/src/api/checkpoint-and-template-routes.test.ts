@@ -30,7 +30,13 @@ async function start() {
       feed: host.feed,
       clock: host.clock,
       allowsSize: isPlanSize,
-      health: () => ({ isolation: "emulated", template: "ready", vmm: "fake 1", poolReadyCount: 1 }),
+      health: () => ({
+        isolation: "emulated",
+        template: "ready",
+        vmm: "fake 1",
+        poolReadyCount: 1,
+        forksReadyCount: 0,
+      }),
       restorePaths: async (_workspace, { paths }) => {
         restored.push(...paths);
         return { restoredBytes: 5 };

@@ -4,7 +4,7 @@ import type { Route } from "./route.ts";
 
 export type HostHealthFacts = Pick<
   z.infer<typeof hostHealth>,
-  "isolation" | "template" | "vmm" | "poolReadyCount"
+  "isolation" | "template" | "vmm" | "poolReadyCount" | "forksReadyCount"
 >;
 
 export const healthRoute: Route = {

@@ -110,6 +110,10 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     return this.#ready.readyCount;
   }
 
+  get readyForkCount(): number {
+    return this.#disks.forks.readyCount;
+  }
+
   /** What the machines that wait may come to use. */
   get readyMemoryMb(): number {
     return this.#ready.readyMemoryMb;

@@ -229,7 +229,10 @@ export interface MachineSource {
     knownDiskIds: ReadonlySet<string>,
     strays?: { diskIds: ReadonlySet<string>; isComplete: boolean },
   ): Promise<void>;
+  /** Machines that wait for a create. */
   readonly readyCount: number;
+  /** Processes that wait for a running workspace's fork. */
+  readonly readyForkCount: number;
   /** Of the first plan's template. */
   readonly templateState: "baking" | "ready" | "failed";
 }

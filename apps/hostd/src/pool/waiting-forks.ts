@@ -35,6 +35,10 @@ export class WaitingForks implements AsyncDisposable {
     });
   }
 
+  get readyCount(): number {
+    return this.#shelf.items.length;
+  }
+
   /** What those that wait may come to use. */
   get readyMemoryMb(): number {
     return this.#shelf.readyKinds.reduce((sum, { size }) => sum + size.memoryMb, 0);

@@ -72,6 +72,7 @@ export class FakeMachineSource implements MachineSource {
   /** Called for each machine made, before it is handed over. */
   onMachine: (machine: FakeMachine) => void = () => {};
   readonly readyCount = 1;
+  readonly readyForkCount = 0;
   readonly templateState = "ready";
   #ids = 0;
 

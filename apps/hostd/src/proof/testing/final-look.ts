@@ -157,7 +157,7 @@ export class FinalLook {
     await stage.askRefused("I9: the same id again", "workspace.deleted", create);
   }
 
-  /** I5: whatever is on the host belongs to a record or to the pool. */
+  /** I5: whatever is on the host belongs to a record or waits to be someone's. */
   async #checkLeftovers(): Promise<void> {
     const stage = this.#stage;
     const { registry, source } = stage.running;
@@ -168,15 +168,16 @@ export class FinalLook {
       records.flatMap(({ disk, state }) => (disk === null || state === "erased" ? [] : [disk.diskId])),
     );
     for (const diskId of registry.templates.diskIds) disks.add(diskId);
+    const waiting = source.readyCount + source.readyForkCount;
     const strangers = stage.folders().filter((name) => !disks.has(name));
-    if (strangers.length > source.readyCount) {
-      world.violation(`I5: ${strangers.length} disks are nobody's, the pool has ${source.readyCount}`);
+    if (strangers.length > waiting) {
+      world.violation(`I5: ${strangers.length} disks are nobody's, ${waiting} machines wait`);
     }
     const named = new Set(records.flatMap(({ machine }) => (machine === null ? [] : [machine.machineId])));
     const machines = [...stage.machines.machines.values()].map(({ record }) => record.machineId);
     const unnamed = machines.filter((machineId) => !named.has(machineId));
-    if (unnamed.length > source.readyCount) {
-      world.violation(`I5: machines ${unnamed} are nobody's, the pool has ${source.readyCount}`);
+    if (unnamed.length > waiting) {
+      world.violation(`I5: machines ${unnamed} are nobody's, ${waiting} wait`);
     }
     const files = readdirSync(stage.directory, { recursive: true }).map(String);
     const temporary = files.filter((name) => /\.tmp$|\.baking-|scratch\//.test(name));
