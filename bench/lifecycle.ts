@@ -41,16 +41,16 @@ const SEALED_BYTES = 96 * 1024 * 1024;
 const compress = promisify(zstdCompress);
 
 export async function measureLifecycle(options: LifecycleOptions): Promise<void> {
-//  await creates(options);
-//  await platformTax(options);
-//  await manyForks(options);
+  await creates(options);
+  await platformTax(options);
+  await manyForks(options);
   await forks(options);
   await forkPause(options);
-//  await graceReturn(options);
-//  await sealing(options);
-//  await paused(options);
+  await graceReturn(options);
+  await sealing(options);
+  await paused(options);
   // Last: machines of these sizes are kept ready from then on, beside those the others wait for.
-//  await flatInMemory(options);
+  await flatInMemory(options);
 }
 
 async function flatInMemory({ host, add, pairs, warmups }: LifecycleOptions): Promise<void> {
