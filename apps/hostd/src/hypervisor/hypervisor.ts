@@ -114,10 +114,10 @@ export interface Machine extends AsyncDisposable {
   /** Brings in what it was launched from, without running it. `start` does it if it was not done. @throws AtollError vm.start_failed, or what the saved state's stream threw */
   load(signal?: AbortSignal): Promise<void>;
   /**
-   * Of one launched for saved state that has not loaded it: `layer`, written by nobody any more and a file in the disk's
-   * directory, comes right below the top. After a failure it is good for nothing but `kill`. @throws AtollError vm.start_failed
+   * Of one launched for saved state that has not loaded it: `layers`, bottom first, written by nobody any more and files in
+   * the disk's directory, come right below the top. After a failure it is good for nothing but `kill`. @throws AtollError vm.start_failed
    */
-  insertLayer(layer: DiskLayer, signal?: AbortSignal): Promise<void>;
+  insertLayers(layers: readonly DiskLayer[], signal?: AbortSignal): Promise<void>;
   /** Lets the vCPUs run. */
   start(signal?: AbortSignal): Promise<void>;
   /** vCPUs stop; memory stays. */

@@ -189,7 +189,7 @@ async function fill(
   { signal, onFault }: { signal: AbortSignal | undefined; onFault: (error: unknown) => void },
 ): Promise<Machine | undefined> {
   try {
-    for (const layer of layers.slice(known.length - 1, -1)) await machine.insertLayer(layer, signal);
+    await machine.insertLayers(layers.slice(known.length - 1, -1), signal);
     state.give(memory);
     await machine.load(signal);
     return machine;

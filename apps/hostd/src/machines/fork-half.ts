@@ -84,10 +84,8 @@ export async function addLayers(
     from,
     added.map(({ layerId }) => layerId),
   );
-  for (const layer of added) {
-    await machine.insertLayer(layer, signal);
-    layers.splice(-1, 0, ...copyLayers([layer]));
-  }
+  await machine.insertLayers(added, signal);
+  layers.splice(-1, 0, ...copyLayers(added));
 }
 
 /** Of what nobody took. */

@@ -114,7 +114,7 @@ export class FakeMachine implements Machine {
 
   async load(): Promise<void> {}
 
-  async insertLayer(): Promise<void> {}
+  async insertLayers(): Promise<void> {}
 
   async start(): Promise<void> {
     await this.#monitor("machine.start");

@@ -156,9 +156,9 @@ export function diskLayersContract(open: () => Promise<ContractHost>): void {
       await source.start();
       await guest.thaw();
       await guest.writeDisk("round", "later");
-      await machine.insertLayer(top);
+      await machine.insertLayers([top]);
       await machine.load();
-      await expect(machine.insertLayer(top)).rejects.toMatchObject({ code: "vm.start_failed" });
+      await expect(machine.insertLayers([top])).rejects.toMatchObject({ code: "vm.start_failed" });
       const probe = await GuestProbe.start(machine, { reason: "resume", expectedToken: linkToken });
       expect(await probe.readDisk("round")).toBe(String(round));
       await probe.writeDisk("round", "fork");
@@ -186,7 +186,7 @@ export function diskLayersContract(open: () => Promise<ContractHost>): void {
         fork,
       );
       if (take) await fork.take(disk, layer);
-      await machine.insertLayer(layer);
+      await machine.insertLayers([layer]);
       await machine.load();
     };
     await expect(load(top, true)).rejects.toMatchObject({ code: "vm.start_failed" });

@@ -179,12 +179,12 @@ export class FakeHypervisorMachine implements Machine {
     return this.#loading;
   }
 
-  async insertLayer(layer: DiskLayer, signal?: AbortSignal): Promise<void> {
+  async insertLayers(layers: readonly DiskLayer[], signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     this.#requireAlive();
     if (this.#start.kind !== "saved" || this.#loading !== undefined)
       throw new AtollError("vm.start_failed", "its disks are complete");
-    this.#disk.insertBelowTop(layer);
+    for (const layer of layers) this.#disk.insertBelowTop(layer);
   }
 
   async start(signal?: AbortSignal): Promise<void> {

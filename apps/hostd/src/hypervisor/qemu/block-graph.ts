@@ -95,28 +95,32 @@ export class BlockGraph {
     }
   }
 
-  /** `layerId`, only read, comes between `top` and what is below that (undefined: the template's disk). */
-  async putBelowTop(layerId: string, top: string, below: string | undefined): Promise<void> {
+  /** `layerIds`, bottom first and only read, come between `top` and what is below that (undefined: the template's disk). */
+  async putBelowTop(layerIds: readonly string[], top: string, below: string | undefined): Promise<void> {
     const options = { timeoutMs: SWITCH_TIMEOUT_MS };
-    const backing = below === undefined ? backingNode("d") : layerNodes("d", below).layer;
-    await this.#qmp.execute(
-      "blockdev-add",
-      layerNode("d", layerId, { backing, isTop: false }),
-      z.unknown(),
-      options,
-    );
+    let backing = below === undefined ? backingNode("d") : layerNodes("d", below).layer;
+    const nodes = layerIds.map((layerId) => {
+      const node = layerNode("d", layerId, { backing, isTop: false });
+      backing = layerNodes("d", layerId).layer;
+      return node;
+    });
+    // Asked at once, done in this order.
+    await Promise.all(nodes.map((node) => this.#qmp.execute("blockdev-add", node, z.unknown(), options)));
     const { file } = layerNodes("d", top);
-    const node = layerNode("d", top, { backing: layerNodes("d", layerId).layer, isTop: true });
+    const node = layerNode("d", top, { backing, isTop: true });
     await this.#qmp.execute("blockdev-reopen", { options: [{ ...node, file }] }, z.unknown(), options);
   }
 
   /**
    * Of a machine that waits for saved state: `layerId` and what is below it are read anew and locked, which takes as long
-   * as opening them did. The same happens to whatever is left when the state is there.
+   * as opening them did. The same happens to whatever is left when the state is there: what fails now fails again, and is
+   * reported, with that.
    */
-  async activate(layerId: string): Promise<void> {
+  activateSoon(layerId: string): void {
     const parameters = { "node-name": layerNodes("d", layerId).layer, active: true };
-    await this.#qmp.execute("blockdev-set-active", parameters, z.unknown(), { timeoutMs: SWITCH_TIMEOUT_MS });
+    this.#qmp
+      .execute("blockdev-set-active", parameters, z.unknown(), { timeoutMs: SWITCH_TIMEOUT_MS })
+      .catch(() => {});
   }
 
   /** Of a layer that no chain uses; false when one does. */

@@ -36,12 +36,12 @@ export function freezeLayer(path: string): Promise<void> {
 
 /** Passphrases on their way into QEMU. @param runDirectory memory-backed, for nobody but us and `uid` */
 export async function handOverKeys(
-  disk: Pick<EncryptedDisk, "layers">,
+  layers: EncryptedDisk["layers"],
   chain: ChainName,
   runDirectory: string,
   uid: number,
 ): Promise<void> {
-  for (const { layerId, key } of disk.layers) {
+  for (const { layerId, key } of layers) {
     const text = hexText(key);
     try {
       const path = join(runDirectory, layerNodes(chain, layerId).keyFile);

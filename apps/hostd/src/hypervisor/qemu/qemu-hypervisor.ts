@@ -193,7 +193,7 @@ export class QemuHypervisor implements Hypervisor {
       await mkdir(directory, { mode: 0o700 });
       for (const [chain, disk] of disks) {
         await claimDisk(disk, uid);
-        await handOverKeys(disk, chain, directory, uid);
+        await handOverKeys(disk.layers, chain, directory, uid);
       }
       await chown(directory, uid, uid);
     } catch (error) {
@@ -280,10 +280,10 @@ interface Run {
   failed(cause: unknown, signal: AbortSignal | undefined): Promise<unknown>;
 }
 
-/** Beside what else there is to do until the state is there. What fails now fails again, and is reported, with the rest. */
+/** Beside what else there is to do until the state is there. */
 function openFrozen(qmp: QmpClient, disk: LaunchSpec["disk"]): void {
   const frozen = disk.kind === "encrypted" ? disk.layers.at(-2) : undefined;
-  if (frozen !== undefined) new BlockGraph(qmp).activate(frozen.layerId).catch(() => {});
+  if (frozen !== undefined) new BlockGraph(qmp).activateSoon(frozen.layerId);
 }
 
 function chainFiles(chain: ChainName, disk: EncryptedDisk): JailFile[] {

@@ -24,7 +24,7 @@ import type {
 import { BlockGraph } from "./block-graph.ts";
 import { connectLink } from "./connect-link.ts";
 import { GuestMemory, PAGE_BYTES } from "./guest-memory.ts";
-import { insertLayer } from "./insert-layer.ts";
+import { insertLayers } from "./insert-layers.ts";
 import { JAIL_RUN, jailPath } from "./jail.ts";
 import { machineEvent } from "./machine-event.ts";
 import { isAlive, isStopped, killProcess } from "./process-identity.ts";
@@ -99,10 +99,10 @@ export class QemuMachine implements Machine {
     await this.#qmp.execute("cont", {}, z.unknown(), { signal });
   }
 
-  async insertLayer(layer: DiskLayer, signal?: AbortSignal): Promise<void> {
+  async insertLayers(layers: readonly DiskLayer[], signal?: AbortSignal): Promise<void> {
     if (this.#start?.kind !== "saved" || this.#loading !== undefined)
       throw new AtollError("vm.start_failed", "its disks are complete");
-    await insertLayer(this.#graph, this.record, layer, signal);
+    await insertLayers(this.#graph, this.record, layers, signal);
   }
 
   async stop(signal?: AbortSignal): Promise<void> {

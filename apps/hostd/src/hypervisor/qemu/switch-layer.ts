@@ -1,7 +1,7 @@
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { DiskLayer, MachineRecord } from "../hypervisor.ts";
 import type { BlockGraph } from "./block-graph.ts";
-import { giveSecret } from "./give-secret.ts";
+import { giveSecrets } from "./give-secrets.ts";
 import { claimLayer, freezeLayer } from "./layer-files.ts";
 import { layerPath } from "./layer-path.ts";
 
@@ -51,7 +51,7 @@ async function open(graph: BlockGraph, record: MachineRecord, layer: DiskLayer):
   } catch (cause) {
     throw new AtollError("vm.monitor_failed", "the new layer cannot be opened", { cause });
   }
-  await giveSecret(graph, record, layer);
+  await giveSecrets(graph, record, [layer]);
   try {
     await graph.openLayer(layerId);
   } finally {

@@ -129,13 +129,14 @@ class SimHandle implements Machine {
     return this.#loading;
   }
 
-  insertLayer(layer: DiskLayer): Promise<void> {
-    return this.#ask(`insertLayer ${layer.layerId}`, () => {
+  insertLayers(layers: readonly DiskLayer[]): Promise<void> {
+    return this.#ask(`insertLayers ${layers.map(({ layerId }) => layerId)}`, () => {
       if (this.#start?.kind !== "saved" || this.#loading !== undefined)
         throw new AtollError("vm.start_failed", "its disks are complete");
-      const { layers } = this.#machine;
-      readLayer(this.#machine.pathOf(layer.layerId), layer.key);
-      layers.splice(-1, 0, { layerId: layer.layerId, key: Uint8Array.from(layer.key) });
+      for (const { layerId, key } of layers) {
+        readLayer(this.#machine.pathOf(layerId), key);
+        this.#machine.layers.splice(-1, 0, { layerId, key: Uint8Array.from(key) });
+      }
     });
   }
 
