@@ -1,7 +1,7 @@
 import { classNames } from "#ui/class-names.ts";
 import { Spinner } from "#ui/spinner.tsx";
 import { OPERATION_WORDS, type OperationKind } from "../lifecycle/operation-words.ts";
-import { type ShownState, STATE_WORDS, type StateShape } from "./state-words.ts";
+import { type ShownState, type StateShape, stateWords } from "./state-words.ts";
 
 const LOOK: Record<StateShape, string> = {
   running: "bg-ok-soft text-ok",
@@ -11,8 +11,14 @@ const LOOK: Record<StateShape, string> = {
   failed: "bg-danger-soft text-danger",
 };
 
-export function StatePill({ state, className }: { state: ShownState; className?: string }) {
-  const { label, shape } = STATE_WORDS[state];
+interface StatePillProps {
+  state: ShownState;
+  reason?: string | null | undefined;
+  className?: string;
+}
+
+export function StatePill({ state, reason, className }: StatePillProps) {
+  const { label, shape } = stateWords({ state, reason });
   return (
     <span
       className={classNames(

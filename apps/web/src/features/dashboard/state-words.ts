@@ -25,3 +25,16 @@ export const STATE_WORDS: Record<ShownState, StateWords> = {
   erased: { label: "Erased", shape: "stopped", action: "Open" },
   failed: { label: "Failed", shape: "failed", action: "Recover" },
 };
+
+const STANDING: StateWords = { label: "Standing still", shape: "paused", action: "Open" };
+
+/** A machine that the host's disk refuses runs by its state, and does nothing. */
+export function stateWords({
+  state,
+  reason,
+}: {
+  state: ShownState;
+  reason?: string | null | undefined;
+}): StateWords {
+  return state === "running" && reason === "host_disk" ? STANDING : STATE_WORDS[state];
+}

@@ -35,7 +35,7 @@ export function WorkspaceRow({ workspace }: { workspace: WorkspaceView }) {
       </div>
       <div className="grid flex-[1_1_19rem] justify-items-start gap-1">
         <div className="flex flex-wrap items-center gap-2">
-          <StatePill state={workspace.state} />
+          <StatePill state={workspace.state} reason={workspace.reason} />
           {workspace.operation ? <OperationPill kind={workspace.operation.kind} /> : null}
           {workspace.isolation ? <IsolationBadge isolation={workspace.isolation} /> : null}
         </div>

@@ -24,7 +24,10 @@ function StandingBanner({ errorCode }: { errorCode: string | undefined }) {
       className="flex min-h-9 shrink-0 items-center gap-x-3 border-line border-b bg-warn-soft px-4 py-1 text-sm"
     >
       <HardDrive aria-hidden className="size-4 shrink-0 text-warn" />
-      {standingWords(errorCode)}
+      <span>
+        {standingWords(errorCode)}{" "}
+        <span className="font-mono text-2xs text-ink-soft">{errorCode ?? "host.disk_full"}</span>
+      </span>
     </p>
   );
 }

@@ -4,7 +4,7 @@ import { classNames } from "#ui/class-names.ts";
 import { Tooltip } from "#ui/tooltip.tsx";
 import { EGRESS_WORDS } from "../dashboard/egress-words.ts";
 import { StateShapeIcon } from "../dashboard/state-pill.tsx";
-import { STATE_WORDS, type StateShape } from "../dashboard/state-words.ts";
+import { type StateShape, stateWords } from "../dashboard/state-words.ts";
 import type { CursorPosition } from "../editor/code-editor.tsx";
 import { IdleItem } from "../lifecycle/idle-item.tsx";
 import type { IdleWarningProps } from "../lifecycle/idle-warning.tsx";
@@ -40,10 +40,10 @@ export function StatusBar({ cursor, workspaceId, plan, idlePauseSeconds }: Statu
       {status ? (
         <>
           <Item hint="State of the machine">
-            <span className={SHAPE_COLOURS[STATE_WORDS[status.state].shape]}>
-              <StateShapeIcon shape={STATE_WORDS[status.state].shape} />
+            <span className={SHAPE_COLOURS[stateWords(status).shape]}>
+              <StateShapeIcon shape={stateWords(status).shape} />
             </span>
-            {STATE_WORDS[status.state].label}
+            {stateWords(status).label}
           </Item>
           {status.isolation === "emulated" ? (
             <Item hint="Emulated — not a security boundary. This host has no hardware virtualisation; the machine is complete, but slower.">

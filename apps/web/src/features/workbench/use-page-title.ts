@@ -1,6 +1,6 @@
 "use client";
 import { useEffect } from "react";
-import { STATE_WORDS } from "../dashboard/state-words.ts";
+import { stateWords } from "../dashboard/state-words.ts";
 import { useModelState } from "../use-model-state.ts";
 import { useModels } from "./models-context.tsx";
 import { useStartProgress } from "./use-start.ts";
@@ -16,9 +16,11 @@ export function usePageTitle(name: string): void {
   }, [word, name]);
 
   function stateWord(): string | undefined {
-    if (status === undefined || status.state === "running") return undefined;
+    if (status === undefined) return undefined;
+    const { label, shape } = stateWords(status);
+    if (shape === "running") return undefined;
     const isStarting = status.state === "creating" || status.state === "resuming";
     if (isStarting && progress) return `${Math.round((progress.index / progress.total) * 100)} %`;
-    return STATE_WORDS[status.state].label;
+    return label;
   }
 }
