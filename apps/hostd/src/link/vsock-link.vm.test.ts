@@ -17,45 +17,77 @@ import { dialVsock } from "./dial-vsock.ts";
 const AGENT_PORT = 1024;
 const DIAL_TIMEOUT_MS = 5000;
 const DEVICE_TIMEOUT_MS = 60_000;
+/**
+ * Asked for a connection just when the guest's driver comes up, this device sometimes never answers any more (one boot in
+ * some ten, on busy cores; not the guest: it answers over its other transport). Then both are started again.
+ */
+const BOOTS_MAX = 4;
+const BOOT_TIMEOUT_MS = 75_000;
+const TEST_TIMEOUT_MS = 420_000;
 
 /** The second transport of the link: the same agent, handshake and streams over a guest's vsock port. */
-it("speaks with the agent over vsock, and again after the connection was cut", async ({ skip }) => {
-  await using scope = new Scope();
-  const cacheDir = process.env.ATOLL_CACHE ?? resolve(import.meta.dirname, "../../../../.data/cache");
-  const device = await buildVsockDevice({ cacheDir }).catch(async (error: unknown) => {
-    if (error instanceof CommandFailed && !(await isSuiteThere())) {
-      skip(`this machine's mirror does not have the suite of the vsock device: ${error.message}`);
+it(
+  "speaks with the agent over vsock, and again after the connection was cut",
+  async ({ skip }) => {
+    await using scope = new Scope();
+    const cacheDir = process.env.ATOLL_CACHE ?? resolve(import.meta.dirname, "../../../../.data/cache");
+    const device = await buildVsockDevice({ cacheDir }).catch(async (error: unknown) => {
+      if (error instanceof CommandFailed && !(await isSuiteThere())) {
+        skip(`this machine's mirror does not have the suite of the vsock device: ${error.message}`);
+      }
+      throw error;
+    });
+    const host = await VmTestHost.open();
+    scope.own(host);
+    const folder = await mkdtemp(join(tmpdir(), "atoll-vsock-"));
+    scope.defer(() => rm(folder, { recursive: true }));
+    const [deviceSocket, socketPath] = [join(folder, "device.sock"), join(folder, "vsock.sock")];
+    const diskPath = join(folder, "disk.raw");
+    const boot = async (): Promise<BareGuest> => {
+      await Promise.all([deviceSocket, socketPath, diskPath].map((path) => rm(path, { force: true })));
+      await formatDisk(diskPath, 1024);
+      const own = new Scope();
+      try {
+        startChild(own, [...device, "--guest-cid", "3", "--socket", deviceSocket, "--uds-path", socketPath]);
+        await untilThere(deviceSocket);
+        const guest = await BareGuest.boot({
+          ...{ host, folder, diskPath, bootTimeoutMs: BOOT_TIMEOUT_MS },
+          link: {
+            kernelArguments: "atoll.link=vsock",
+            devices: [
+              ...["-chardev", `socket,id=vsock,path=${deviceSocket}`],
+              ...["-device", "vhost-user-vsock-pci,chardev=vsock"],
+            ],
+            dial: (signal) => dialVsock({ socketPath, port: AGENT_PORT, timeoutMs: DIAL_TIMEOUT_MS, signal }),
+          },
+        });
+        own.own(guest);
+        scope.own(own);
+        return guest;
+      } catch (error) {
+        await own.close();
+        throw error;
+      }
+    };
+    let guest: BareGuest | undefined;
+    for (let boots = 1; guest === undefined; boots++) {
+      guest = await boot().catch((error: unknown) => {
+        if (boots === BOOTS_MAX || !(error instanceof DOMException)) throw error;
+        process.stderr.write(
+          `boot ${boots}: the vsock device answered nothing within ${BOOT_TIMEOUT_MS} ms\n`,
+        );
+        return undefined;
+      });
     }
-    throw error;
-  });
-  const host = await VmTestHost.open();
-  scope.own(host);
-  const folder = await mkdtemp(join(tmpdir(), "atoll-vsock-"));
-  scope.defer(() => rm(folder, { recursive: true }));
-  const [deviceSocket, socketPath] = [join(folder, "device.sock"), join(folder, "vsock.sock")];
-  startChild(scope, [...device, "--guest-cid", "3", "--socket", deviceSocket, "--uds-path", socketPath]);
-  await untilThere(deviceSocket);
-  const diskPath = join(folder, "disk.raw");
-  await formatDisk(diskPath, 1024);
-  const guest = await BareGuest.boot({
-    ...{ host, folder, diskPath },
-    link: {
-      kernelArguments: "atoll.link=vsock",
-      devices: [
-        ...["-chardev", `socket,id=vsock,path=${deviceSocket}`],
-        ...["-device", "vhost-user-vsock-pci,chardev=vsock"],
-      ],
-      dial: (signal) => dialVsock({ socketPath, port: AGENT_PORT, timeoutMs: DIAL_TIMEOUT_MS, signal }),
-    },
-  });
-  scope.own(guest);
 
-  const { kernel } = await call(guest.mux, coreStatus, {});
-  expect((await guest.run("uname", "-r")).output).toBe(`${kernel}\n`);
-  expect((await guest.run("hostname")).output).toBe("bare\n");
-  await guest.reconnect();
-  expect((await guest.run("uname", "-r")).output).toBe(`${kernel}\n`);
-});
+    const { kernel } = await call(guest.mux, coreStatus, {});
+    expect((await guest.run("uname", "-r")).output).toBe(`${kernel}\n`);
+    expect((await guest.run("hostname")).output).toBe("bare\n");
+    await guest.reconnect();
+    expect((await guest.run("uname", "-r")).output).toBe(`${kernel}\n`);
+  },
+  TEST_TIMEOUT_MS,
+);
 
 /** Asked as apt asks: anything else that fails is our own mistake. */
 async function isSuiteThere(): Promise<boolean> {

@@ -28,6 +28,8 @@ export interface BareGuestOptions {
   viewPath?: string;
   /** Without it the link is a virtio-serial port, as in every machine. */
   link?: BareLink;
+  /** Within which its agent must have answered. */
+  bootTimeoutMs?: number;
 }
 
 /** A way to the agent. */
@@ -59,7 +61,7 @@ export class BareGuest implements AsyncDisposable {
       startChild(scope, [program, ...command, ...machineArguments(options, link)]);
       const guest = new BareGuest(scope, link);
       scope.defer(() => guest.#socket?.destroy());
-      await guest.#connect("boot");
+      await guest.#connect("boot", options.bootTimeoutMs);
       return guest;
     } catch (error) {
       await scope.close();
@@ -102,8 +104,8 @@ export class BareGuest implements AsyncDisposable {
   }
 
   /** Dials until the agent answers: before it listens, connections are refused or closed. */
-  async #connect(reason: "boot" | "reconnect"): Promise<void> {
-    const signal = AbortSignal.timeout(BOOT_TIMEOUT_MS);
+  async #connect(reason: "boot" | "reconnect", timeoutMs = BOOT_TIMEOUT_MS): Promise<void> {
+    const signal = AbortSignal.timeout(timeoutMs);
     const linkToken = randomBytes(32).toString("hex");
     for (;;) {
       try {
@@ -115,7 +117,7 @@ export class BareGuest implements AsyncDisposable {
           reason,
           identity: { workspaceId: "bare", hostname: "bare", machineId: randomBytes(16).toString("hex") },
           egress: "off",
-          timeoutMs: BOOT_TIMEOUT_MS,
+          timeoutMs,
           signal,
         });
         const transport = new MuxTransport({
