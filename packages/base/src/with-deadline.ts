@@ -16,7 +16,11 @@ export interface DeadlineOptions {
  */
 export async function withDeadline<T>(work: Promise<T>, options: DeadlineOptions): Promise<T> {
   const { signal } = options;
-  if (signal?.aborted) throw signal.reason;
+  if (signal?.aborted) {
+    // Nobody waits for it any more, and its failure is not to end the process.
+    work.catch(() => {});
+    throw signal.reason;
+  }
   const { promise, reject } = Promise.withResolvers<never>();
   const onAbort = () => reject(signal?.reason);
   const cancelTimer = options.clock.schedule(options.timeoutMs, () => reject(options.onTimeout()));

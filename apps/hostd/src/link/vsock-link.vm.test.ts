@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Scope } from "@atoll/base/scope";
+import { toAtollError } from "@atoll/protocol/atoll-error";
 import { call } from "@atoll/protocol/call";
 import { coreStatus } from "@atoll/protocol/messages/core";
 import { readMachineSources } from "@atoll/vm-images/build/machine-sources";
@@ -72,7 +73,7 @@ it(
     let guest: BareGuest | undefined;
     for (let boots = 1; guest === undefined; boots++) {
       guest = await boot().catch((error: unknown) => {
-        if (boots === BOOTS_MAX || !(error instanceof DOMException)) throw error;
+        if (boots === BOOTS_MAX || toAtollError(error).code !== "request.timeout") throw error;
         process.stderr.write(
           `boot ${boots}: the vsock device answered nothing within ${BOOT_TIMEOUT_MS} ms\n`,
         );

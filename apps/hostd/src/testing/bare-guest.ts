@@ -17,6 +17,7 @@ import { MuxTransport } from "../link/mux-transport.ts";
 import type { VmTestHost } from "./vm-test-host.ts";
 
 const BOOT_TIMEOUT_MS = 150_000;
+const REDIAL_MS = 50;
 const MEMORY_MB = 512;
 
 export interface BareGuestOptions {
@@ -103,7 +104,10 @@ export class BareGuest implements AsyncDisposable {
     return this.#scope.close();
   }
 
-  /** Dials until the agent answers: before it listens, connections are refused or closed. */
+  /**
+   * Dials until the agent answers: before it listens, connections are refused or closed.
+   * @throws AtollError request.timeout
+   */
   async #connect(reason: "boot" | "reconnect", timeoutMs = BOOT_TIMEOUT_MS): Promise<void> {
     const signal = AbortSignal.timeout(timeoutMs);
     const linkToken = randomBytes(32).toString("hex");
@@ -133,9 +137,10 @@ export class BareGuest implements AsyncDisposable {
         return;
       } catch (error) {
         this.#socket?.destroy();
-        if (toAtollError(error).code !== "link.lost") throw error;
-        await delay(50, undefined, { signal });
+        if (!signal.aborted && toAtollError(error).code !== "link.lost") throw error;
       }
+      if (signal.aborted) throw new AtollError("request.timeout", "its agent does not answer");
+      await delay(REDIAL_MS);
     }
   }
 }
