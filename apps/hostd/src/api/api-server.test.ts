@@ -10,6 +10,7 @@ import { isPlanSize } from "@atoll/protocol/plans";
 import { type WorkspaceStatus, workspaceStatus } from "@atoll/protocol/workspace-status";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
+import { fakeHealth } from "../testing/fake-health.ts";
 import { createBody, FakeHost, OWNER } from "../testing/fake-host.ts";
 import { ApiServer } from "./api-server.ts";
 
@@ -25,13 +26,7 @@ async function start() {
       presetChanged: () => {},
       checkpointDeleted: async () => {},
       allowsSize: isPlanSize,
-      health: () => ({
-        isolation: "emulated",
-        template: "ready",
-        vmm: "fake 1",
-        poolReadyCount: 1,
-        forksReadyCount: 0,
-      }),
+      health: fakeHealth,
     },
     pino({ level: "silent" }),
   );

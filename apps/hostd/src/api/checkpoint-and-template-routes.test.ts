@@ -16,6 +16,7 @@ import { isPlanSize } from "@atoll/protocol/plans";
 import { workspaceStatus } from "@atoll/protocol/workspace-status";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
+import { fakeHealth } from "../testing/fake-health.ts";
 import { createBody, FakeHost, OWNER } from "../testing/fake-host.ts";
 import { ApiServer } from "./api-server.ts";
 
@@ -30,13 +31,7 @@ async function start() {
       feed: host.feed,
       clock: host.clock,
       allowsSize: isPlanSize,
-      health: () => ({
-        isolation: "emulated",
-        template: "ready",
-        vmm: "fake 1",
-        poolReadyCount: 1,
-        forksReadyCount: 0,
-      }),
+      health: fakeHealth,
       restorePaths: async (_workspace, { paths }) => {
         restored.push(...paths);
         return { restoredBytes: 5 };

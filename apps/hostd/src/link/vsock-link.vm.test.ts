@@ -19,8 +19,9 @@ const AGENT_PORT = 1024;
 const DIAL_TIMEOUT_MS = 5000;
 const DEVICE_TIMEOUT_MS = 60_000;
 /**
- * Asked for a connection just when the guest's driver comes up, this device sometimes never answers any more (one boot in
- * some ten, on busy cores; not the guest: it answers over its other transport). Then both are started again.
+ * In one boot of some ten on busy cores no CONNECT is answered from the moment the device listens, while guest and device
+ * idle; connections that were made once are made again hundreds of times. Which of both it is, is not known: both are
+ * started again.
  */
 const BOOTS_MAX = 4;
 const BOOT_TIMEOUT_MS = 75_000;
