@@ -2,8 +2,8 @@ import { access, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { systemClock } from "@atoll/base/clock";
 import { Scope } from "@atoll/base/scope";
-import { toAtollError } from "@atoll/protocol/atoll-error";
 import { call } from "@atoll/protocol/call";
 import { coreStatus } from "@atoll/protocol/messages/core";
 import { readMachineSources } from "@atoll/vm-images/build/machine-sources";
@@ -14,17 +14,12 @@ import { formatDisk } from "../disks/format-disk.ts";
 import { BareGuest, startChild } from "../testing/bare-guest.ts";
 import { VmTestHost } from "../testing/vm-test-host.ts";
 import { dialVsock } from "./dial-vsock.ts";
+import { VsockCall } from "./vsock-call.ts";
 
 const AGENT_PORT = 1024;
 const DIAL_TIMEOUT_MS = 5000;
 const DEVICE_TIMEOUT_MS = 60_000;
-/**
- * In one boot of some ten on busy cores no CONNECT is answered from the moment the device listens, while guest and device
- * idle; connections that were made once are made again hundreds of times. Which of both it is, is not known: both are
- * started again.
- */
-const BOOTS_MAX = 4;
-const BOOT_TIMEOUT_MS = 75_000;
+const CALL_TIMEOUT_MS = 150_000;
 const TEST_TIMEOUT_MS = 420_000;
 
 /** The second transport of the link: the same agent, handshake and streams over a guest's vsock port. */
@@ -45,42 +40,25 @@ it(
     scope.defer(() => rm(folder, { recursive: true }));
     const [deviceSocket, socketPath] = [join(folder, "device.sock"), join(folder, "vsock.sock")];
     const diskPath = join(folder, "disk.raw");
-    const boot = async (): Promise<BareGuest> => {
-      await Promise.all([deviceSocket, socketPath, diskPath].map((path) => rm(path, { force: true })));
-      await formatDisk(diskPath, 1024);
-      const own = new Scope();
-      try {
-        startChild(own, [...device, "--guest-cid", "3", "--socket", deviceSocket, "--uds-path", socketPath]);
-        await untilThere(deviceSocket);
-        const guest = await BareGuest.boot({
-          ...{ host, folder, diskPath, bootTimeoutMs: BOOT_TIMEOUT_MS },
-          link: {
-            kernelArguments: "atoll.link=vsock",
-            devices: [
-              ...["-chardev", `socket,id=vsock,path=${deviceSocket}`],
-              ...["-device", "vhost-user-vsock-pci,chardev=vsock"],
-            ],
-            dial: (signal) => dialVsock({ socketPath, port: AGENT_PORT, timeoutMs: DIAL_TIMEOUT_MS, signal }),
-          },
-        });
-        own.own(guest);
-        scope.own(own);
-        return guest;
-      } catch (error) {
-        await own.close();
-        throw error;
-      }
-    };
-    let guest: BareGuest | undefined;
-    for (let boots = 1; guest === undefined; boots++) {
-      guest = await boot().catch((error: unknown) => {
-        if (boots === BOOTS_MAX || toAtollError(error).code !== "request.timeout") throw error;
-        process.stderr.write(
-          `boot ${boots}: the vsock device answered nothing within ${BOOT_TIMEOUT_MS} ms\n`,
-        );
-        return undefined;
-      });
-    }
+    await formatDisk(diskPath, 1024);
+    startChild(scope, [...device, "--guest-cid", "3", "--socket", deviceSocket, "--uds-path", socketPath]);
+    await untilThere(deviceSocket);
+    const guestCall = scope.own(await VsockCall.listen(socketPath));
+    const guest = await BareGuest.boot({
+      ...{ host, folder, diskPath },
+      link: {
+        kernelArguments: "atoll.link=vsock",
+        devices: [
+          ...["-chardev", `socket,id=vsock,path=${deviceSocket}`],
+          ...["-device", "vhost-user-vsock-pci,chardev=vsock"],
+        ],
+        async dial(signal) {
+          await guestCall.arrived({ timeoutMs: CALL_TIMEOUT_MS, clock: systemClock, signal });
+          return dialVsock({ socketPath, port: AGENT_PORT, timeoutMs: DIAL_TIMEOUT_MS, signal });
+        },
+      },
+    });
+    scope.own(guest);
 
     const { kernel } = await call(guest.mux, coreStatus, {});
     expect((await guest.run("uname", "-r")).output).toBe(`${kernel}\n`);

@@ -29,8 +29,6 @@ export interface BareGuestOptions {
   viewPath?: string;
   /** Without it the link is a virtio-serial port, as in every machine. */
   link?: BareLink;
-  /** Within which its agent must have answered. */
-  bootTimeoutMs?: number;
 }
 
 /** A way to the agent. */
@@ -62,7 +60,7 @@ export class BareGuest implements AsyncDisposable {
       startChild(scope, [program, ...command, ...machineArguments(options, link)]);
       const guest = new BareGuest(scope, link);
       scope.defer(() => guest.#socket?.destroy());
-      await guest.#connect("boot", options.bootTimeoutMs);
+      await guest.#connect("boot");
       return guest;
     } catch (error) {
       await scope.close();
@@ -108,8 +106,8 @@ export class BareGuest implements AsyncDisposable {
    * Dials until the agent answers: before it listens, connections are refused or closed.
    * @throws AtollError request.timeout
    */
-  async #connect(reason: "boot" | "reconnect", timeoutMs = BOOT_TIMEOUT_MS): Promise<void> {
-    const signal = AbortSignal.timeout(timeoutMs);
+  async #connect(reason: "boot" | "reconnect"): Promise<void> {
+    const signal = AbortSignal.timeout(BOOT_TIMEOUT_MS);
     const linkToken = randomBytes(32).toString("hex");
     for (;;) {
       try {
@@ -121,7 +119,7 @@ export class BareGuest implements AsyncDisposable {
           reason,
           identity: { workspaceId: "bare", hostname: "bare", machineId: randomBytes(16).toString("hex") },
           egress: "off",
-          timeoutMs,
+          timeoutMs: BOOT_TIMEOUT_MS,
           signal,
         });
         const transport = new MuxTransport({
