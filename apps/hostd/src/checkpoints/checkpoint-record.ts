@@ -1,5 +1,4 @@
-import { createHmac, timingSafeEqual } from "node:crypto";
-import { deriveKey } from "@atoll/keys/derive-key";
+import { areSameProof, keyedProof } from "@atoll/keys/keyed-proof";
 import { wrappedKey } from "@atoll/keys/wrap-key";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { checkpointKind } from "@atoll/protocol/hostd-api";
@@ -44,30 +43,25 @@ export function proveCheckpoint(
   workspaceKey: Uint8Array,
   record: Omit<CheckpointRecord, "proof">,
 ): CheckpointRecord {
-  return { ...record, proof: proofOf(workspaceKey, record).toString("hex") };
+  return { ...record, proof: proofOf(workspaceKey, record) };
 }
 
 /** @throws AtollError checkpoint.damaged */
 export function requireProof(workspaceKey: Uint8Array, record: CheckpointRecord): void {
-  if (timingSafeEqual(Buffer.from(record.proof, "hex"), proofOf(workspaceKey, record))) return;
+  if (areSameProof(record.proof, proofOf(workspaceKey, record))) return;
   throw new AtollError("checkpoint.damaged", "the checkpoint is not what was stored");
 }
 
-function proofOf(workspaceKey: Uint8Array, record: Omit<CheckpointRecord, "proof">): Buffer {
-  const key = deriveKey(workspaceKey, "checkpoint-seal");
-  try {
-    // Through the schema, so that the order of keys is always the same.
-    const {
-      name: _name,
-      parentId: _parentId,
-      proof: _proof,
-      ...proven
-    } = checkpointRecord.parse({
-      ...record,
-      proof: "0".repeat(64),
-    });
-    return createHmac("sha256", key).update(JSON.stringify(proven)).digest();
-  } finally {
-    key.fill(0);
-  }
+function proofOf(workspaceKey: Uint8Array, record: Omit<CheckpointRecord, "proof">): string {
+  // Through the schema, so that the order of keys is always the same.
+  const {
+    name: _name,
+    parentId: _parentId,
+    proof: _proof,
+    ...proven
+  } = checkpointRecord.parse({
+    ...record,
+    proof: "0".repeat(64),
+  });
+  return keyedProof(workspaceKey, "checkpoint-seal", JSON.stringify(proven));
 }

@@ -7,6 +7,7 @@ import { CHUNK_BYTES } from "./seal.ts";
 import {
   findManifests,
   openSnapshot,
+  proveManifest,
   readManifest,
   type SnapshotManifest,
   type SnapshotOrigin,
@@ -119,12 +120,8 @@ test("every kind of damage is an invalid snapshot", async () => {
     await writeFile(path, bytes);
     await expect(load(place.path, key, manifest), name).rejects.toMatchObject({ code: "snapshot.invalid" });
     // Also when the length was made to fit.
-    await expect(
-      load(place.path, key, { ...manifest, sealedBytes: bytes.length }),
-      name,
-    ).rejects.toMatchObject({
-      code: "snapshot.invalid",
-    });
+    const fitting = proveManifest(key, { ...manifest, sealedBytes: bytes.length });
+    await expect(load(place.path, key, fitting), name).rejects.toMatchObject({ code: "snapshot.invalid" });
   }
   await rm(path);
   await expect(load(place.path, key, manifest)).rejects.toMatchObject({ code: "snapshot.invalid" });
@@ -135,9 +132,8 @@ test("a snapshot belongs to its workspace, its epoch and its name", async () => 
   const key = randomBytes(32);
   const manifest = await writeSnapshot(place.path, key, origin(), pieces(state(1000)), 1000);
   for (const changed of [{ epoch: 4 }, { workspaceId: randomUUID() }] satisfies Partial<SnapshotManifest>[]) {
-    await expect(load(place.path, key, { ...manifest, ...changed })).rejects.toMatchObject({
-      code: "snapshot.invalid",
-    });
+    const proven = proveManifest(key, { ...manifest, ...changed });
+    await expect(load(place.path, key, proven)).rejects.toMatchObject({ code: "snapshot.invalid" });
   }
   await expect(load(place.path, randomBytes(32), manifest)).rejects.toMatchObject({
     code: "snapshot.invalid",
@@ -146,6 +142,25 @@ test("a snapshot belongs to its workspace, its epoch and its name", async () => 
   await rename(join(place.path, `${manifest.snapshotId}.json`), join(place.path, `${other}.json`));
   await expect(readManifest(place.path, other)).rejects.toMatchObject({ code: "snapshot.invalid" });
   await expect(readManifest(place.path, "../secret")).rejects.toMatchObject({ code: "snapshot.invalid" });
+});
+
+test("nothing that a manifest says can be changed without its workspace's key", async () => {
+  await using place = await directory();
+  const key = randomBytes(32);
+  const manifest = await writeSnapshot(place.path, key, origin(), pieces(state(1000)), 1000);
+  const path = join(place.path, `${manifest.snapshotId}.json`);
+  const changes: Partial<SnapshotManifest> = {
+    ...{ workspaceId: randomUUID(), epoch: 4, fingerprint: "test 2", imageKey: "other", templateId: null },
+    ...{ memoryMb: 1024, sealedBytes: 1, sealedSha256: "0".repeat(64), plainBytes: 1, createdAtMs: 2000 },
+    proof: "0".repeat(64),
+  };
+  for (const [name, value] of Object.entries(changes)) {
+    await writeFile(path, JSON.stringify({ ...manifest, [name]: value }));
+    const changed = await readManifest(place.path, manifest.snapshotId);
+    await expect(load(place.path, key, changed), name).rejects.toMatchObject({ code: "snapshot.invalid" });
+  }
+  const { format: _format, snapshotId: _snapshotId, key: _key, ...others } = manifest;
+  expect(Object.keys(changes).sort()).toEqual(Object.keys(others).sort());
 });
 
 test("a newer snapshot replaces the older one, a failed one leaves it", async () => {

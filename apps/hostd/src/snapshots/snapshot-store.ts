@@ -9,14 +9,15 @@ import { fileOps } from "@atoll/durable/file-ops";
 import { makeDirectory } from "@atoll/durable/make-directory";
 import { replaceFile } from "@atoll/durable/replace-file";
 import { syncDirectory } from "@atoll/durable/sync-directory";
+import { areSameProof, keyedProof } from "@atoll/keys/keyed-proof";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { uuid } from "@atoll/protocol/ids";
 import { z } from "zod";
 import { diskError } from "../disks/disk-error.ts";
 import { SealedFile, sealedFacts, writeSealedFile } from "./sealed-file.ts";
 
-const snapshotManifest = z.strictObject({
-  format: z.literal(1),
+const unproven = z.strictObject({
+  format: z.literal(2),
   snapshotId: uuid,
   workspaceId: uuid,
   epoch: z.number().int().nonnegative(),
@@ -28,6 +29,10 @@ const snapshotManifest = z.strictObject({
   memoryMb: z.number().int().positive(),
   ...sealedFacts,
   createdAtMs: z.number(),
+});
+const snapshotManifest = unproven.extend({
+  /** HMAC over all the others, under the workspace's key; hex. */
+  proof: z.string().regex(/^[0-9a-f]{64}$/),
 });
 export type SnapshotManifest = z.infer<typeof snapshotManifest>;
 
@@ -52,10 +57,14 @@ export async function writeSnapshot(
   await makeDirectory(directory);
   const path = join(directory, `${snapshotId}.sealed`);
   const sealed = await writeSealedFile(path, workspaceKey, { ...origin, snapshotId }, state);
-  const manifest: SnapshotManifest = { format: 1, snapshotId, ...origin, ...sealed, createdAtMs: nowMs };
+  const { workspaceId, epoch, fingerprint, imageKey, templateId, memoryMb } = origin;
+  let manifest: SnapshotManifest;
   try {
-    const text = JSON.stringify(snapshotManifest.parse(manifest));
-    await replaceFile(join(directory, `${snapshotId}.json`), text);
+    manifest = proveManifest(workspaceKey, {
+      ...{ format: 2, snapshotId, workspaceId, epoch, fingerprint, imageKey, templateId, memoryMb },
+      ...{ ...sealed, createdAtMs: nowMs },
+    });
+    await replaceFile(join(directory, `${snapshotId}.json`), JSON.stringify(manifest));
   } catch (error) {
     // The manifest as well: it is there when only the sync of its name failed.
     await fileOps().remove(join(directory, `${snapshotId}.json`));
@@ -67,7 +76,24 @@ export async function writeSnapshot(
   return manifest;
 }
 
-/** @throws AtollError snapshot.invalid when it is absent, damaged or of another workspace */
+/** Nothing that it says can be changed without its workspace's key. */
+export function proveManifest(
+  workspaceKey: Uint8Array,
+  manifest: Omit<SnapshotManifest, "proof">,
+): SnapshotManifest {
+  return { ...manifest, proof: proofOf(workspaceKey, manifest) };
+}
+
+function proofOf(workspaceKey: Uint8Array, manifest: Omit<SnapshotManifest, "proof">): string {
+  // Through the schema, so that the order of keys is always the same.
+  const said = unproven.strip().parse(manifest);
+  return keyedProof(workspaceKey, "snapshot-seal", JSON.stringify(said));
+}
+
+/**
+ * As it is written; whether it was written here shows when it is opened.
+ * @throws AtollError snapshot.invalid when it is absent, damaged or another snapshot's
+ */
 export async function readManifest(directory: string, snapshotId: string): Promise<SnapshotManifest> {
   try {
     const manifest = snapshotManifest.parse(
@@ -113,14 +139,17 @@ export async function findManifests(directory: string, epoch: number): Promise<S
   return found.sort((one, other) => other.createdAtMs - one.createdAtMs);
 }
 
-/** @throws AtollError snapshot.invalid */
-export function openSnapshot(
+/** @throws AtollError snapshot.invalid, also when the manifest says anything else than what was stored */
+export async function openSnapshot(
   directory: string,
   workspaceKey: Uint8Array,
   manifest: SnapshotManifest,
 ): Promise<SealedFile> {
+  if (!areSameProof(manifest.proof, proofOf(workspaceKey, manifest))) {
+    throw new AtollError("snapshot.invalid", "the manifest is not what was stored");
+  }
   const path = join(directory, `${manifest.snapshotId}.sealed`);
-  return SealedFile.open(path, workspaceKey, manifest, manifest);
+  return await SealedFile.open(path, workspaceKey, manifest, manifest);
 }
 
 /** All of them, or all but one. Manifests first, so that none names a missing file for long. */
