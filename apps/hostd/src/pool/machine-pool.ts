@@ -41,6 +41,9 @@ export interface MachinePoolOptions {
   onFault: (error: unknown) => void;
 }
 
+/** How many sizes, apart from the warm one, machines are kept of: the plans' larger ones. Of more, those asked for last. */
+const OTHER_SIZES_MAX = 3;
+
 export class MachinePool implements AsyncDisposable {
   readonly #options: MachinePoolOptions;
   readonly #shelf: Shelf<PoolKind, PoolItem>;
@@ -55,6 +58,7 @@ export class MachinePool implements AsyncDisposable {
       discard,
       mayMake: ({ template }) => mayWait(template.size.memoryMb),
       spoilt: ({ machine }) => machine.exited,
+      askedForMax: OTHER_SIZES_MAX,
       onFault,
     });
   }
@@ -77,9 +81,9 @@ export class MachinePool implements AsyncDisposable {
     this.#shelf.keep(kind.template.templateId, kind, target);
   }
 
-  /** Keeps none of this template any more. */
-  forget(templateId: string): void {
-    this.#shelf.forget(templateId);
+  /** As `keep`, while it is one of the kinds asked for last. */
+  keepAskedFor(kind: PoolKind, target: number): void {
+    this.#shelf.keepAskedFor(kind.template.templateId, kind, target);
   }
 
   /** A ready item, or one made now; exactly one caller gets it. */

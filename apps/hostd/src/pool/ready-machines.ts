@@ -24,8 +24,6 @@ const REFILL_WITHIN_MS = 60_000;
 const LAYERS_READY_PER_MACHINE = 16;
 /** Of sizes that were asked for but are not the warm one. */
 const OTHER_SIZES_READY = 1;
-/** How many such sizes: the plans' larger ones. Of more, those asked for last. */
-const OTHER_SIZES_MAX = 3;
 
 export interface ReadyMachinesOptions extends MachinePoolOptions {
   images: ImageSource;
@@ -45,8 +43,6 @@ export class ReadyMachines implements AsyncDisposable {
   readonly #pool: MachinePool;
   #templateState: "baking" | "ready" | "failed" = "baking";
   #warmTemplateId: string | undefined;
-  /** Templates of other sizes that a machine is kept of, the one asked for last at the end. */
-  readonly #others = new Set<string>();
   #cancelRefill = () => {};
   /** Monotonic; while something was claimed and not yet made up for. */
   #refillByMs: number | undefined;
@@ -101,7 +97,9 @@ export class ReadyMachines implements AsyncDisposable {
 
   /** @param kind claimed just now: one of it is kept ready from here on. */
   refillSoon(kind?: PoolKind): void {
-    if (kind !== undefined && kind.template.templateId !== this.#warmTemplateId) this.#keepOther(kind);
+    if (kind !== undefined && kind.template.templateId !== this.#warmTemplateId) {
+      this.#pool.keepAskedFor(kind, OTHER_SIZES_READY);
+    }
     this.#refillByMs ??= this.#options.clock.monotonic() + REFILL_WITHIN_MS;
     this.#scheduleRefill(this.#refillByMs);
   }
@@ -122,18 +120,6 @@ export class ReadyMachines implements AsyncDisposable {
       this.#refillByMs = undefined;
       this.#refill();
     });
-  }
-
-  #keepOther(kind: PoolKind): void {
-    const { templateId } = kind.template;
-    this.#others.delete(templateId);
-    this.#others.add(templateId);
-    this.#pool.keep(kind, OTHER_SIZES_READY);
-    for (const oldest of this.#others) {
-      if (this.#others.size <= OTHER_SIZES_MAX) return;
-      this.#others.delete(oldest);
-      this.#pool.forget(oldest);
-    }
   }
 
   async #warm(): Promise<void> {

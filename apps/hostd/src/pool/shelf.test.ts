@@ -121,6 +121,18 @@ test("closing waits for what is being made, discards everything, and makes nothi
   expect([made, discarded, shelf.items, shelf.take("a")]).toEqual([["a"], ["a"], [], undefined]);
 });
 
+test("of kinds that are asked for those asked for last are kept, beside what is always kept", async () => {
+  const { shelf, discarded, filled, names } = shelfOf({ askedForMax: 2 });
+  shelf.keep(0, "always", 1);
+  shelf.keepAskedFor(1, "a", 1);
+  shelf.keepAskedFor(2, "b", 1);
+  expect(await filled()).toEqual(["always0", "a1", "b2"]);
+  shelf.keepAskedFor(1, "a", 1);
+  shelf.keepAskedFor(3, "c", 1);
+  expect([names(), discarded]).toEqual([["always0", "a1"], ["b2"]]);
+  expect(await filled()).toEqual(["always0", "a1", "c3"]);
+});
+
 test("what is kept no more is discarded, also one that is being made", async () => {
   const gate = Promise.withResolvers<void>();
   const discarded: string[] = [];
@@ -130,14 +142,14 @@ test("what is kept no more is discarded, also one that is being made", async () 
       return { name: kind, spoils: Promise.withResolvers<void>() };
     },
     discard: async ({ name }) => void discarded.push(name),
+    askedForMax: 1,
   });
-  shelf.keep(1, "a", 2);
+  shelf.keepAskedFor(1, "a", 2);
   expect(await filled()).toEqual(["a", "a"]);
-  shelf.keep(2, "b", 1);
-  shelf.refill();
-  shelf.forget(1);
-  shelf.forget(2);
+  shelf.keepAskedFor(2, "b", 1);
   expect(discarded).toEqual(["a", "a"]);
+  shelf.refill();
+  shelf.keepAskedFor(3, "c", 0);
   gate.resolve();
   expect(await filled()).toEqual([]);
   expect(discarded).toEqual(["a", "a", "b"]);

@@ -9,6 +9,8 @@ export interface ShelfOptions<Kind, Item> {
   spoilt?: (item: Item) => Promise<unknown>;
   /** Asked before one is made: what is not is tried again at the next refill. */
   mayMake?: (kind: Kind) => boolean;
+  /** How many of the kinds that are kept while they are asked for: those asked for last. None unless told. */
+  askedForMax?: number;
   /** Making one failed; it is tried again at the next refill. */
   onFault: (error: unknown) => void;
 }
@@ -22,6 +24,8 @@ interface Row<Kind, Item> {
 export class Shelf<Kind, Item> implements AsyncDisposable {
   readonly #options: ShelfOptions<Kind, Item>;
   readonly #rows = new Map<string | number, Row<Kind, Item>>();
+  /** The one asked for last at the end. */
+  readonly #askedFor = new Set<string | number>();
   readonly #discarding = new Set<Promise<void>>();
   #refilling: Promise<void> | undefined;
   #isClosed = false;
@@ -50,17 +54,15 @@ export class Shelf<Kind, Item> implements AsyncDisposable {
     else row.target = Math.max(row.target, target);
   }
 
-  /** Keeps none of this kind any more, from now on. */
-  forget(id: string | number): void {
-    const row = this.#rows.get(id);
-    if (row === undefined || this.#isClosed) return;
-    this.#rows.delete(id);
-    // One that is being made for it finds that nobody wants it.
-    row.target = 0;
-    for (const item of row.ready.splice(0)) {
-      const discarding = this.#options.discard(item).catch(this.#options.onFault);
-      this.#discarding.add(discarding);
-      void discarding.finally(() => this.#discarding.delete(discarding));
+  /** As `keep`, until `askedForMax` other kinds were asked for after it: what is ready of it then is discarded. */
+  keepAskedFor(id: string | number, kind: Kind, target: number): void {
+    this.#askedFor.delete(id);
+    this.#askedFor.add(id);
+    this.keep(id, kind, target);
+    for (const oldest of this.#askedFor) {
+      if (this.#askedFor.size <= (this.#options.askedForMax ?? 0)) return;
+      this.#askedFor.delete(oldest);
+      this.#forget(oldest);
     }
   }
 
@@ -89,6 +91,19 @@ export class Shelf<Kind, Item> implements AsyncDisposable {
     const { items } = this;
     this.#rows.clear();
     await Promise.all([...items.map((item) => this.#options.discard(item)), ...this.#discarding]);
+  }
+
+  #forget(id: string | number): void {
+    const row = this.#rows.get(id);
+    if (row === undefined || this.#isClosed) return;
+    this.#rows.delete(id);
+    // One that is being made for it finds that nobody wants it.
+    row.target = 0;
+    for (const item of row.ready.splice(0)) {
+      const discarding = this.#options.discard(item).catch(this.#options.onFault);
+      this.#discarding.add(discarding);
+      void discarding.finally(() => this.#discarding.delete(discarding));
+    }
   }
 
   async #fill(): Promise<void> {

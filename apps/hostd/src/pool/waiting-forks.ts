@@ -20,8 +20,6 @@ const KINDS_MAX = 2;
 export class WaitingForks implements AsyncDisposable {
   readonly #readyPerKind: number;
   readonly #shelf: Shelf<ForkKind, ForkHalf>;
-  /** The one asked for last at the end. */
-  readonly #kinds = new Set<string>();
 
   constructor(options: WaitingForksOptions) {
     const { make, discard, onFault, readyPerKind, mayWait = () => true } = options;
@@ -31,6 +29,7 @@ export class WaitingForks implements AsyncDisposable {
       discard,
       mayMake: ({ size }) => mayWait(size.memoryMb),
       spoilt: ({ machine }) => machine.exited,
+      askedForMax: KINDS_MAX,
       onFault,
     });
   }
@@ -51,14 +50,7 @@ export class WaitingForks implements AsyncDisposable {
   /** To exactly one caller. Others of this kind are kept from here on, beginning with the next refill. */
   take(kind: ForkKind): ForkHalf | undefined {
     const id = idOf(kind);
-    this.#kinds.delete(id);
-    this.#kinds.add(id);
-    this.#shelf.keep(id, kind, this.#readyPerKind);
-    for (const oldest of this.#kinds) {
-      if (this.#kinds.size <= KINDS_MAX) break;
-      this.#kinds.delete(oldest);
-      this.#shelf.forget(oldest);
-    }
+    this.#shelf.keepAskedFor(id, kind, this.#readyPerKind);
     return this.#shelf.take(id);
   }
 
