@@ -68,7 +68,7 @@ export class FakeGuest {
   /** Writes to the disk since it was made, as this guest's memory has it. */
   diskWrites = 0;
   /** Resolves when the host's disk takes a write. */
-  whenRoom: () => Promise<void> | void = () => {};
+  whenWritable: () => Promise<void> | void = () => {};
   /** Resolves while the vCPUs run. */
   whenRunning: () => Promise<void> | void = () => {};
   mux: Mux | undefined;
@@ -164,7 +164,7 @@ export class FakeGuest {
         await this.whenRunning();
       }
       if (this.#isTorn) return TORN_DISK;
-      await this.whenRoom();
+      await this.whenWritable();
       this.diskWrites++;
       this.disk.write(WRITES, String(this.diskWrites));
       this.disk.write(key, value);

@@ -21,6 +21,8 @@ export interface ContractDriver extends AsyncDisposable {
   scratchDirectory: string;
   /** A place for disks that can be filled. */
   openSmallPlace(): Promise<SmallPlace>;
+  /** A place for disks whose device can be made to fail. */
+  openFailingPlace(): Promise<FailingPlace>;
 }
 
 /** Somewhere on the host with little room. */
@@ -29,6 +31,13 @@ export interface SmallPlace extends AsyncDisposable {
   /** Not a byte is left. */
   fill(): Promise<void>;
   free(): Promise<void>;
+}
+
+/** Somewhere on the host. */
+export interface FailingPlace extends AsyncDisposable {
+  directory: string;
+  /** Every write is an I/O error from now on, for good. */
+  fail(): Promise<void>;
 }
 
 /** Machines that begin from a template whose guest has counted to two, each on a disk of its own. */
@@ -81,6 +90,10 @@ export class ContractHost implements AsyncDisposable {
 
   openSmallPlace(): Promise<SmallPlace> {
     return this.#driver.openSmallPlace();
+  }
+
+  openFailingPlace(): Promise<FailingPlace> {
+    return this.#driver.openFailingPlace();
   }
 
   newDisk(directory = join(this.#driver.directory, "disks")): Promise<ContractDisk> {

@@ -196,6 +196,25 @@ export function machineLifeContract(open: () => Promise<ContractHost>): void {
     },
   );
 
+  test("a guest whose disk fails on the host stands still, and can be ended", LONG, async () => {
+    await using failing = await host.openFailingPlace();
+    const disk = await host.newDisk(failing.directory);
+    await using machine = await host.clone(disk);
+    const guest = await host.startClone(machine);
+    await guest.writeDisk("a", "1");
+    await failing.fail();
+    const standing = { type: "disk_error", code: "host.disk_failed", isStanding: true };
+    const refused = nextDiskError(machine);
+    guest.writeDisk("b", "2").catch(() => {});
+    expect(await refused).toEqual(standing);
+    const refusedAgain = nextDiskError(machine);
+    await machine.start();
+    expect(await refusedAgain).toEqual(standing);
+    await machine.kill();
+    expect(await machine.exited).toMatchObject({ reason: "killed" });
+    guest.close();
+  });
+
   test("a machine booted without a template can be saved as well", async () => {
     const linkToken = randomBytes(32).toString("hex");
     const disk = await host.newDisk();

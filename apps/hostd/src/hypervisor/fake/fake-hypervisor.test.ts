@@ -32,6 +32,14 @@ async function fakeHost(): Promise<ContractHost> {
         [Symbol.asyncDispose]: async () => void host.fullDirectories.delete(small),
       };
     },
+    openFailingPlace: async () => {
+      const failing = join(directory, "failing");
+      return {
+        directory: failing,
+        fail: async () => void host.failedDirectories.add(failing),
+        [Symbol.asyncDispose]: async () => void host.failedDirectories.delete(failing),
+      };
+    },
     [Symbol.asyncDispose]: () => rm(directory, { recursive: true }),
   });
 }

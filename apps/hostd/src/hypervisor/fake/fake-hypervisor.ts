@@ -36,6 +36,8 @@ export class FakeMachineHost {
   readonly locks = new FakeFileLocks();
   /** Below these no write of a guest finds room. */
   readonly fullDirectories = new Set<string>();
+  /** Below these every write of a guest fails. */
+  readonly failedDirectories = new Set<string>();
   nextPid = 1000;
 }
 
@@ -82,8 +84,12 @@ export class FakeHypervisor implements Hypervisor {
       host.machines.delete(pid);
     };
     const { directory } = spec.disk.kind === "encrypted" ? spec.disk : { directory: "" };
-    const hasRoom = () => ![...host.fullDirectories].some((full) => directory.startsWith(full));
-    const machine = new FakeHypervisorMachine({ record, start: spec.start, disk, view, hasRoom, onGone });
+    const isIn = (places: ReadonlySet<string>) => [...places].some((place) => directory.startsWith(place));
+    const refusal = () => {
+      if (isIn(host.failedDirectories)) return "host.disk_failed";
+      return isIn(host.fullDirectories) ? "host.disk_full" : undefined;
+    };
+    const machine = new FakeHypervisorMachine({ record, start: spec.start, disk, view, refusal, onGone });
     host.machines.set(pid, machine);
     this.#mine.add(pid);
     return machine;
@@ -122,8 +128,8 @@ interface FakeHypervisorMachineOptions {
   start: MachineStart;
   disk: FakeDisk;
   view: FakeDisk | undefined;
-  /** On the host, for what the guest writes. */
-  hasRoom: () => boolean;
+  /** Of the host, for what the guest writes. */
+  refusal: () => "host.disk_full" | "host.disk_failed" | undefined;
   onGone: () => void;
 }
 
@@ -144,7 +150,7 @@ export class FakeHypervisorMachine implements Machine {
   #isRunning = false;
   #isGone = false;
 
-  constructor({ record, start, disk, view, hasRoom, onGone }: FakeHypervisorMachineOptions) {
+  constructor({ record, start, disk, view, refusal, onGone }: FakeHypervisorMachineOptions) {
     this.record = record;
     this.#start = start;
     this.#disk = disk;
@@ -154,10 +160,10 @@ export class FakeHypervisorMachine implements Machine {
     this.guest.whenRunning = async () => {
       while (!this.#isRunning) await this.#running.promise;
     };
-    this.guest.whenRoom = async () => {
-      while (!hasRoom()) {
+    this.guest.whenWritable = async () => {
+      for (let code = refusal(); code !== undefined; code = refusal()) {
         this.#stand();
-        this.#tell({ type: "disk_error", code: "host.disk_full", isStanding: true });
+        this.#tell({ type: "disk_error", code, isStanding: true });
         await this.guest.whenRunning();
       }
     };

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { FailingDisk } from "../../testing/failing-disk.ts";
 import { SmallTmpfs } from "../../testing/small-tmpfs.ts";
 import { TEST_SIZE, VmTestHost } from "../../testing/vm-test-host.ts";
 import { ContractHost } from "../contract/contract-host.ts";
@@ -17,6 +18,7 @@ export async function openQemuContractHost(vm?: VmTestHost): Promise<ContractHos
     qemuImgCommand: host.vmm.qemuImgCommand,
     scratchDirectory: host.scratchDirectory,
     openSmallPlace: () => SmallTmpfs.mount(join(host.memoryDirectory, "small")),
+    openFailingPlace: () => FailingDisk.mount(join(host.memoryDirectory, "failing")),
     [Symbol.asyncDispose]: () => host[Symbol.asyncDispose](),
   });
 }
