@@ -47,6 +47,20 @@ it("leaves a step behind that obeys nothing, and hands on what comes of it", asy
   expect(late).toEqual([7]);
 });
 
+it("hands on also what comes in the same moment as it is left behind", async () => {
+  const { clock, abort, options } = scene();
+  const late: number[] = [];
+  const { promise, resolve } = Promise.withResolvers<number>();
+  const step = boundedStep(() => promise, { ...options, onLate: (result) => late.push(result) });
+  step.catch(() => {});
+  abort.abort(new AtollError("workspace.deleted"));
+  clock.advance(10_000);
+  resolve(7);
+  await expect(step).rejects.toMatchObject({ code: "workspace.deleted" });
+  await turn();
+  expect(late).toEqual([7]);
+});
+
 it("does not begin for one that was told to stop already", async () => {
   const { abort, options } = scene();
   abort.abort(new AtollError("workspace.deleted"));

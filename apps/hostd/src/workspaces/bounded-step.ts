@@ -25,18 +25,22 @@ export async function boundedStep<T>(
   signal.throwIfAborted();
   const abort = new AbortController();
   const { promise: leftBehind, reject } = Promise.withResolvers<never>();
+  // From the moment it is left behind, not from when the caller hears of it: what ends in between has no owner, either.
+  let isOver = false;
   let cancelSettle = () => {};
   const stop = (reason: unknown) => {
     if (abort.signal.aborted) return;
     abort.abort(reason);
-    cancelSettle = clock.schedule(SETTLE_MS, () => reject(reason));
+    cancelSettle = clock.schedule(SETTLE_MS, () => {
+      isOver = true;
+      reject(reason);
+    });
   };
   const onAbort = () => stop(signal.reason);
   const cancelDeadline = clock.schedule(timeoutMs, () =>
     stop(new AtollError("request.timeout", `${name} took too long`)),
   );
   signal.addEventListener("abort", onAbort, { once: true });
-  let isOver = false;
   // Also what throws before its first await: its deadline would go on without anybody to hear of it, and end the process.
   const begun = (async () => work(abort.signal))();
   const running = begun.then((result) => {

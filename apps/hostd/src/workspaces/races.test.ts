@@ -256,6 +256,26 @@ describe("delete while", () => {
     await expect(refused).rejects.toMatchObject({ code: "workspace.deleted" });
   });
 
+  it("a machine that came just when its start was told to stop is not left behind", async () => {
+    await using host = await FakeHost.start();
+    const workspace = await host.create();
+    await workspace.pause("requested");
+    const reached = Promise.withResolvers<void>();
+    const resume = host.source.resume.bind(host.source);
+    host.source.resume = async (request, disk, snapshot) => {
+      const resumed = await resume(request, disk, snapshot);
+      const stopped = new Promise((resolve) => request.signal?.addEventListener("abort", resolve));
+      reached.resolve();
+      await stopped;
+      return resumed;
+    };
+    workspace.start("requested").catch(() => {});
+    await reached.promise;
+    expect(host.source.liveMachines).toHaveLength(1);
+    await host.drive(host.registry.erase(workspace.id));
+    await expect.poll(() => host.source.liveMachines.length).toBe(0);
+  });
+
   it("a step that comes to its end after all leaves no machine behind", async () => {
     await using host = await FakeHost.start();
     const workspace = await host.create();

@@ -156,11 +156,21 @@ async function begin(start: Start, beginning: Beginning): Promise<void> {
   const { core, progress, signal } = start;
   const { source, startTurns } = core.dependencies;
   const { snapshot, restoredFrom } = core.record;
-  const up = (options: Pick<BringUp, "machine" | "handshake" | "patch">) => {
-    const work = () => bringUp(core, { ...options, progress, signal });
+  const up = async (options: Pick<BringUp, "machine" | "handshake" | "patch">) => {
+    // Until its turn comes nobody else knows of the machine.
+    let isKnown = false;
+    const work = () => {
+      isKnown = true;
+      return bringUp(core, { ...options, progress, signal });
+    };
     // A machine that only stood still is back in milliseconds; one that boots would keep others waiting for too long.
     if (beginning === "memory" || options.handshake.reason === "boot") return work();
-    return startTurns.run(core.record.ownerId, signal, work);
+    try {
+      return await startTurns.run(core.record.ownerId, signal, work);
+    } catch (error) {
+      if (!isKnown) await core.kill(options.machine);
+      throw error;
+    }
   };
   const launch = <T extends { machine: Machine }>(
     name: string,

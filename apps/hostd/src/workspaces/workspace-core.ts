@@ -320,7 +320,11 @@ export class WorkspaceCore {
   /** Ends the machine if there is one. @throws AtollError vm.monitor_failed when its process does not go */
   async endMachine(error: AtollError): Promise<void> {
     const machine = this.detach(error);
-    if (machine === undefined) return;
+    if (machine !== undefined) await this.kill(machine);
+  }
+
+  /** Whatever else was told to stop. */
+  async kill(machine: Machine): Promise<void> {
     await this.step("kill", () => machine.kill(), {
       timeoutMs: KILL_TIMEOUT_MS,
       signal: new AbortController().signal,
