@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { access, mkdtemp, rm } from "node:fs/promises";
+import { access, mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ManualClock } from "@atoll/base/manual-clock";
@@ -175,6 +175,7 @@ export class FakeHost implements AsyncDisposable {
     for (let passed = 0; passed < seconds; passed++) {
       this.clock.advance(1000);
       for (let turn = 0; turn < 12; turn++) await new Promise((resolve) => setImmediate(resolve));
+      await stat(this.directory);
     }
   }
 
@@ -187,8 +188,10 @@ export class FakeHost implements AsyncDisposable {
     over.catch(() => {});
     for (let turn = 0; !isOver; turn++) {
       await new Promise((resolve) => setImmediate(resolve));
-      // Files are real and take real time; the clock waits for them most of the time.
-      if (turn % 16 === 15) this.clock.advance(100);
+      if (turn % 16 !== 15) continue;
+      // Files are real and take real time: where they are slow, so is the clock.
+      await stat(this.directory);
+      this.clock.advance(100);
     }
     return over;
   }
