@@ -19,7 +19,13 @@ export class FailingDisk implements FailingPlace {
     this.#imagePath = imagePath;
   }
 
-  static async mount(directory: string): Promise<FailingDisk> {
+  /** Undefined where the machine gives no loop device. */
+  static async mount(directory: string): Promise<FailingDisk | undefined> {
+    const hasLoop = await run("losetup", ["--find"]).then(
+      () => true,
+      () => false,
+    );
+    if (!hasLoop) return undefined;
     const imagePath = `${directory}.img`;
     await writeFile(imagePath, "", { mode: 0o600 });
     await truncate(imagePath, SIZE_BYTES);

@@ -21,8 +21,8 @@ export interface ContractDriver extends AsyncDisposable {
   scratchDirectory: string;
   /** A place for disks that can be filled. */
   openSmallPlace(): Promise<SmallPlace>;
-  /** A place for disks whose device can be made to fail. */
-  openFailingPlace(): Promise<FailingPlace>;
+  /** A place for disks whose device can be made to fail; undefined where this machine can give none. */
+  openFailingPlace(): Promise<FailingPlace | undefined>;
 }
 
 /** Somewhere on the host with little room. */
@@ -92,7 +92,7 @@ export class ContractHost implements AsyncDisposable {
     return this.#driver.openSmallPlace();
   }
 
-  openFailingPlace(): Promise<FailingPlace> {
+  openFailingPlace(): Promise<FailingPlace | undefined> {
     return this.#driver.openFailingPlace();
   }
 

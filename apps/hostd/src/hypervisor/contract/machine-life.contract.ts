@@ -196,8 +196,9 @@ export function machineLifeContract(open: () => Promise<ContractHost>): void {
     },
   );
 
-  test("a guest whose disk fails on the host stands still, and can be ended", LONG, async () => {
+  test("a guest whose disk fails on the host stands still, and can be ended", LONG, async ({ skip }) => {
     await using failing = await host.openFailingPlace();
+    if (failing === undefined) return skip("this machine gives no loop device");
     const disk = await host.newDisk(failing.directory);
     await using machine = await host.clone(disk);
     const guest = await host.startClone(machine);
