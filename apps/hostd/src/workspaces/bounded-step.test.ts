@@ -11,6 +11,18 @@ function scene() {
   return { clock, abort, options: { name: "step", timeoutMs: 1000, clock, signal: abort.signal } };
 }
 
+/** Of a step that obeys nothing: told to stop, and just given up. */
+function leftBehind() {
+  const { clock, abort, options } = scene();
+  const late: number[] = [];
+  const { promise, resolve } = Promise.withResolvers<number>();
+  const step = boundedStep(() => promise, { ...options, onLate: (result) => late.push(result) });
+  step.catch(() => {});
+  abort.abort(new AtollError("workspace.deleted"));
+  clock.advance(10_000);
+  return { step, resolve, late };
+}
+
 it("gives what the step gives and leaves no timer", async () => {
   const { clock, options } = scene();
   expect(await boundedStep(async () => 5, options)).toBe(5);
@@ -34,13 +46,7 @@ it("tells a step whose time is over to stop, and takes its word for how it ended
 });
 
 it("leaves a step behind that obeys nothing, and hands on what comes of it", async () => {
-  const { clock, abort, options } = scene();
-  const late: number[] = [];
-  const { promise, resolve } = Promise.withResolvers<number>();
-  const step = boundedStep(() => promise, { ...options, onLate: (result) => late.push(result) });
-  step.catch(() => {});
-  abort.abort(new AtollError("workspace.deleted"));
-  clock.advance(10_000);
+  const { step, resolve, late } = leftBehind();
   await expect(step).rejects.toMatchObject({ code: "workspace.deleted" });
   resolve(7);
   await turn();
@@ -48,13 +54,7 @@ it("leaves a step behind that obeys nothing, and hands on what comes of it", asy
 });
 
 it("hands on also what comes in the same moment as it is left behind", async () => {
-  const { clock, abort, options } = scene();
-  const late: number[] = [];
-  const { promise, resolve } = Promise.withResolvers<number>();
-  const step = boundedStep(() => promise, { ...options, onLate: (result) => late.push(result) });
-  step.catch(() => {});
-  abort.abort(new AtollError("workspace.deleted"));
-  clock.advance(10_000);
+  const { step, resolve, late } = leftBehind();
   resolve(7);
   await expect(step).rejects.toMatchObject({ code: "workspace.deleted" });
   await turn();
