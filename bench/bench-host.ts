@@ -65,20 +65,23 @@ export class BenchHost {
     while ((await this.status(id)).pausedIn !== "disk") await delay(50);
   }
 
-  /** From the event stream: milliseconds between the machine's restore beginning and its agent being ready. */
-  watchStages(id: string): Promise<number> {
-    return this.#api.firstLine("/v1/events", (line) => {
+  /**
+   * From the event stream: milliseconds between the machine's restore beginning and its agent being ready. Resolves when
+   * the stream is there, so that opening it is not part of what is measured beside it.
+   */
+  async watchRestore(id: string): Promise<{ restoredMs: Promise<number> }> {
+    const open = Promise.withResolvers<void>();
+    let restoreAtMs: number | undefined;
+    const restoredMs = this.#api.firstLine("/v1/events", open.resolve, (line) => {
       const parsed = workspaceStatus.safeParse(line);
       if (!parsed.success || parsed.data.workspaceId !== id) return undefined;
       const { stage, state, sinceMs } = parsed.data;
-      if (stage?.name === "restore") this.#restoreAtMs.set(id, stage.startedAtMs);
-      const from = this.#restoreAtMs.get(id);
-      if (state !== "running" || from === undefined) return undefined;
-      this.#restoreAtMs.delete(id);
-      return sinceMs - from;
+      if (stage?.name === "restore") restoreAtMs = stage.startedAtMs;
+      return state !== "running" || restoreAtMs === undefined ? undefined : sinceMs - restoreAtMs;
     });
+    await Promise.race([open.promise, restoredMs]);
+    return { restoredMs };
   }
-  readonly #restoreAtMs = new Map<string, number>();
 
   /** Directory of the workspace's disk, snapshots and checkpoints. */
   async diskDirectory(id: string): Promise<string> {

@@ -39,10 +39,11 @@ export class HostdClient {
     return promise;
   }
 
-  /** Follows a stream of JSON lines until `take` makes something of one. */
-  firstLine<T>(path: string, take: (line: unknown) => T | undefined): Promise<T> {
+  /** Follows a stream of JSON lines until `take` makes something of one. `onOpen`: its head is there. */
+  firstLine<T>(path: string, onOpen: () => void, take: (line: unknown) => T | undefined): Promise<T> {
     return new Promise((resolve, reject) => {
       const asked = request({ socketPath: this.#socketPath, path, headers: { host: "hostd" } }, (answer) => {
+        onOpen();
         let held = "";
         answer.setEncoding("utf8");
         answer.on("data", (chunk: string) => {

@@ -267,11 +267,9 @@ async function platformTax({ host, add, pairs, warmups, poolSize }: LifecycleOpt
   for (let round = 0; round < pairs + warmups; round++) {
     await host.ready(poolSize);
     const id = randomUUID();
-    const watching = host.watchStages(id);
-    const startedMs = Date.now();
-    await host.create({}, id);
-    const totalMs = Date.now() - startedMs;
-    const restoredMs = await watching;
+    const watching = await host.watchRestore(id);
+    const totalMs = await timedMs(() => host.create({}, id));
+    const restoredMs = await watching.restoredMs;
     await host.delete(id);
     if (round < warmups) continue;
     taxes.push(totalMs - restoredMs);

@@ -99,7 +99,7 @@ async function start(
   const revocations = await Revocations.open({
     path: join(env.ATOLL_DATA, "sessions", "revoked.json"),
     clock,
-    writeDurably: (path, bytes) => underLease(() => replaceFile(path, bytes)),
+    writeDurably: replaceFile,
     onUnreadable: (error) => logger.error({ err: error }, "unreadable list of ended sign-ins"),
   });
   const sessions = new SessionRegistry({
@@ -109,7 +109,7 @@ async function start(
   });
   const journal = new WorkspaceJournal({
     directory: join(env.ATOLL_DATA, "journal"),
-    writeDurably: (path, bytes) => underLease(() => replaceFile(path, bytes)),
+    writeDurably: replaceFile,
     onUnreadable: (path, error) => logger.error({ path, err: error }, "unreadable record"),
   });
   const resolve = hostResolver();

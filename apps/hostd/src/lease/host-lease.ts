@@ -1,8 +1,8 @@
 /**
  * One writer per data directory, proved by a generation on the disk. `<data>/lease/<generation>.json` names the holder;
  * a name is claimed with link(2), so of two that want it one wins, and the highest one counts. Renewing sets the file's
- * time, which fails once it is gone. Older files are removed oldest first: for a holder that lost, its own file is gone
- * or the next one is there, at any time, and that is what `check` looks at.
+ * time, which fails once it is gone. Only older files are removed: for a holder that lost, a higher one is there at any
+ * time, and one look at the directory's names tells.
  */
 import { readdir, readFile, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
@@ -82,8 +82,7 @@ export class HostLease implements AsyncDisposable {
   /** Before each durable write and each launch. @throws AtollError host.lease_lost */
   async check(): Promise<void> {
     if (this.#lost !== undefined) throw this.#lost;
-    const isOwnThere = await exists(pathOf(this.#place, this.generation));
-    if (isOwnThere && !(await exists(pathOf(this.#place, this.generation + 1)))) return;
+    if ((await generationsIn(this.#place)).at(-1) === this.generation) return;
     this.#lose();
     throw this.#lost ?? new AtollError("host.lease_lost");
   }
@@ -196,22 +195,16 @@ async function readNewest(place: string): Promise<Found | undefined> {
 
 /** Ascending. */
 async function generationsIn(place: string): Promise<number[]> {
-  const names = (await readdir(place)).filter((name) => /^\d{1,15}\.json$/.test(name));
-  return names.map((name) => Number.parseInt(name, 10)).sort((a, b) => a - b);
+  const names = await readdir(place).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
+  const leases = names.filter((name) => /^\d{1,15}\.json$/.test(name));
+  return leases.map((name) => Number.parseInt(name, 10)).sort((a, b) => a - b);
 }
 
 function pathOf(place: string, generation: number): string {
   return join(place, `${generation}.json`);
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
-    throw error;
-  }
 }
 
 function parseJson(text: string): unknown {

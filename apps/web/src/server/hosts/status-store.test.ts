@@ -51,6 +51,28 @@ it("keeps the newest state for lists", async () => {
   expect(stored).toMatchObject({ state: "paused", stateReason: "idle", generation: 3, deletedAt: null });
 });
 
+it("writes nothing for what is no change of state: sessions, progress, work", async () => {
+  const { db, ownerId, workspaceId, status, statuses } = await disposable();
+  // The transaction that wrote the row last.
+  const writtenBy = async (change: Partial<WorkspaceStatus>) => {
+    statuses.store(status(change));
+    await statuses.settled();
+    const rows = await withTenant(
+      db,
+      ownerId,
+      ({ tx }) => tx.$queryRaw<{ xmin: string }[]>`
+        SELECT xmin::text FROM workspaces WHERE id = ${workspaceId}::uuid`,
+    );
+    return rows[0]?.xmin;
+  };
+  const first = await writtenBy({});
+  expect(first).toMatch(/^\d+$/);
+  expect(await writtenBy({ sessionCount: 2 })).toBe(first);
+  const paused = await writtenBy({ state: "paused", reason: "idle", generation: 2 });
+  expect(paused).not.toBe(first);
+  expect(await writtenBy({ generation: 3 })).not.toBe(paused);
+});
+
 it("what its host erased at its deadline counts to no limit any more, and gets its receipt", async () => {
   const { db, ownerId, workspaceId, status, make, statuses } = await disposable();
   await make();

@@ -1,16 +1,20 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Db } from "@atoll/db/create-db";
 import { withTenant } from "@atoll/db/with-tenant";
-import { recordWorkspaceState } from "@atoll/db/workspaces";
+import { recordWorkspaceState, type StateReport } from "@atoll/db/workspaces";
 import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import { storeErasure } from "./store-erasure.ts";
 
 /**
  * Keeps the database's copy of states (for lists while hostd is away) behind the live ones. One write at a
- * time; of a workspace that changes faster only its latest state is written, so the backlog has a bound.
+ * time; of a workspace that changes faster only its latest state is written, so the backlog has a bound. Most
+ * statuses tell of progress, sessions and work: what is stored already costs the database nothing.
  */
 export class StatusStore {
   readonly #db: Db;
   readonly #waiting = new Map<string, WorkspaceStatus>();
+  /** The last report written, of each workspace that is not erased. */
+  readonly #stored = new Map<string, StateReport>();
   #writing: Promise<void> | undefined;
   onDidFail: (workspaceId: string, error: unknown) => void = () => {};
 
@@ -42,15 +46,17 @@ export class StatusStore {
     this.#writing = undefined;
   }
 
-  #write(status: WorkspaceStatus): Promise<void> {
-    return withTenant(this.#db, status.ownerId, async (tenant) => {
-      if (status.state === "erased") return storeErasure(tenant, status);
-      await recordWorkspaceState(tenant, status.workspaceId, {
-        state: status.state,
-        reason: status.reason,
-        since: new Date(status.sinceMs),
-        generation: status.generation,
-      });
-    });
+  async #write(status: WorkspaceStatus): Promise<void> {
+    const { workspaceId, ownerId, state, reason, sinceMs, generation } = status;
+    if (state === "erased") {
+      this.#stored.delete(workspaceId);
+      return withTenant(this.#db, ownerId, (tenant) => storeErasure(tenant, status));
+    }
+    const report = { state, reason, since: new Date(sinceMs), generation };
+    if (isDeepStrictEqual(report, this.#stored.get(workspaceId))) return;
+    const isStored = await withTenant(this.#db, ownerId, (tenant) =>
+      recordWorkspaceState(tenant, workspaceId, report),
+    );
+    if (isStored) this.#stored.set(workspaceId, report);
   }
 }
