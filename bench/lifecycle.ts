@@ -5,9 +5,11 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { open, readdir, readFile, rm, stat } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { zstdCompress } from "node:zlib";
+import { LimitedTurns } from "@atoll/base/limited-turns";
 import type { QmpClient } from "@atoll/hostd/hypervisor/qemu/qmp-client";
 import { AHEAD, CHUNK_BYTES, COMPRESSION, seal } from "@atoll/hostd/snapshots/seal";
 import { call } from "@atoll/protocol/call";
@@ -145,7 +147,7 @@ async function forks({ host, bare, add, pairs, warmups }: LifecycleOptions): Pro
 }
 
 /** All asked for at once, beside one alone: each time right after the machines that wait ready were taken. */
-async function manyForks({ host, add, poolSize }: LifecycleOptions): Promise<void> {
+async function manyForks({ host, bare, add, poolSize }: LifecycleOptions): Promise<void> {
   const createMs = async (count: number) => {
     await host.ready(poolSize);
     const taken = await Promise.all(Array.from({ length: poolSize }, () => host.create()));
@@ -154,18 +156,27 @@ async function manyForks({ host, add, poolSize }: LifecycleOptions): Promise<voi
     await Promise.all([...taken, ...ids].map((id) => host.delete(id)));
     return ms;
   };
-  const { ours, reference } = await interleaved(
-    FORK_ROUNDS,
-    1,
-    () => createMs(FORKS),
-    () => createMs(1),
-  );
+  const turns = new LimitedTurns({ atOnce: availableParallelism() });
+  const { signal } = new AbortController();
+  const bareRestores = () =>
+    Promise.all(Array.from({ length: FORKS }, () => turns.run("bare", signal, () => bareRestore(bare))));
+  const [all, one, allBare]: [number[], number[], number[]] = [[], [], []];
+  for (let round = 0; round <= FORK_ROUNDS; round++) {
+    const samples = [await createMs(FORKS), await timedMs(bareRestores)] as const;
+    const ones = [await createMs(1), await createMs(1), await createMs(1)];
+    if (round === 0) continue;
+    all.push(samples[0]);
+    allBare.push(samples[1]);
+    one.push(...ones);
+  }
+  const row = { name: `${FORKS} forks of one template, all ready`, unit: "ms", ours: all } as const;
+  add({ ...row, reference: { name: "one", samples: one }, goal: { atMost: 16, of: "ratio" } });
+  // What the cores allow: nothing but restores of the same template, each core kept busy.
   add({
-    name: `${FORKS} forks of one template, all ready`,
-    unit: "ms",
-    ours,
-    reference: { name: "one", samples: reference },
-    goal: { atMost: 16, of: "ratio" },
+    ...row,
+    name: `${row.name}, beside bare ones`,
+    reference: { name: `${FORKS} bare restores`, samples: allBare },
+    goal: undefined,
   });
 }
 

@@ -36,7 +36,6 @@ export function startAgent(): void {
   const env = readEnv();
   const native = loadGuestNative(env.ATOLL_NATIVE);
   const freezer = new ProcessFreezer({ root: env.ATOLL_CGROUPS, pid: process.pid, log });
-  // Before anything is started: it is born where this process lives.
   freezer.prepare();
   const system = new NativeGuestSystem({
     native,

@@ -52,6 +52,7 @@ describe("process", () => {
       err: "",
       exit: exited(0),
     });
+    expect(guest.system.calls).toEqual(["join programs"]);
     const script = "echo out; echo err >&2; echo $EXTRA; pwd; exit 3";
     expect(await run(guest.client, ["sh", "-c", script], { env: { EXTRA: "more" } })).toEqual({
       out: `out\nmore\n${guest.folder}\n`,

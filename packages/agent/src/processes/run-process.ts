@@ -9,6 +9,7 @@ import { PROCESSES_PER_WORKSPACE } from "@atoll/protocol/limits";
 import type { ParsedParamsOf } from "@atoll/protocol/message";
 import { processRun } from "@atoll/protocol/messages/process";
 import type { MuxStream } from "@atoll/protocol/mux-stream";
+import type { GuestSystem } from "../system/guest-system.ts";
 import { exposeToOutOfMemory } from "../system/oom-score.ts";
 import { startFolder } from "../system/start-folder.ts";
 import type { UserAccount } from "../system/user-account.ts";
@@ -20,6 +21,7 @@ const KILL_AFTER_MS = 5000;
 const SILENCE_AFTER_EXIT_MS = 500;
 
 export interface ProcessRunnerOptions {
+  system: Pick<GuestSystem, "joinPrograms">;
   clock: Clock;
   readAccount: () => Promise<UserAccount>;
   defaultFolder: string;
@@ -59,6 +61,7 @@ export class ProcessRunner {
     const [file = "", ...args] = params.argv;
     const notStarted = (cause: unknown) => new AtollError("process.not_started", "spawn failed", { cause });
     let child: ChildProcessWithoutNullStreams;
+    this.#options.system.joinPrograms();
     try {
       // A session of its own: its group can be signalled whole, and no terminal is in reach.
       child = spawn(file, args, {

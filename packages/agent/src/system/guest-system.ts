@@ -11,6 +11,8 @@ export interface GuestSystem {
   freeze(): void;
   /** Thawing what is not frozen does nothing. */
   thaw(): void;
+  /** Before a program is started: it is born among those that `freeze` stops. */
+  joinPrograms(): void;
   /** How long it has been frozen, in the machine's own time, which stands still with its vCPUs; undefined when it is not. */
   readonly frozenForMs: number | undefined;
   /** Asks PID 1 to stop the machine in order. */

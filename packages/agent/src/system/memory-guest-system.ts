@@ -39,6 +39,10 @@ export class MemoryGuestSystem implements GuestSystem {
     this.calls.push("thaw");
   }
 
+  joinPrograms(): void {
+    this.calls.push("join programs");
+  }
+
   powerOff(): void {
     this.calls.push("power off");
   }

@@ -76,6 +76,10 @@ export class NativeGuestSystem implements GuestSystem {
     }
   }
 
+  joinPrograms(): void {
+    this.#freezer.joinPrograms();
+  }
+
   powerOff(): void {
     process.kill(1, POWER_OFF_SIGNAL);
   }

@@ -2,9 +2,9 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Log } from "../log.ts";
 
-/** Where programs live, this one among them, so that whatever it starts is born there. */
+/** Where programs live, this one among them once it starts any: they are born where it is. */
 const EVERYBODY = "user";
-/** Where this process goes while the others stand still. */
+/** Where this process goes before the others stand still, and stays until it starts a program. */
 const APART = "atoll";
 /** Reads of a group's state before it is taken as it is: a task that waits for its disk freezes when it wakes. */
 const LOOKS = 50;
@@ -40,15 +40,17 @@ export class ProcessFreezer {
     });
     this.#frozen.add(EVERYBODY);
     this.thaw();
-    this.#stepBack();
+    this.#join();
   }
 
   freeze(): void {
-    this.#isApart = true;
     this.#attempt("stepping apart", () => {
-      this.#move(this.#options.pid, APART);
-      this.#moveOthers();
+      if (!this.#isIn(APART)) this.#move(this.#options.pid, APART);
+      this.#isApart = true;
     });
+    // Among the others it would stand still with them.
+    if (!this.#isApart) return;
+    this.#attempt("moving programs", () => this.#moveOthers());
     this.#attempt("freezing programs", () => {
       const groups = readdirSync(this.#options.root, { withFileTypes: true })
         .filter((entry) => entry.isDirectory() && entry.name !== APART)
@@ -68,15 +70,19 @@ export class ProcessFreezer {
       this.#attempt(`thawing ${group}`, () => this.#write(group, "cgroup.freeze", "0"));
     }
     this.#frozen.clear();
-    if (!this.#isApart) return;
-    this.#isApart = false;
-    // Later: changing groups waits for the kernel, and an answer waits for this.
-    setImmediate(() => this.#stepBack());
   }
 
-  #stepBack(): void {
-    if (this.#isApart) return;
-    this.#attempt("stepping back", () => this.#move(this.#options.pid, EVERYBODY));
+  /**
+   * Before a program is started. Only then: the kernel takes its time with it, emulated as much as a tenth of a whole wake.
+   * Not while the others stand still, or this process would stand still with them; its programs are moved by `freeze`.
+   */
+  joinPrograms(): void {
+    if (this.#isApart && this.#frozen.size === 0) this.#join();
+  }
+
+  #join(): void {
+    this.#isApart = false;
+    this.#attempt("joining programs", () => this.#move(this.#options.pid, EVERYBODY));
   }
 
   /** What was started while this process stood apart. */
@@ -94,6 +100,10 @@ export class ProcessFreezer {
     for (let looks = 0; looks < LOOKS; looks++) {
       if (this.#read(group, "cgroup.events").includes("frozen 1")) return;
     }
+  }
+
+  #isIn(group: string): boolean {
+    return readFileSync(`/proc/${this.#options.pid}/cgroup`, "latin1").includes(`0::/${group}\n`);
   }
 
   #move(pid: number, group: string): void {

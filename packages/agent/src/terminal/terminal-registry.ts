@@ -6,6 +6,7 @@ import type { ParsedParamsOf } from "@atoll/protocol/message";
 import type { TerminalInfo, terminalAttach, terminalOpen } from "@atoll/protocol/messages/terminal";
 import type { MuxStream } from "@atoll/protocol/mux-stream";
 import { LatestSender } from "../link/latest-sender.ts";
+import type { GuestSystem } from "../system/guest-system.ts";
 import { loginShell } from "../system/login-shell.ts";
 import { exposeToOutOfMemory } from "../system/oom-score.ts";
 import { randomName } from "../system/random-name.ts";
@@ -14,6 +15,7 @@ import type { UserAccount } from "../system/user-account.ts";
 import { Terminal } from "./terminal.ts";
 
 export interface TerminalRegistryOptions {
+  system: Pick<GuestSystem, "joinPrograms">;
   clock: Clock;
   readAccount: () => Promise<UserAccount>;
   /** Where a terminal starts when its opener does not say. */
@@ -78,6 +80,7 @@ export class TerminalRegistry {
       throw new AtollError("request.invalid", "NUL in an argument");
     // Random: an id of an earlier life of the agent must not lead to another program's output.
     const terminalId = randomName(5);
+    this.#options.system.joinPrograms();
     const terminal = startTerminal({
       terminalId,
       title: basename(argv[0] as string).slice(0, 200),

@@ -54,6 +54,7 @@ describe("terminal", () => {
   it("runs the login shell and carries input, output, size and exit", async () => {
     await using guest = await testGuest();
     const terminal = await attach(guest.client, await open(guest.client));
+    expect(guest.system.calls).toEqual(["join programs"]);
     await terminal.sendEvent({ type: "resize", cols: 101, rows: 33 });
     await terminal.type("stty size; echo $TERM-$COLORTERM; shopt -q login_shell && echo is-login; exit 7\n");
     await untilExit(terminal);
