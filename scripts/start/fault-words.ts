@@ -27,7 +27,9 @@ export function faultWords(log: string): FaultWords | undefined {
     const code = err?.code ?? parsed.data.code;
     if (code !== undefined && isErrorCode(code) && code !== "internal") {
       const { what, why, now } = ERRORS[code];
-      return { reason: `${what} ${why} (${code})`, remedy: now };
+      // An error without words of its own repeats the code's; behind them are its causes.
+      const detail = err?.message === what ? undefined : err?.message.replace(`${what}: `, "");
+      return { reason: [`${what} ${why} (${code})`, detail].filter(Boolean).join(": "), remedy: now };
     }
     return { reason: [msg, err?.message].filter(Boolean).join(": "), remedy: undefined };
   }

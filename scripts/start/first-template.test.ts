@@ -41,13 +41,15 @@ it("says what is going on while it is made, also while hostd is away", async () 
 });
 
 it("fails with hostd's own reason in words, and with what can be done nevertheless", async () => {
-  const err = { message: "vm.start_failed: exit 1", code: "vm.start_failed" };
+  const err = { message: "not baked: the jail ended with status 1", code: "template.failed" };
   const { result } = wait(
     ["baking", "failed"],
     [{ level: 50, err, msg: "background work on machines failed" }],
   );
   await expect(result).rejects.toMatchObject({
-    message: expect.stringMatching(/^the first template was not made: The virtual machine did not start\./),
+    message: expect.stringMatching(
+      /^the first template was not made: The template could not be made\..*: not baked: the jail ended with status 1$/,
+    ),
     remedy: expect.stringMatching(/Workspaces that exist can be used.*hostd\.log/),
   });
 });

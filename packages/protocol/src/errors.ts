@@ -377,6 +377,20 @@ export const ERRORS = {
     why: "A template is baked once for each image and size.",
     now: "Try again in about a minute.",
   },
+  "template.failed": {
+    http: 503,
+    retry: "later",
+    what: "The template could not be made.",
+    why: "The machine it is taken from did not start, or did not answer in time.",
+    now: "Try again; if it goes on, whoever runs this host finds the reason in its log.",
+  },
+  "template.missing": {
+    http: 503,
+    retry: "never",
+    what: "The template of this workspace is gone.",
+    why: "Its disk lies on a template that is no longer on this host.",
+    now: "Whoever runs this host can bring it back from a backup; what was written since is kept.",
+  },
   "image.unknown": {
     http: 404,
     retry: "never",

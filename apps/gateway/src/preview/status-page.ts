@@ -12,6 +12,7 @@ const RETRIED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "host.draining",
   "host.full",
   "template.unavailable",
+  "template.failed",
   "link.lost",
 ]);
 

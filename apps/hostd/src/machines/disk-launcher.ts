@@ -97,14 +97,14 @@ export class DiskLauncher implements AsyncDisposable {
     return new DiskDirectory(this.workspacesPath, diskId, this.#options.checkLease);
   }
 
-  /** @throws AtollError template.unavailable: without its backing file the disk cannot be read */
+  /** @throws AtollError template.missing: without its backing file the disk cannot be read */
   async templateOf(disk: Pick<WorkspaceDisk, "templateId">): Promise<Template> {
     const template = await this.#options.templates.find(disk.templateId);
-    if (template === undefined) throw new AtollError("template.unavailable", "the disk's template is gone");
+    if (template === undefined) throw new AtollError("template.missing", "the disk's template is gone");
     return template;
   }
 
-  /** @throws AtollError template.unavailable, key.not_found, vm.start_failed, workspace.busy of an archived one */
+  /** @throws AtollError template.missing, key.not_found, vm.start_failed, workspace.busy of an archived one */
   async open(
     owner: { ownerId: string; workspaceId: string },
     disk: WorkspaceDisk,

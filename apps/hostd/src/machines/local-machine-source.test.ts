@@ -62,7 +62,7 @@ test("a bake that fails leaves nothing and is tried again", async () => {
     throw new AtollError("request.timeout", "no agent");
   };
   await at.source.sweep(new Set());
-  await expect(at.source.create(newRequest())).rejects.toMatchObject({ code: "template.unavailable" });
+  await expect(at.source.create(newRequest())).rejects.toMatchObject({ code: "template.failed" });
   expect(await readdir(join(at.directory, "templates"))).toEqual([]);
   expect(at.host.machines.size).toBe(0);
   at.prepareGuest = prepareGuest;
@@ -341,7 +341,7 @@ test("unknown images, foreign ids and lost templates are typed errors", async ()
   });
   const { request, disk, snapshot } = await paused(at);
   const lost: WorkspaceDisk = { ...disk, templateId: "../../keys" };
-  await expect(at.source.boot(request, lost)).rejects.toMatchObject({ code: "template.unavailable" });
+  await expect(at.source.boot(request, lost)).rejects.toMatchObject({ code: "template.missing" });
   await expect(at.source.boot(request, { ...disk, diskId: "../../keys" })).rejects.toThrow();
   const foreign = { ...request, ownerId: randomUUID() };
   await expect(at.source.boot(foreign, disk)).rejects.toMatchObject({ code: "key.not_found" });

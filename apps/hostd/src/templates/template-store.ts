@@ -111,10 +111,10 @@ export class TemplateStore {
         if (sharedDirectory !== undefined) await linkTemplate(directory, sharedDirectory, templateId);
       }
     } catch (cause) {
-      throw new AtollError("template.unavailable", "the template could not be baked", { cause });
+      throw new AtollError("template.failed", "the template could not be baked", { cause });
     }
     const template = await this.find(templateId);
-    if (template === undefined) throw new AtollError("template.unavailable", "the template vanished");
+    if (template === undefined) throw new AtollError("template.failed", "the template vanished");
     return template;
   }
 

@@ -8,7 +8,11 @@ const FIRST_PORT = 1024;
 
 /** What listens in the machine right now. */
 export class PortsModel {
-  readonly state = new ModelState<{ ports: ListeningPort[] }>({ ports: [] });
+  /** `isKnown` from the machine's first answer on: before it, no ports does not mean none. */
+  readonly state = new ModelState<{ ports: ListeningPort[]; isKnown: boolean }>({
+    ports: [],
+    isKnown: false,
+  });
   readonly #detach: () => void;
   /** A port that was not there before. */
   onDidOpen: (port: ListeningPort) => void = () => {};
@@ -26,7 +30,7 @@ export class PortsModel {
     const onAbort = () => channel.stream.reset();
     signal.addEventListener("abort", onAbort, { once: true });
     try {
-      this.state.update({ ports: previewable(channel.result.ports) });
+      this.state.update({ ports: previewable(channel.result.ports), isKnown: true });
       for await (const item of channel.items()) {
         if (item.kind !== "event") continue;
         const known = new Set(this.state.get().ports.map(({ port }) => port));

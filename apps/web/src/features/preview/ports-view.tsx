@@ -13,10 +13,12 @@ export interface PortsViewProps {
 
 export function PortsView({ onPreview, onOpenInTab }: PortsViewProps) {
   const { ports: model } = useModels();
-  const { ports } = useModelState(model.state);
+  const { ports, isKnown } = useModelState(model.state);
   return (
     <SidePane title="Ports">
-      {ports.length === 0 ? (
+      {!isKnown ? (
+        <p className="px-4 py-2 text-ink-faint text-xs leading-5">Asking the machine what listens.</p>
+      ) : ports.length === 0 ? (
         <p className="px-4 py-2 text-ink-faint text-xs leading-5">
           Nothing is listening. Start a server in the terminal, for example{" "}
           <code className="rounded-sm bg-sunken px-1 font-mono text-ink-soft">

@@ -37,9 +37,15 @@ export function useWorkbenchModels({
         }
       },
     });
+    const store = workbenchStore(workspaceId);
+    const stopOffering = store.subscribe(({ preview }) => {
+      if (preview) toast.dismiss(portToast(preview.port));
+    });
     made.ports.onDidOpen = ({ port }) => {
-      const { set } = workbenchStore(workspaceId).getState();
+      const { preview, set } = store.getState();
+      if (preview?.port === port) return;
       toast(`Port ${port} is open`, {
+        id: portToast(port),
         action: { label: "Preview", onClick: () => set({ preview: { port, path: "/" } }) },
       });
     };
@@ -48,6 +54,7 @@ export function useWorkbenchModels({
     made.connection.start();
     setModels(made);
     return () => {
+      stopOffering();
       stopGuard();
       stopRemembering();
       made.close();
@@ -55,6 +62,8 @@ export function useWorkbenchModels({
   }, [client, workspaceId, gatewayUrl, idlePauseSeconds]);
   return models;
 }
+
+const portToast = (port: number) => `port-${port}`;
 
 /** Open tabs come back with the page, and so does every draft that never reached the machine. */
 function remember({ editor, drafts }: WorkbenchModels, workspaceId: string): () => void {
