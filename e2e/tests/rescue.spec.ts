@@ -79,6 +79,7 @@ test("a workspace whose disk is full and whose machine was killed gives its file
   if (machinePid === undefined) throw new Error("it has no machine");
   process.kill(machinePid, "SIGKILL");
   await dashboard.expectState("Brim", "Failed", 120_000);
+  await expect(dashboard.row("Brim")).toContainText("vm.gone");
   await dashboard.act("Brim", "Browse files");
   await stored.expectOpen();
   await stored.show("chest.txt");

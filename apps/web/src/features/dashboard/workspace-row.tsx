@@ -2,6 +2,7 @@
 import Link from "next/link";
 import type { WorkspaceView } from "#server/domain/workspace/workspace-view.ts";
 import { Button } from "#ui/button.tsx";
+import { failureOf } from "#ui/failure.ts";
 import { machineSize } from "#ui/machine-size.ts";
 import { relativeTime } from "#ui/relative-time.ts";
 import { useNow } from "#ui/use-now.ts";
@@ -57,12 +58,15 @@ export function WorkspaceRow({ workspace }: { workspace: WorkspaceView }) {
   );
 }
 
+/** Why it sleeps is no fault; why its last start failed is told beside it. */
+const ASLEEP: ReadonlySet<WorkspaceView["state"]> = new Set(["paused", "stopped", "archived"]);
+
 /** Since when, why and what comes next; the first line is always there, so nothing jumps when the clock arrives. */
 function StateNote({ workspace }: { workspace: WorkspaceView }) {
   const now = useNow(1000);
   if (now === undefined) return <p className="text-ink-faint text-xs">…</p>;
   const story = stateStory(workspace, now);
-  const { sessionCount } = workspace;
+  const { sessionCount, state, errorCode } = workspace;
   const tabs = sessionCount === 1 ? "open in 1 tab" : `open in ${sessionCount} tabs`;
   return (
     <div className="grid gap-0.5 text-ink-faint text-xs tabular-nums">
@@ -70,7 +74,16 @@ function StateNote({ workspace }: { workspace: WorkspaceView }) {
         {story.now}
         {sessionCount > 0 ? `, ${tabs}` : ""}
       </p>
-      {story.why ? <p className="text-pretty">{story.why}</p> : null}
+      {story.why ? (
+        <p className="text-pretty">
+          {story.why} {errorCode && !ASLEEP.has(state) ? <ErrorCode code={errorCode} /> : null}
+        </p>
+      ) : null}
+      {errorCode && ASLEEP.has(state) ? (
+        <p className="text-pretty text-ink-soft">
+          {failureOf(errorCode).what} {failureOf(errorCode).now} <ErrorCode code={errorCode} />
+        </p>
+      ) : null}
       {story.next.map((line) => (
         <p key={line.split(" ")[0]} className="text-ink-soft">
           {line}
@@ -78,6 +91,10 @@ function StateNote({ workspace }: { workspace: WorkspaceView }) {
       ))}
     </div>
   );
+}
+
+function ErrorCode({ code }: { code: string }) {
+  return <span className="font-mono text-2xs text-ink-soft">{code}</span>;
 }
 
 function LastUsed({ atMs }: { atMs: number }) {
