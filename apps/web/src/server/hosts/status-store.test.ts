@@ -1,33 +1,23 @@
 import { randomUUID } from "node:crypto";
 import { createWorkspace } from "@atoll/db/create-workspace";
 import { findReceiptById } from "@atoll/db/receipts";
-import { type TemporaryDatabase, temporaryDatabase } from "@atoll/db/testing/temporary-database";
 import { getTombstone } from "@atoll/db/tombstones";
 import { createUser } from "@atoll/db/users";
 import { withTenant } from "@atoll/db/with-tenant";
 import { getWorkspace, listWorkspaces } from "@atoll/db/workspaces";
 import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import { receiptFile } from "@atoll/receipt/erasure-receipt";
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { temporaryReceiptIssuer } from "#server/testing/temporary-receipt-issuer.ts";
+import { expect, it } from "vitest";
+import { databaseAndIssuer } from "#server/testing/database-and-issuer.ts";
 import { resumeErasures } from "../domain/account/resume-erasures.ts";
 import { StatusStore } from "./status-store.ts";
 
-let database: TemporaryDatabase;
-let issuer: Awaited<ReturnType<typeof temporaryReceiptIssuer>>;
-beforeAll(async () => {
-  database = await temporaryDatabase();
-  issuer = await temporaryReceiptIssuer();
-});
-afterAll(async () => {
-  await database[Symbol.asyncDispose]();
-  await issuer[Symbol.asyncDispose]();
-});
+const suite = databaseAndIssuer();
 
 const DEADLINE_MS = Date.parse("2026-01-01T12:00:00Z");
 
 async function disposable() {
-  const { db } = database;
+  const { db } = suite.database;
   const { id: ownerId } = await createUser(db, {
     ...{ email: `${randomUUID()}@people.example`, name: "Ada", passwordHash: null },
   });
@@ -92,7 +82,7 @@ it("what its host erased at its deadline counts to no limit any more, and gets i
   };
   const answer = async () => ({ erasures: [erasure], ownerKeyCommitment: null, ownerKeyDestroyedAtMs: null });
   const hostd = { deleteWorkspace: answer, deleteOwner: answer, revokeSessions: async () => {} };
-  await resumeErasures({ db, hostd, receipts: issuer.receipts });
+  await resumeErasures({ db, hostd, receipts: suite.issuer.receipts });
   const { receiptId } = (await tombstone()) ?? {};
   const text = (await findReceiptById(db, receiptId ?? ""))?.json ?? "";
   expect(receiptFile.parse(JSON.parse(text)).receipt).toMatchObject({
@@ -101,6 +91,6 @@ it("what its host erased at its deadline counts to no limit any more, and gets i
   });
   statuses.store(erased);
   await statuses.settled();
-  await resumeErasures({ db, hostd, receipts: issuer.receipts });
+  await resumeErasures({ db, hostd, receipts: suite.issuer.receipts });
   expect(await tombstone()).toMatchObject({ receiptId, completedAt: expect.any(Date) });
 });

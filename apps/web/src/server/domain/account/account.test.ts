@@ -3,30 +3,20 @@ import { ManualClock } from "@atoll/base/manual-clock";
 import { checkAuthSession, createAuthSession } from "@atoll/db/auth-sessions";
 import { createWorkspace } from "@atoll/db/create-workspace";
 import { findReceiptById } from "@atoll/db/receipts";
-import { type TemporaryDatabase, temporaryDatabase } from "@atoll/db/testing/temporary-database";
 import { findErasureByReceipt } from "@atoll/db/tombstones";
 import { withTenant } from "@atoll/db/with-tenant";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { verifyReceipt } from "@atoll/receipt/verify-receipt";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { RateLimiter } from "#server/auth/rate-limiter.ts";
-import { temporaryReceiptIssuer } from "#server/testing/temporary-receipt-issuer.ts";
+import { databaseAndIssuer } from "#server/testing/database-and-issuer.ts";
 import { registerUser } from "../auth/register-user.ts";
 import { verifySignIn } from "../auth/verify-sign-in.ts";
 import { confirmIdentity } from "./confirm-identity.ts";
 import { deleteAccount, finishAccountErasure } from "./delete-account.ts";
 import { resumeErasures } from "./resume-erasures.ts";
 
-let database: TemporaryDatabase;
-let issuer: Awaited<ReturnType<typeof temporaryReceiptIssuer>>;
-beforeAll(async () => {
-  database = await temporaryDatabase();
-  issuer = await temporaryReceiptIssuer();
-});
-afterAll(async () => {
-  await database[Symbol.asyncDispose]();
-  await issuer[Symbol.asyncDispose]();
-});
+const suite = databaseAndIssuer();
 
 const PASSWORD = "correct horse battery";
 const limiter = (capacity: number) =>
@@ -34,7 +24,7 @@ const limiter = (capacity: number) =>
 
 async function signUp() {
   const email = `${randomUUID()}@people.example`;
-  const { db } = database;
+  const { db } = suite.database;
   const context = { db, signUps: limiter(10), address: "::1" };
   const user = await registerUser(context, { name: "Ada", email, password: PASSWORD });
   const session = await withTenant(db, user.id, (tenant) =>
@@ -45,7 +35,7 @@ async function signUp() {
 
 describe("signing in", () => {
   const door = (address = "::1") => ({
-    db: database.db,
+    db: suite.database.db,
     accountFailures: limiter(3),
     addressFailures: limiter(5),
     address,
@@ -86,7 +76,7 @@ describe("signing in", () => {
 
   it("refuses a second account for one address", async () => {
     const { email } = await signUp();
-    const context = { db: database.db, signUps: limiter(10), address: "::1" };
+    const context = { db: suite.database.db, signUps: limiter(10), address: "::1" };
     await expect(registerUser(context, { name: "B", email, password: PASSWORD })).rejects.toMatchObject({
       code: "auth.email_taken",
     });
@@ -108,9 +98,9 @@ describe("erasing an account", () => {
 
   it("asks for the address and the password again", async () => {
     const { user, session } = await signUp();
-    const live = await checkAuthSession(database.db, user.id, session.id);
+    const live = await checkAuthSession(suite.database.db, user.id, session.id);
     if (!live) throw new Error("not signed in");
-    const context = { db: database.db, accountFailures: limiter(3), now: Date.now() };
+    const context = { db: suite.database.db, accountFailures: limiter(3), now: Date.now() };
     const ask = (email: string, password: string) => confirmIdentity(context, live, { email, password });
     await expect(ask("other@people.example", PASSWORD)).rejects.toMatchObject({ code: "request.invalid" });
     await expect(ask(user.email, "wrong")).rejects.toMatchObject({ code: "auth.invalid_credentials" });
@@ -119,17 +109,20 @@ describe("erasing an account", () => {
 
   it("leaves a receipt and nothing else", async () => {
     const { user, session } = await signUp();
-    const { db } = database;
+    const { db } = suite.database;
     const row = await withTenant(db, user.id, (tenant) =>
       createWorkspace(tenant, { name: "A", image: "base" }),
     );
     const hostd = { deleteOwner: async () => receiptOf([row.id]), revokeSessions: vi.fn(async () => {}) };
-    const { receiptId, status } = await deleteAccount({ db, hostd, receipts: issuer.receipts }, user.id);
+    const { receiptId, status } = await deleteAccount(
+      { db, hostd, receipts: suite.issuer.receipts },
+      user.id,
+    );
     expect(status).toBe("erased");
     expect(hostd.revokeSessions).toHaveBeenCalledWith({ userId: user.id });
     expect(await checkAuthSession(db, user.id, session.id)).toBeNull();
     const text = (await findReceiptById(db, receiptId))?.json ?? "";
-    const { receipt } = await verifyReceipt(text, issuer.publicKey);
+    const { receipt } = await verifyReceipt(text, suite.issuer.publicKey);
     expect(receipt).toMatchObject({
       receiptId,
       scope: "account",
@@ -144,24 +137,24 @@ describe("erasing an account", () => {
 
   it("attests an account that never had a machine without inventing a key", async () => {
     const { user } = await signUp();
-    const { db } = database;
+    const { db } = suite.database;
     const hostd = {
       deleteOwner: async () => {
         throw new AtollError("workspace.not_found");
       },
       revokeSessions: async () => {},
     };
-    const { receiptId } = await deleteAccount({ db, hostd, receipts: issuer.receipts }, user.id);
+    const { receiptId } = await deleteAccount({ db, hostd, receipts: suite.issuer.receipts }, user.id);
     const { receipt } = await verifyReceipt(
       (await findReceiptById(db, receiptId))?.json ?? "",
-      issuer.publicKey,
+      suite.issuer.publicKey,
     );
     expect(receipt).toMatchObject({ counts: { workspaces: 0, keys: 0 }, keys: [], keysDestroyedAtMs: null });
   });
 
   it("signs everybody out at once although the host is away, and is finished by the sweep", async () => {
     const { email, user, session } = await signUp();
-    const { db } = database;
+    const { db } = suite.database;
     const away = {
       deleteOwner: async () => {
         throw new AtollError("host.unreachable");
@@ -169,7 +162,7 @@ describe("erasing an account", () => {
       revokeSessions: async () => {},
       deleteWorkspace: async () => receiptOf([]),
     };
-    const { receipts } = issuer;
+    const { receipts } = suite.issuer;
     const { receiptId, status } = await deleteAccount({ db, hostd: away, receipts }, user.id);
     expect(status).toBe("pending");
     // Nothing is signed while a key may still be there; its address already says what is waited for.
@@ -185,15 +178,15 @@ describe("erasing an account", () => {
     await expect(again).rejects.toMatchObject(refused);
     await resumeErasures({ db, hostd: { ...away, deleteOwner: async () => receiptOf([]) }, receipts });
     const text = (await findReceiptById(db, receiptId))?.json ?? "";
-    expect((await verifyReceipt(text, issuer.publicKey)).receipt.receiptId).toBe(receiptId);
+    expect((await verifyReceipt(text, suite.issuer.publicKey)).receipt.receiptId).toBe(receiptId);
     expect(await findErasureByReceipt(db, receiptId)).toMatchObject({ completedAt: expect.any(Date) });
   });
 
   it("answers the same receipt however often and from however many sides it is finished", async () => {
     const { user } = await signUp();
-    const { db } = database;
+    const { db } = suite.database;
     const hostd = { deleteOwner: async () => receiptOf([]), revokeSessions: async () => {} };
-    const context = { db, hostd, receipts: issuer.receipts };
+    const context = { db, hostd, receipts: suite.issuer.receipts };
     const outcomes = await Promise.all([deleteAccount(context, user.id), deleteAccount(context, user.id)]);
     expect(new Set(outcomes.map(({ receiptId }) => receiptId)).size).toBe(1);
     const receiptId = outcomes[0]?.receiptId ?? "";

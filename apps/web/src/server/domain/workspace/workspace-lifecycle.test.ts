@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import { listReceipts } from "@atoll/db/receipts";
-import { type TemporaryDatabase, temporaryDatabase } from "@atoll/db/testing/temporary-database";
 import { listTombstones } from "@atoll/db/tombstones";
 import { createUser } from "@atoll/db/users";
 import { withTenant } from "@atoll/db/with-tenant";
@@ -8,28 +7,24 @@ import { listWorkspaces } from "@atoll/db/workspaces";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { WorkspaceStatus } from "@atoll/protocol/workspace-status";
 import { verifyReceipt } from "@atoll/receipt/verify-receipt";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { temporaryReceiptIssuer } from "#server/testing/temporary-receipt-issuer.ts";
+import { describe, expect, it, vi } from "vitest";
+import { databaseAndIssuer } from "#server/testing/database-and-issuer.ts";
 import { resumeErasures } from "../account/resume-erasures.ts";
 import { createWorkspace } from "./create-workspace.ts";
 import { deleteWorkspace } from "./delete-workspace.ts";
 import { resumeWorkspace, type StartContext } from "./start-workspace.ts";
 
-let database: TemporaryDatabase;
-let issuer: Awaited<ReturnType<typeof temporaryReceiptIssuer>>;
-beforeAll(async () => {
-  database = await temporaryDatabase();
-  issuer = await temporaryReceiptIssuer();
-});
-afterAll(async () => {
-  await database[Symbol.asyncDispose]();
-  await issuer[Symbol.asyncDispose]();
-});
+const suite = databaseAndIssuer();
 
 const size = { cpus: 1, memoryMb: 512, diskMb: 2048, egress: "packages" as const };
 const person = async () =>
-  (await createUser(database.db, { email: `${randomUUID()}@people.example`, name: "P", passwordHash: null }))
-    .id;
+  (
+    await createUser(suite.database.db, {
+      email: `${randomUUID()}@people.example`,
+      name: "P",
+      passwordHash: null,
+    })
+  ).id;
 const never = () => new Promise<never>(() => {});
 
 function context(
@@ -41,7 +36,7 @@ function context(
     throw new AtollError("host.unreachable");
   };
   return {
-    db: database.db,
+    db: suite.database.db,
     hostd: { create: absent, lifecycle: absent, update: absent, ...hostd },
     statuses: { waitFor },
     idlePauseSeconds: 60,
@@ -69,7 +64,7 @@ describe("creating", () => {
     const userId = await person();
     const outcome = await createWorkspace(context({}), userId, { id: randomUUID(), name: "A", ...size });
     expect(outcome.startError).toMatchObject({ code: "host.unreachable" });
-    expect(await withTenant(database.db, userId, listWorkspaces)).toMatchObject([{ name: "A" }]);
+    expect(await withTenant(suite.database.db, userId, listWorkspaces)).toMatchObject([{ name: "A" }]);
     const create = vi.fn(async () => ({}) as WorkspaceStatus);
     const notFound = async () => {
       throw new AtollError("workspace.not_found");
@@ -141,7 +136,7 @@ describe("deleting", () => {
       name: "A",
       ...size,
     });
-    const { db } = database;
+    const { db } = suite.database;
     const away = {
       deleteWorkspace: async () => {
         throw new AtollError("host.unreachable");
@@ -150,13 +145,13 @@ describe("deleting", () => {
       revokeSessions: never,
     };
     await expect(
-      deleteWorkspace({ db, hostd: away, receipts: issuer.receipts }, userId, workspace.id),
+      deleteWorkspace({ db, hostd: away, receipts: suite.issuer.receipts }, userId, workspace.id),
     ).rejects.toMatchObject({
       code: "host.unreachable",
     });
     expect(await withTenant(db, userId, listWorkspaces)).toEqual([]);
     const back = { ...away, deleteWorkspace: vi.fn(async (id: string) => evidence(id)) };
-    await resumeErasures({ db, hostd: back, receipts: issuer.receipts });
+    await resumeErasures({ db, hostd: back, receipts: suite.issuer.receipts });
     expect(back.deleteWorkspace).toHaveBeenCalledWith(workspace.id);
     expect(await listTombstones(db, { onlyPending: true })).toEqual([]);
   });
@@ -170,13 +165,13 @@ describe("deleting", () => {
         name: "A",
         ...size,
       });
-      const { db } = database;
+      const { db } = suite.database;
       const hostd = {
         deleteWorkspace: async () => {
           throw new AtollError(code);
         },
       };
-      const { receipts } = issuer;
+      const { receipts } = suite.issuer;
       await expect(deleteWorkspace({ db, hostd, receipts }, userId, workspace.id)).rejects.toMatchObject({
         code,
       });
@@ -188,16 +183,16 @@ describe("deleting", () => {
 
   it("answers the evidence, and takes a machine that was never made for erased", async () => {
     const userId = await person();
-    const { db } = database;
+    const { db } = suite.database;
     const make = async () =>
       (await createWorkspace(context({}), userId, { id: randomUUID(), name: "A", ...size })).workspace.id;
     const made = await make();
     const hostd = { deleteWorkspace: async (id: string) => evidence(id) };
-    const { receipts } = issuer;
+    const { receipts } = suite.issuer;
     const { erasures, receiptId } = await deleteWorkspace({ db, hostd, receipts }, userId, made);
     expect(erasures).toEqual(evidence(made).erasures);
     const [stored] = await withTenant(db, userId, listReceipts);
-    const { receipt } = await verifyReceipt(stored?.json ?? "", issuer.publicKey);
+    const { receipt } = await verifyReceipt(stored?.json ?? "", suite.issuer.publicKey);
     expect(receipt).toMatchObject({
       receiptId,
       scope: "workspace",
@@ -218,11 +213,15 @@ describe("deleting", () => {
     const { workspace } = await createWorkspace(context({}), owner, { id: randomUUID(), name: "A", ...size });
     const hostd = { deleteWorkspace: vi.fn() };
     await expect(
-      deleteWorkspace({ db: database.db, hostd, receipts: issuer.receipts }, stranger, workspace.id),
+      deleteWorkspace(
+        { db: suite.database.db, hostd, receipts: suite.issuer.receipts },
+        stranger,
+        workspace.id,
+      ),
     ).rejects.toMatchObject({
       code: "workspace.not_found",
     });
     expect(hostd.deleteWorkspace).not.toHaveBeenCalled();
-    expect(await withTenant(database.db, owner, listWorkspaces)).toHaveLength(1);
+    expect(await withTenant(suite.database.db, owner, listWorkspaces)).toHaveLength(1);
   });
 });
