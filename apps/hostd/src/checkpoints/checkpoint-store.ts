@@ -88,7 +88,7 @@ export class CheckpointStore {
       return {
         facts: { fingerprint, templateId, cpus, memoryMb, linkToken },
         sizeBytes: memory.plainBytes,
-        read: () => asCheckpoint(file.read()),
+        read: (options) => asCheckpoint(file.read(options)),
         [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
       };
     } catch (cause) {

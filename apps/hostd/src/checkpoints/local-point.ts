@@ -2,6 +2,7 @@ import type { DiskDirectory } from "../disks/disk-directory.ts";
 import { wipeLayers } from "../disks/layer-keys.ts";
 import type { DiskLayer } from "../hypervisor/hypervisor.ts";
 import type { Point } from "../machines/machine-source.ts";
+import type { ReadOptions } from "../snapshots/seal.ts";
 
 /** Where a memory can be loaded, and what its guest expects then. */
 export interface MemoryFacts {
@@ -16,7 +17,7 @@ export interface MemoryFacts {
 
 export interface PointMemory extends AsyncDisposable {
   /** From the beginning; any number of readers at once. */
-  read(): AsyncIterable<Uint8Array>;
+  read(options?: ReadOptions): AsyncIterable<Uint8Array>;
   readonly sizeBytes: number;
   readonly facts: MemoryFacts;
 }

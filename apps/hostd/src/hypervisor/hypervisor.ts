@@ -50,7 +50,10 @@ export type MachineStart =
   | { kind: "boot"; templateRamPath?: string }
   /** A private copy-on-write view of the template's RAM. */
   | { kind: "template"; template: TemplateFiles }
-  /** What `saveState` gave, over the same template (or none, if that machine had none). */
+  /**
+   * What `saveState` gave, over the same template (or none, if that machine had none). Read once; a piece may be gone when
+   * the next is asked for.
+   */
   | { kind: "saved"; template: TemplateFiles | undefined; state: AsyncIterable<Uint8Array> };
 
 export interface LaunchSpec {

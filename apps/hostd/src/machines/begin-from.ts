@@ -168,7 +168,7 @@ async function launch(
         start: {
           kind: "saved",
           template: memory.facts.templateId === null ? undefined : template,
-          state: memory.read(),
+          state: memory.read({ lends: true }),
         },
       });
       return { machine: await loaded(machine, signal), startsBy: "restore" };

@@ -130,7 +130,7 @@ async function sealedMemory(
     return {
       facts: { fingerprint, templateId, memoryMb, cpus: request.size.cpus, linkToken },
       sizeBytes: plainBytes,
-      read: () => file.read(),
+      read: (options) => file.read(options),
       [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
     };
   }

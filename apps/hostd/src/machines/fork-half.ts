@@ -39,7 +39,7 @@ export class LateState implements AsyncIterable<Uint8Array> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
-    yield* (await this.#memory.promise).read();
+    yield* (await this.#memory.promise).read({ lends: true });
   }
 }
 

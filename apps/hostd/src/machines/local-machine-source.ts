@@ -319,7 +319,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
         throw new AtollError("snapshot.incompatible", "the checkpoint's memory does not fit what is here");
       }
       const template = memory.facts.templateId === null ? undefined : open.template;
-      const placed = await this.#load(open, request, disk, template, memory.read());
+      const placed = await this.#load(open, request, disk, template, memory.read({ lends: true }));
       return { ...placed, linkToken: memory.facts.linkToken };
     });
   }
@@ -440,7 +440,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     using open = await this.#disks.open(request, disk);
     await using file = await openSnapshot(open.directory.snapshotsPath, open.workspaceKey, manifest);
     const template = templateId === null ? undefined : open.template;
-    return await this.#load(open, request, disk, template, file.read());
+    return await this.#load(open, request, disk, template, file.read({ lends: true }));
   }
 
   #pointOf(workspaceId: string, { directory, record }: OpenDisk, captured: Captured): LocalPoint {

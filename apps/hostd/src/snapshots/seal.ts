@@ -7,7 +7,9 @@
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { promisify } from "node:util";
 import { constants, zstdCompress, zstdDecompress } from "node:zlib";
+
 import { AtollError } from "@atoll/protocol/atoll-error";
+import { releaseBuffer } from "./release-buffer.ts";
 
 export interface SealContext {
   workspaceId: string;
@@ -48,9 +50,16 @@ export async function* seal(
     );
     const header = Buffer.alloc(LENGTH_BYTES);
     header.writeUInt32BE(value.length + TAG_BYTES);
-    yield Buffer.concat([header, cipher.update(value), cipher.final(), cipher.getAuthTag()]);
+    const encrypted = cipher.update(value);
+    releaseBuffer(value);
+    yield Buffer.concat([header, encrypted, cipher.final(), cipher.getAuthTag()]);
     index++;
   }
+}
+
+export interface ReadOptions {
+  /** A piece is the reader's only until it asks for the next: its memory is given back then. */
+  lends?: boolean;
 }
 
 /** The stream that was sealed. @throws AtollError snapshot.invalid at the first byte that is not what was sealed */
@@ -58,6 +67,7 @@ export async function* unseal(
   sealed: AsyncIterable<Uint8Array>,
   key: Uint8Array,
   context: SealContext,
+  { lends = false }: ReadOptions = {},
 ): AsyncGenerator<Uint8Array> {
   let index = 0;
   const open = (chunk: Buffer, isLast: boolean) => {
@@ -71,9 +81,13 @@ export async function* unseal(
     } catch (cause) {
       throw new AtollError("snapshot.invalid", `chunk ${index - 1} is not what was sealed`, { cause });
     }
-    return decompress(compressed, { maxOutputLength: CHUNK_BYTES, chunkSize });
+    const opened = decompress(compressed, { maxOutputLength: CHUNK_BYTES, chunkSize });
+    return opened.finally(() => releaseBuffer(compressed));
   };
-  for await (const { value } of ahead(mapLast(sealedChunks(sealed), open))) yield value;
+  for await (const { value } of ahead(mapLast(sealedChunks(sealed), open))) {
+    yield value;
+    if (lends) releaseBuffer(value);
+  }
   if (index === 0) throw new AtollError("snapshot.invalid", "nothing was sealed here");
 }
 

@@ -12,7 +12,7 @@ import { unwrapKey, wrapKey, wrappedKey } from "@atoll/keys/wrap-key";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { z } from "zod";
 import { diskError } from "../disks/disk-error.ts";
-import { type SealContext, seal, unseal } from "./seal.ts";
+import { type ReadOptions, type SealContext, seal, unseal } from "./seal.ts";
 
 const READ_BYTES = 1024 * 1024;
 
@@ -111,8 +111,8 @@ export class SealedFile implements AsyncDisposable {
    * What was sealed, from its beginning; any number of readers at once. A fault may come after the first bytes.
    * @throws AtollError snapshot.invalid
    */
-  read(): AsyncGenerator<Uint8Array> {
-    return unseal(this.#pieces(), this.#key, this.#context);
+  read(options?: ReadOptions): AsyncGenerator<Uint8Array> {
+    return unseal(this.#pieces(), this.#key, this.#context, options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

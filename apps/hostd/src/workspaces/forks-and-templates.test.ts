@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { availableParallelism } from "node:os";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { coreScrub } from "@atoll/protocol/messages/core";
 import { describe, expect, it } from "vitest";
@@ -106,6 +107,30 @@ describe("a fork", () => {
     expect(last.status).toMatchObject({ startedBy: "fork", state: "running" });
     expect(host.source.machine.guest.counter).toBe(0);
     expect(last.status.lostMemory).toBeUndefined();
+  });
+
+  it("of many at once begins as many memories at a time as there are cores", async () => {
+    const { host, workspace, checkpointId } = await running();
+    await using _host = host;
+    const cores = availableParallelism();
+    const createFrom = host.source.createFrom.bind(host.source);
+    const gate = Promise.withResolvers<void>();
+    let begun = 0;
+    host.source.createFrom = async (...asked) => {
+      begun += 1;
+      await gate.promise;
+      return createFrom(...asked);
+    };
+    const openBefore = host.source.points.length;
+    const origin = { kind: "checkpoint", workspaceId: workspace.id, checkpointId } as const;
+    const making = Array.from({ length: cores + 3 }, (_, index) =>
+      host.create({ ...CALM, slug: `fork-${index}`, origin }),
+    );
+    await expect.poll(() => host.source.points.length - openBefore).toBe(making.length);
+    expect(begun).toBe(cores);
+    gate.resolve();
+    const forks = await Promise.all(making);
+    expect(forks.map(({ status }) => status.state)).toEqual(making.map(() => "running"));
   });
 
   it("is refused of itself, of nothing, and of what is deleted", async () => {

@@ -249,10 +249,11 @@ function resumed({ record }: WorkspaceCore): Handshake {
 }
 
 async function fork(core: WorkspaceCore, request: MachineRequest, signal: AbortSignal) {
-  const { openOrigin, prepareOrigin, source } = core.dependencies;
+  const { openOrigin, prepareOrigin, source, forkTurns } = core.dependencies;
   await using prepared = prepareOrigin(core.record, request);
   await using point = await openOrigin(core.record, signal);
-  return await source.createFrom(request, point, prepared);
+  const begin = () => source.createFrom(request, point, prepared);
+  return await forkTurns.run(core.record.ownerId, signal, begin);
 }
 
 /** The host's trouble, not the memory's nor the disk's: trying again later may well succeed. */

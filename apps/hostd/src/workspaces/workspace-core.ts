@@ -51,6 +51,11 @@ export interface WorkspaceDependencies {
    * cores make all of them late. Bounded by the workspaces that admission lets start.
    */
   startTurns: LimitedTurns;
+  /**
+   * Of forks whose origin is open: each loads a whole memory. A class that begins at once has its first machines after
+   * seconds, where all together none had any before the last.
+   */
+  forkTurns: LimitedTurns;
   timings: StageTimings;
   clock: Clock;
   logger: Logger;

@@ -23,7 +23,10 @@ import { Workspace } from "./workspace.ts";
 import type { WorkspaceDependencies } from "./workspace-core.ts";
 
 export interface WorkspaceRegistryOptions
-  extends Omit<WorkspaceDependencies, "isDraining" | "openOrigin" | "prepareOrigin" | "startTurns"> {
+  extends Omit<
+    WorkspaceDependencies,
+    "isDraining" | "openOrigin" | "prepareOrigin" | "startTurns" | "forkTurns"
+  > {
   /** Restored guests that wake up at once; as many as there are cores. */
   startsAtOnce?: number;
   /** Ends the sessions and views of a workspace being erased; resolves when none is left. */
@@ -52,12 +55,15 @@ export class WorkspaceRegistry {
   readonly #creating = new Map<string, Promise<void>>();
   readonly templates: TemplateRegistry;
   readonly #startTurns: LimitedTurns;
+  readonly #forkTurns: LimitedTurns;
   #recoveredAtMs = 0;
   #isDraining = false;
 
   constructor(options: WorkspaceRegistryOptions) {
     this.#options = options;
-    this.#startTurns = new LimitedTurns({ atOnce: options.startsAtOnce ?? availableParallelism() });
+    const { startsAtOnce: atOnce = availableParallelism() } = options;
+    this.#startTurns = new LimitedTurns({ atOnce });
+    this.#forkTurns = new LimitedTurns({ atOnce });
     const damaged = this.#damaged;
     this.templates = new TemplateRegistry({ ...options, damaged, workspace: (id) => this.get(id) });
   }
@@ -350,6 +356,7 @@ export class WorkspaceRegistry {
         openOrigin: (forked) => this.#openOrigin(forked),
         prepareOrigin: (forked, request) => this.#prepareOrigin(forked, request),
         startTurns: this.#startTurns,
+        forkTurns: this.#forkTurns,
       },
       () => this.erase(record.workspaceId),
     );

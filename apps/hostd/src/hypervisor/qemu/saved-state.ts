@@ -108,7 +108,10 @@ function writeHeader(target: Buffer, type: number, lengthBytes: number): void {
 const asBuffer = ({ buffer, byteOffset, byteLength }: Uint8Array) =>
   Buffer.from(buffer, byteOffset, byteLength);
 
-/** Takes records out of a stream at any chunk boundary. Holds at most one record and one chunk. */
+/**
+ * Takes records out of a stream at any chunk boundary. Holds at most one record and one chunk; what it gave out, and a
+ * chunk of the stream, is good until the next is asked for.
+ */
 class RecordReader {
   readonly #source: AsyncIterator<Uint8Array>;
   #held: Buffer = Buffer.alloc(0);
@@ -133,12 +136,12 @@ class RecordReader {
   async #take(count: number): Promise<Buffer> {
     if (this.#held.length < count) {
       // A record mostly comes as a chunk of its own, which is read where it lies.
-      const parts: Uint8Array[] = this.#held.length === 0 ? [] : [this.#held];
+      const parts: Uint8Array[] = this.#held.length === 0 ? [] : [Buffer.from(this.#held)];
       for (let have = this.#held.length; have < count; ) {
         const { done, value } = await this.#source.next();
         if (done) throw new AtollError("snapshot.invalid", "the saved state ended early");
-        parts.push(value);
         have += value.length;
+        parts.push(have < count ? Buffer.from(value) : value);
       }
       const [first] = parts;
       this.#held = parts.length === 1 && first !== undefined ? asBuffer(first) : Buffer.concat(parts);
