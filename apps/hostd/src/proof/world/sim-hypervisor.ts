@@ -252,7 +252,7 @@ class SimHandle implements Machine {
     if (start.kind === "template") bytes = readFileSync(start.template.deviceStatePath);
     else {
       const parts: Uint8Array[] = [];
-      for await (const part of start.state) parts.push(part);
+      for await (const part of start.state) parts.push(Buffer.from(part));
       bytes = Buffer.concat(parts);
     }
     await this.#ask("load", () => {
