@@ -25,7 +25,12 @@ async function read(bytes: Buffer, pieceBytes: number) {
   const pages = new Map<number, number>();
   const seen = { devices: "", pages };
   const stream = (async function* () {
-    for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);
+    for (let at = 0; at < bytes.length; at += pieceBytes) {
+      const piece = Buffer.from(bytes.subarray(at, at + pieceBytes));
+      yield piece;
+      // Only lent: it is the reader's until it asks for the next.
+      piece.fill(0xff);
+    }
   })();
   await readSavedState(stream, {
     async onDevices(devices) {
