@@ -92,6 +92,26 @@ describe("create", () => {
     await expect(tight.create()).rejects.toMatchObject({ code: "host.full", details: { resource: "disk" } });
   });
 
+  it("is stopped as before when neither its start nor that could be noted, and starts when there is room", async () => {
+    await using host = await FakeHost.start();
+    const workspace = await host.create();
+    await workspace.stop("requested");
+    const full = new AtollError("host.disk_full");
+    const { boot } = host.source;
+    host.source.boot = async () => {
+      host.beforeWrite = () => {
+        throw full;
+      };
+      throw full;
+    };
+    await expect(workspace.start("requested")).rejects.toMatchObject({ code: "host.disk_full" });
+    expect(workspace.status).toMatchObject({ state: "stopped", errorCode: "host.disk_full" });
+    host.source.boot = boot;
+    host.beforeWrite = () => {};
+    await workspace.start("requested");
+    expect(workspace.status.state).toBe("running");
+  });
+
   it("leaves no machine and no disk when the journal cannot note them, and its key is attested to be destroyed", async () => {
     await using host = await FakeHost.start();
     const id = randomUUID();

@@ -70,8 +70,6 @@ const TRANSITIONS: Record<WorkspaceState, Transitions> = {
     stopped: "stopped",
   },
   resuming: {
-    // Left by a start that neither came to its end nor could be noted: the next one begins anew.
-    resume_begun: "resuming",
     ...found,
     found_archived: "archived",
     agent_ready: "running",
