@@ -22,10 +22,11 @@ const REASONS: Record<string, string> = {
   "apps/hostd/src/api/listen-on-unix-socket.ts": "a socket",
   "apps/hostd/src/disks/create-disk.ts": "a key in memory-backed space",
   "apps/hostd/src/disks/format-disk.ts": "a template's disk while it is baked, which its store makes durable",
+  "apps/hostd/src/hypervisor/qemu/base-ram.ts": "names in memory-backed space; empty RAM files",
+  "apps/hostd/src/hypervisor/qemu/unpacked-state.ts": "guests' memory in memory-backed space",
   "apps/hostd/src/hypervisor/qemu/layer-files.ts": "keys in memory-backed space",
   "apps/hostd/src/hypervisor/qemu/guest-memory.ts": "the RAM of a process",
-  "apps/hostd/src/hypervisor/qemu/qemu-hypervisor.ts":
-    "run directories in memory-backed space; empty RAM files",
+  "apps/hostd/src/hypervisor/qemu/qemu-hypervisor.ts": "run directories in memory-backed space",
   "apps/hostd/src/hypervisor/qemu/qemu-machine.ts":
     "devices in memory-backed space; a template's, which its store makes durable",
   "apps/hostd/src/hypervisor/qemu/scripted-monitor.ts": "a test's socket",

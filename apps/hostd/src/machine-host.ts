@@ -45,13 +45,14 @@ export async function openMachineHost(
   const place = createHash("sha256").update(env.ATOLL_DATA).digest("hex").slice(0, 12);
   const memoryBacked = join("/dev/shm", `atoll-${place}`);
   const runRoot = join(memoryBacked, "run");
+  const unpackedRoot = join(memoryBacked, "unpacked");
   const scratchDirectory = join(memoryBacked, "scratch");
   const emptyRamDirectory = join(env.ATOLL_DATA, "empty-ram");
-  await mkdir(runRoot, { recursive: true, mode: 0o700 });
-  await mkdir(scratchDirectory, { recursive: true, mode: 0o700 });
+  const places = [scratchDirectory, unpackedRoot, runRoot];
+  for (const path of places) await mkdir(path, { recursive: true, mode: 0o700 });
   // Goes with us, unless machines that could not be paused still live in it.
   scope.defer(async () => {
-    for (const path of [scratchDirectory, runRoot, memoryBacked]) await rmdir(path).catch(() => {});
+    for (const path of [...places, memoryBacked]) await rmdir(path).catch(() => {});
   });
   await mkdir(emptyRamDirectory, { recursive: true, mode: 0o700 });
   const images = await BuiltImages.open({ cacheDirectory: env.ATOLL_CACHE, names: env.ATOLL_IMAGES });
@@ -72,6 +73,7 @@ export async function openMachineHost(
       accelerator,
       runRoot,
       emptyRamDirectory,
+      unpackedRoot,
       uids: MACHINE_UIDS,
     }),
     lease,

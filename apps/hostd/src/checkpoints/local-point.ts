@@ -33,21 +33,25 @@ export interface LocalPointOptions {
   /** The checkpoint that the origin's disk continued from. */
   parentId: string | null;
   memory: PointMemory | undefined;
+  /** Others will begin at the same: its memory is unpacked once for all of them. */
+  isForMany: boolean;
   stoppedMs: number;
   /** Called once, when nothing of it is needed any more. */
   onDispose: () => void;
 }
 
 export class LocalPoint implements Point {
-  readonly origin: Readonly<Omit<LocalPointOptions, "memory" | "stoppedMs" | "onDispose">>;
+  readonly origin: Readonly<Omit<LocalPointOptions, "memory" | "isForMany" | "stoppedMs" | "onDispose">>;
   readonly memory: PointMemory | undefined;
+  readonly isForMany: boolean;
   readonly stoppedMs: number;
   readonly #onDispose: () => void;
   #isDisposed = false;
 
-  constructor({ memory, stoppedMs, onDispose, ...origin }: LocalPointOptions) {
+  constructor({ memory, isForMany, stoppedMs, onDispose, ...origin }: LocalPointOptions) {
     this.origin = origin;
     this.memory = memory;
+    this.isForMany = isForMany;
     this.stoppedMs = stoppedMs;
     this.#onDispose = onDispose;
   }

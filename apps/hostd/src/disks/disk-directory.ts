@@ -178,6 +178,11 @@ export class DiskDirectory {
     return false;
   }
 
+  /** False once it is removed. */
+  isThere(): Promise<boolean> {
+    return isThere(this.path);
+  }
+
   async remove(): Promise<void> {
     await removeDurably(this.path);
   }

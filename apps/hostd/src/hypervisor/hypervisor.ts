@@ -54,7 +54,12 @@ export type MachineStart =
    * What `saveState` gave, over the same template (or none, if that machine had none). Read once; a piece may be gone when
    * the next is asked for.
    */
-  | { kind: "saved"; template: TemplateFiles | undefined; state: AsyncIterable<Uint8Array> };
+  | { kind: "saved"; template: TemplateFiles | undefined; state: AsyncIterable<Uint8Array> }
+  /** A private copy-on-write view of what `Hypervisor.unpack` made. What such a machine saves is whole: it needs no template. */
+  | { kind: "unpacked"; state: UnpackedState };
+
+/** A saved state in memory-backed space. Disposed of, machines that began from it go on: what they need is theirs. */
+export type UnpackedState = AsyncDisposable;
 
 export interface LaunchSpec {
   machineId: string;
@@ -83,6 +88,8 @@ export interface MachineRecord {
   templateId: string | null;
   /** What differs from this file is what `saveState` saves. */
   baseRamPath: string;
+  /** Lists the pages of that file that `saveState` saves as well, as nothing else keeps them; null where there are none. */
+  basePagesPath: string | null;
   /** Of the driver that launched it: what it saves loads in no other. Null in records from before this was kept. */
   fingerprint: string | null;
 }
@@ -171,6 +178,11 @@ export interface Hypervisor {
   readonly fingerprint: string;
   /** @throws AtollError vm.start_failed, host.full */
   launch(spec: LaunchSpec): Promise<Machine>;
+  /**
+   * What `saveState` gave of a machine without a template, for any number of machines to begin from. The stream is read once,
+   * as for a start. @throws AtollError snapshot.invalid, host.full, or what the stream threw
+   */
+  unpack(state: AsyncIterable<Uint8Array>, memoryMb: number, signal?: AbortSignal): Promise<UnpackedState>;
   /** `Machine.flatten` for a disk that no machine has open. */
   flattenDisk(disk: EncryptedDisk, signal?: AbortSignal): Promise<void>;
   /** The machine of a record if exactly that process still lives, else undefined. Never signals a recycled pid. */

@@ -4,6 +4,7 @@ import type {
   LaunchSpec,
   Machine,
   MachineRecord,
+  UnpackedState,
 } from "../hypervisor/hypervisor.ts";
 import type { HostLease } from "./host-lease.ts";
 
@@ -36,6 +37,11 @@ export class LeasedHypervisor implements Hypervisor {
       await machine.kill();
       throw error;
     }
+  }
+
+  /** Changes no disk. */
+  unpack(state: AsyncIterable<Uint8Array>, memoryMb: number, signal?: AbortSignal): Promise<UnpackedState> {
+    return this.#hypervisor.unpack(state, memoryMb, signal);
   }
 
   async flattenDisk(disk: EncryptedDisk, signal?: AbortSignal): Promise<void> {

@@ -16,11 +16,13 @@ import type { CreatedMachine, MachineRequest } from "./machine-source.ts";
 import { OpenDisk } from "./open-disk.ts";
 import type { LocalPreparedFork } from "./prepare-fork.ts";
 import { fitsMachine } from "./snapshot-facts.ts";
+import type { UnpackedMemories } from "./unpacked-memories.ts";
 
 export interface BeginContext {
   launcher: DiskLauncher;
   keys: KeyStore;
   hypervisor: Hypervisor;
+  unpacked: Pick<UnpackedMemories, "lend">;
   onFault: (error: unknown) => void;
 }
 
@@ -149,7 +151,7 @@ async function store(
 }
 
 async function launch(
-  { launcher, hypervisor, onFault }: BeginContext,
+  { launcher, hypervisor, unpacked, onFault }: BeginContext,
   request: MachineRequest,
   disk: OpenDisk,
   point: LocalPoint,
@@ -163,13 +165,17 @@ async function launch(
     try {
       const waiting = half && (await fill(half, disk, memory, { signal, onFault }));
       if (waiting !== undefined) return { machine: waiting, startsBy: "restore" };
+      await using lent = await unpacked.lend(point, signal);
       const machine = await launcher.launch(disk.encrypted, {
         ...common,
-        start: {
-          kind: "saved",
-          template: memory.facts.templateId === null ? undefined : template,
-          state: memory.read({ lends: true }),
-        },
+        start:
+          lent === undefined
+            ? {
+                kind: "saved",
+                template: memory.facts.templateId === null ? undefined : template,
+                state: memory.read({ lends: true }),
+              }
+            : { kind: "unpacked", state: lent.state },
       });
       return { machine: await loaded(machine, signal), startsBy: "restore" };
     } catch (error) {

@@ -64,7 +64,7 @@ export class CheckpointKeeper {
   async open(
     { ownerId, workspaceId, disk }: CheckpointOwner,
     checkpointId: string,
-    { withMemory = true }: { withMemory?: boolean } = {},
+    { withMemory = true, isForMany = false }: { withMemory?: boolean; isForMany?: boolean } = {},
   ): Promise<LocalPoint> {
     const { disks, upkeep, keys } = this.#options;
     const directory = disks.directory(disk.diskId);
@@ -87,7 +87,7 @@ export class CheckpointKeeper {
           const { imageKey, templateId, epoch, parentId } = record;
           return new LocalPoint({
             ...{ workspaceId, directory, layers, imageKey, templateId, epoch, parentId, memory },
-            ...{ stoppedMs: 0, onDispose: upkeep.pins.add(disk.diskId, ids) },
+            ...{ isForMany, stoppedMs: 0, onDispose: upkeep.pins.add(disk.diskId, ids) },
           });
         } catch (error) {
           wipeLayers(layers);

@@ -52,6 +52,7 @@ import { LocalPreparedFork } from "./prepare-fork.ts";
 import { restoreDisk } from "./restore-disk.ts";
 import { fingerprintOf, snapshotOrigin, snapshotRef } from "./snapshot-facts.ts";
 import { NO_STRAYS, type StrayDisks, sweepData } from "./sweep-data.ts";
+import { UnpackedMemories } from "./unpacked-memories.ts";
 import { openView } from "./view-machine.ts";
 
 const CAPTURED_MEMORY_MAX_BYTES = 4 * 1024 ** 3;
@@ -71,16 +72,16 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
   readonly #upkeep: DiskUpkeep;
   readonly #checkpoints: CheckpointKeeper;
   readonly #capturing: CaptureContext;
+  readonly #unpacked: UnpackedMemories;
 
   constructor(options: LocalMachineSourceOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    const { dataDirectory, hypervisor, prepareGuest, freeBytes } = options;
-    const { signal } = this.#closing;
+    const { dataDirectory, hypervisor, keys, prepareGuest, freeBytes } = options;
+    const [{ sharedTemplatesDirectory: sharedDirectory }, { signal }] = [options, this.#closing];
     const directory = join(dataDirectory, "templates");
-    const sharedDirectory = options.sharedTemplatesDirectory;
     this.#templates = new TemplateStore({ directory, sharedDirectory, hypervisor, prepareGuest, signal });
-    const checkLease = options.checkLease ?? (async () => {});
+    const { checkLease = async () => {} } = options;
     const onFault = this.#fault;
     this.#disks = new DiskLauncher({ ...options, templates: this.#templates, checkLease, onFault, signal });
     this.#ready = new ReadyMachines({
@@ -95,15 +96,11 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     });
     this.#space = new SpaceLedger({ directory: dataDirectory, ...(freeBytes && { freeBytes }) });
     this.#upkeep = new DiskUpkeep({ disks: this.#disks, hypervisor });
-    const { keys } = options;
     const [disks, upkeep, space, clock] = [this.#disks, this.#upkeep, this.#space, this.#clock];
     this.#checkpoints = new CheckpointKeeper({ disks, upkeep, keys, space, clock });
-    this.#capturing = {
-      launcher: this.#disks,
-      memoryLedger: new MemoryLedger(options.capturedMemoryMaxBytes ?? CAPTURED_MEMORY_MAX_BYTES),
-      hypervisor,
-      clock: this.#clock,
-    };
+    const memoryLedger = new MemoryLedger(options.capturedMemoryMaxBytes ?? CAPTURED_MEMORY_MAX_BYTES);
+    this.#capturing = { launcher: disks, memoryLedger, hypervisor, clock };
+    this.#unpacked = new UnpackedMemories({ hypervisor, memoryLedger, clock, onFault });
   }
 
   get readyCount(): number {
@@ -114,9 +111,9 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     return this.#disks.forks.readyCount;
   }
 
-  /** What the machines that wait may come to use. */
+  /** What the machines that wait may come to use, and what lies unpacked for others. */
   get readyMemoryMb(): number {
-    return this.#ready.readyMemoryMb;
+    return this.#ready.readyMemoryMb + this.#unpacked.usedMb;
   }
 
   get templateState(): MachineSource["templateState"] {
@@ -262,7 +259,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
   openCheckpoint(
     owner: CheckpointOwner,
     checkpointId: string,
-    options?: { withMemory?: boolean },
+    options?: Parameters<MachineSource["openCheckpoint"]>[2],
   ): Promise<Point> {
     return this.#checkpoints.open(owner, checkpointId, options);
   }
@@ -275,7 +272,8 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
 
   createFrom(request: MachineRequest, point: Point, prepared?: PreparedFork): Promise<CreatedMachine> {
     const { keys, hypervisor } = this.#options;
-    const context = { launcher: this.#disks, keys, hypervisor, onFault: this.#fault };
+    const [launcher, unpacked, onFault] = [this.#disks, this.#unpacked, this.#fault];
+    const context = { launcher, keys, hypervisor, unpacked, onFault };
     const half = prepared instanceof LocalPreparedFork ? prepared : undefined;
     return beginFrom(context, request, requireLocal(point), half).finally(() => this.#ready.refillSoon());
   }
@@ -373,7 +371,10 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     disk: WorkspaceDisk | undefined,
   ): Promise<DestroyedWorkspace> {
     const { commitment, destroyedAtMs } = await this.#options.keys.destroyWorkspaceKey({ workspaceId });
-    if (disk !== undefined) await this.#disks.directory(disk.diskId).remove();
+    if (disk !== undefined) {
+      await this.#disks.directory(disk.diskId).remove();
+      await this.#unpacked.drop(disk.diskId);
+    }
     const note = await noteErasure(this.#erasedPath, workspaceId, {
       keyDestroyedAtMs: destroyedAtMs,
       dataUnlinkedAtMs: this.#clock.now(),
@@ -397,6 +398,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new AtollError("host.draining"));
     await this.#ready[Symbol.asyncDispose]();
+    await this.#unpacked[Symbol.asyncDispose]();
     await this.#disks[Symbol.asyncDispose]();
   }
 
@@ -447,10 +449,8 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     const { imageKey, templateId, epoch, parentId } = record;
     const ids = captured.layers.map(({ layerId }) => layerId);
     const onDispose = this.#upkeep.pins.add(directory.diskId, ids);
-    return new LocalPoint({
-      ...{ workspaceId, directory, imageKey, templateId, epoch, parentId, onDispose },
-      ...captured,
-    });
+    const origin = { workspaceId, directory, imageKey, templateId, epoch, parentId };
+    return new LocalPoint({ ...origin, ...captured, isForMany: false, onDispose });
   }
 
   /** The disk of a workspace without a machine, as it is now. */

@@ -154,13 +154,13 @@ export interface MachineSource {
     facts: CheckpointFacts,
   ): Promise<CheckpointInfo>;
   /**
-   * @param options `withMemory: false` leaves the memory out
+   * @param options `withMemory: false` leaves the memory out; `isForMany`: others will begin at the same
    * @throws AtollError checkpoint.not_found, checkpoint.damaged, key.not_found
    */
   openCheckpoint(
     owner: CheckpointOwner,
     checkpointId: string,
-    options?: { withMemory?: boolean },
+    options?: { withMemory?: boolean; isForMany?: boolean },
   ): Promise<Point>;
   /**
    * A new workspace that begins at `point`: its own key and identity, its own top layer, the layers below shared as

@@ -177,6 +177,10 @@ test("after an owner's erasure no file, no key and no byte of hostd's memory giv
   const origin = { kind: "template" as const, templateId: planted.templateId };
   const taught = await hostd.create({ ownerId: BOB, slug: "bobs-course", origin });
   for (const one of [bobs, taught]) await hostd.shell(one, "echo of-bob > ~/mine; sync");
+  // The template's memory for others to begin from, and Bob's own name of it.
+  const unpacked = () => readdir(join(memoryBacked, "unpacked"));
+  const shared = (await unpacked()).filter((name) => name.startsWith("state-"));
+  expect([shared.length, (await unpacked()).length]).toEqual([1, 2]);
   await using view = await hostd.session(planted.main, { checkpointId: planted.older });
   await useView(view);
   const { qemuImgCommand } = await readBuiltVmm(
@@ -236,6 +240,7 @@ test("after an owner's erasure no file, no key and no byte of hostd's memory giv
     }
     expect(await plainPlaces([...content, ...names])).toEqual(new Map());
     await expectInLog(planted.main.workspaceId);
+    expect((await unpacked()).filter((name) => shared.includes(name))).toEqual([]);
     // The directories of her disks, of her template and of the view.
     const kept = () => readdir(hostd.at("data/workspaces"));
     await expect.poll(async () => viewed.size - (await kept()).length, { timeout: 30_000 }).toBe(5);

@@ -52,6 +52,7 @@ export class FakeMachine implements Machine {
       uid: 1,
       templateId: "template",
       baseRamPath: "/template/ram",
+      basePagesPath: null,
       fingerprint: null,
     };
     guest.onShutdown = () => this.exit({ reason: "guest_halted", detail: "" });

@@ -49,6 +49,11 @@ export class VmTestHost implements AsyncDisposable {
     return process.env.ATOLL_SHARED_TEMPLATES;
   }
 
+  /** What is unpacked for many. */
+  get unpackedRoot(): string {
+    return join(this.memoryDirectory, "unpacked");
+  }
+
   get scratchDirectory(): string {
     return join(this.memoryDirectory, "scratch");
   }
@@ -62,6 +67,7 @@ export class VmTestHost implements AsyncDisposable {
       accelerator: "tcg",
       runRoot: join(this.memoryDirectory, "run"),
       emptyRamDirectory: join(this.dataDirectory, "empty-ram"),
+      unpackedRoot: this.unpackedRoot,
       // Of its own for each test process, so that two that start a machine at once do not pick the same.
       uids: { first: 230_000 + Number(process.env.VITEST_POOL_ID ?? 0) * UIDS, count: UIDS },
     });

@@ -152,7 +152,9 @@ export class TemplateRegistry {
     if (record.disk === null || record.state === "making" || record.state === "failed") {
       throw new AtollError("template.not_ready");
     }
-    return this.#options.source.openCheckpoint(ownerOf(record, record.disk), record.pointId);
+    return this.#options.source.openCheckpoint(ownerOf(record, record.disk), record.pointId, {
+      isForMany: true,
+    });
   }
 
   /** Repeatable, at any time. Workspaces that began from it keep what they have, under their own keys. */

@@ -1,10 +1,9 @@
-/** What both drivers must do, of a machine's life and its memory. Cases share a template: booting takes seconds. */
+/** What both drivers must do, of a machine's life. Cases share a template: booting takes seconds. */
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { GuestProbe } from "../../testing/guest-probe.ts";
-import type { LaunchSpec, Machine, MachineEvent, MachineStart } from "../hypervisor.ts";
+import type { LaunchSpec, Machine, MachineEvent } from "../hypervisor.ts";
 import type { ContractHost } from "./contract-host.ts";
-import { collect, pieces } from "./state-bytes.ts";
 
 /** Emulated guests start their agent anew in seconds, on a busy host in many. */
 const LONG = { timeout: 180_000 };
@@ -41,47 +40,6 @@ export function machineLifeContract(open: () => Promise<ContractHost>): void {
     await machine.start();
     expect(await answer).toBe(4);
     guest.close();
-  });
-
-  test("saved state over its template brings the guest back, more than once over", async () => {
-    const linkToken = randomBytes(32).toString("hex");
-    const disk = await host.newDisk();
-    let machine = await host.clone(disk);
-    const guest = await host.startClone(machine, linkToken);
-    expect(await guest.count()).toBe(3);
-    guest.close();
-    for (const expected of [4, 5]) {
-      await machine.stop();
-      const state = await collect(machine.saveState());
-      await machine.kill();
-      const start: MachineStart = { kind: "saved", template: host.template, state: pieces(state) };
-      machine = await host.launch(start, disk);
-      await machine.load();
-      const resumed = await GuestProbe.start(machine, {
-        reason: "resume",
-        expectedToken: linkToken,
-        linkToken,
-      });
-      expect(await resumed.count()).toBe(expected);
-      resumed.close();
-    }
-    await machine.kill();
-  });
-
-  test("state that was cut short is an invalid snapshot, and the process can still be ended", async () => {
-    const disk = await host.newDisk();
-    await using source = await host.clone(disk);
-    const state = await collect(source.saveState());
-    await source.kill();
-    const start: MachineStart = {
-      kind: "saved",
-      template: host.template,
-      state: pieces(state.subarray(0, state.length - 3)),
-    };
-    await using machine = await host.launch(start, disk);
-    await expect(machine.load()).rejects.toMatchObject({ code: "snapshot.invalid" });
-    await machine.kill();
-    expect(await machine.exited).toEqual({ reason: "killed", detail: "" });
   });
 
   test("a new connection replaces the one before", async () => {
@@ -216,23 +174,6 @@ export function machineLifeContract(open: () => Promise<ContractHost>): void {
     guest.close();
   });
 
-  test("a machine booted without a template can be saved as well", async () => {
-    const linkToken = randomBytes(32).toString("hex");
-    const disk = await host.newDisk();
-    const machine = await host.launch({ kind: "boot" }, disk);
-    const guest = await GuestProbe.start(machine, { reason: "boot", linkToken });
-    expect(await guest.count()).toBe(1);
-    guest.close();
-    await machine.stop();
-    const state = await collect(machine.saveState());
-    await machine.kill();
-    const start: MachineStart = { kind: "saved", template: undefined, state: pieces(state) };
-    await using next = await host.launch(start, disk);
-    const resumed = await GuestProbe.start(next, { reason: "resume", expectedToken: linkToken, linkToken });
-    expect(await resumed.count()).toBe(2);
-    resumed.close();
-  });
-
   test("a launch given up by its caller leaves nothing", async () => {
     const disk = (await host.newDisk()).encrypted;
     const spec: LaunchSpec = { ...host.base(), disk, start: { kind: "template", template: host.template } };
@@ -240,21 +181,5 @@ export function machineLifeContract(open: () => Promise<ContractHost>): void {
     await expect(host.hypervisor.launch({ ...spec, signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     await using machine = await host.hypervisor.launch(spec);
     expect(machine.record.machineId).toBe(spec.machineId);
-  });
-
-  test("changed memory is counted before it is saved", async () => {
-    await using machine = await host.clone();
-    await machine.load();
-    const before = await machine.changedBytes();
-    const guest = await host.startClone(machine);
-    await guest.count();
-    await machine.stop();
-    await machine.ping();
-    const bytes = await machine.changedBytes();
-    const saved = (await collect(machine.saveState())).length;
-    expect(bytes).toBeGreaterThanOrEqual(before);
-    expect(saved).toBeGreaterThanOrEqual(bytes);
-    expect(saved).toBeLessThan(bytes + 4 * 1024 * 1024);
-    guest.close();
   });
 }

@@ -8,6 +8,7 @@ import { GuestProbe } from "../../testing/guest-probe.ts";
 import { ContractHost } from "../contract/contract-host.ts";
 import { diskLayersContract } from "../contract/disk-layers.contract.ts";
 import { machineLifeContract } from "../contract/machine-life.contract.ts";
+import { savedMemoryContract } from "../contract/saved-memory.contract.ts";
 import { collect, pieces } from "../contract/state-bytes.ts";
 import type { DiskLayer, MachineStart } from "../hypervisor.ts";
 import { FakeHypervisor, FakeMachineHost } from "./fake-hypervisor.ts";
@@ -46,6 +47,7 @@ async function fakeHost(): Promise<ContractHost> {
 
 describe("fake hypervisor", () => {
   machineLifeContract(fakeHost);
+  savedMemoryContract(fakeHost);
   diskLayersContract(fakeHost);
 });
 

@@ -21,6 +21,7 @@ import type {
   MachineExit,
   MachineRecord,
   MachineStart,
+  UnpackedState,
 } from "../hypervisor.ts";
 import { FakeDisk, FakeFileLocks } from "./fake-disk.ts";
 
@@ -47,6 +48,8 @@ export class FakeHypervisor implements Hypervisor {
   readonly host: FakeMachineHost;
   /** Launches that shall fail. */
   launchError: AtollError | undefined;
+  /** Nobody disposed of these. */
+  readonly unpacked = new Set<UnpackedState>();
   readonly #mine = new Set<number>();
 
   constructor(host = new FakeMachineHost(), fingerprint = "fake 1") {
@@ -58,6 +61,8 @@ export class FakeHypervisor implements Hypervisor {
     spec.signal?.throwIfAborted();
     if (this.launchError) throw this.launchError;
     const { host } = this;
+    if (spec.start.kind === "unpacked" && !this.unpacked.has(spec.start.state))
+      throw new AtollError("vm.start_failed", "the unpacked memory is gone");
     const disk = FakeDisk.open(spec.disk, host.locks);
     let view: FakeDisk | undefined;
     try {
@@ -76,6 +81,7 @@ export class FakeHypervisor implements Hypervisor {
       uid: pid,
       templateId: "template" in spec.start ? (spec.start.template?.templateId ?? null) : null,
       baseRamPath: "/fake/ram",
+      basePagesPath: null,
       fingerprint: this.fingerprint,
     };
     const onGone = () => {
@@ -93,6 +99,19 @@ export class FakeHypervisor implements Hypervisor {
     host.machines.set(pid, machine);
     this.#mine.add(pid);
     return machine;
+  }
+
+  async unpack(
+    state: AsyncIterable<Uint8Array>,
+    _memoryMb: number,
+    signal?: AbortSignal,
+  ): Promise<UnpackedState> {
+    const bytes = await collect(state);
+    signal?.throwIfAborted();
+    requireGuestState(bytes);
+    const unpacked = new FakeUnpackedState(bytes, () => this.unpacked.delete(unpacked));
+    this.unpacked.add(unpacked);
+    return unpacked;
   }
 
   async flattenDisk(disk: EncryptedDisk, signal?: AbortSignal): Promise<void> {
@@ -317,13 +336,7 @@ export class FakeHypervisorMachine implements Machine {
       this.guest.mount();
       return;
     }
-    const bytes =
-      start.kind === "template" ? await readFile(start.template.deviceStatePath) : await collect(start.state);
-    const state = guestState.safeParse(parseJson(bytes));
-    if (!state.success) throw new AtollError("snapshot.invalid", "this is no saved guest");
-    this.guest.counter = state.data.counter;
-    this.guest.expectedToken = state.data.expectedToken;
-    this.guest.diskWrites = state.data.diskWrites;
+    Object.assign(this.guest, requireGuestState(await bytesOf(start)));
   }
 
   #requireAlive(): void {
@@ -334,6 +347,33 @@ export class FakeHypervisorMachine implements Machine {
   #requireStopped(): void {
     if (this.#isRunning) throw new AtollError("vm.monitor_failed", "this needs stopped vCPUs");
   }
+}
+
+class FakeUnpackedState implements UnpackedState {
+  readonly bytes: Buffer;
+  readonly #onGone: () => void;
+
+  constructor(bytes: Buffer, onGone: () => void) {
+    this.bytes = bytes;
+    this.#onGone = onGone;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#onGone();
+  }
+}
+
+async function bytesOf(start: Exclude<MachineStart, { kind: "boot" }>): Promise<Buffer> {
+  if (start.kind === "template") return readFile(start.template.deviceStatePath);
+  if (start.kind === "saved") return collect(start.state);
+  if (start.state instanceof FakeUnpackedState) return start.state.bytes;
+  throw new TypeError("a state that another driver unpacked");
+}
+
+function requireGuestState(bytes: Buffer): z.infer<typeof guestState> {
+  const state = guestState.safeParse(parseJson(bytes));
+  if (!state.success) throw new AtollError("snapshot.invalid", "this is no saved guest");
+  return state.data;
 }
 
 async function collect(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {

@@ -1,31 +1,39 @@
 import { randomBytes } from "node:crypto";
-import { chmod, chown, mkdir, open, readdir, readFile, rm, stat, truncate } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { Isolation } from "@atoll/protocol/workspace-status";
-import type { EncryptedDisk, Hypervisor, LaunchSpec, Machine, MachineRecord } from "../hypervisor.ts";
+import type {
+  EncryptedDisk,
+  Hypervisor,
+  LaunchSpec,
+  Machine,
+  MachineRecord,
+  UnpackedState,
+} from "../hypervisor.ts";
+import { BaseRam, type BaseRamOptions } from "./base-ram.ts";
 import { BlockGraph } from "./block-graph.ts";
 import type { ChainName } from "./block-nodes.ts";
 import { connectWhenReady } from "./connect-when-ready.ts";
 import { findJailed } from "./find-jailed.ts";
 import { type JailFile, jailCommand } from "./jail.ts";
+import { chainFiles, devicesOf, readOnly } from "./jail-files.ts";
 import { claimDisk, handOverKeys, wipeKeys } from "./layer-files.ts";
 import { hostBootId, isAlive, killProcess, type ProcessIdentity } from "./process-identity.ts";
 import {
   type Accelerator,
-  CHAIN_FILES,
   FILE_NAMES,
   layerName,
   MACHINE_MODEL,
   qemuArguments,
   toolArguments,
 } from "./qemu-arguments.ts";
-import { LOG_FILE, QemuMachine, TEMPLATE_STATE_NAME } from "./qemu-machine.ts";
+import { LOG_FILE, QemuMachine } from "./qemu-machine.ts";
 import { QmpClient } from "./qmp-client.ts";
 import { spawnJailed } from "./spawn-jailed.ts";
 import { UidRange } from "./uid-range.ts";
 
-export interface QemuHypervisorOptions {
+export interface QemuHypervisorOptions extends BaseRamOptions {
   /** Holds QEMU's `usr/` and nothing of this machine. */
   vmmRoot: string;
   /** QEMU as seen inside that root. */
@@ -35,8 +43,6 @@ export interface QemuHypervisorOptions {
   accelerator: Accelerator;
   /** Memory-backed, short: the paths of sockets in it must stay below 108 bytes. */
   runRoot: string;
-  /** For the empty files that machines without a template map as their RAM. Never written to. */
-  emptyRamDirectory: string;
   uids: { first: number; count: number };
 }
 
@@ -47,6 +53,7 @@ export class QemuHypervisor implements Hypervisor {
   readonly fingerprint: string;
   readonly #options: QemuHypervisorOptions;
   readonly #uids: UidRange;
+  readonly #baseRam: BaseRam;
   /** Machines of this life, by run directory; without one while they start. */
   readonly #live = new Map<string, QemuMachine | undefined>();
   readonly #bootId = hostBootId();
@@ -54,6 +61,7 @@ export class QemuHypervisor implements Hypervisor {
   constructor(options: QemuHypervisorOptions) {
     this.#options = options;
     this.#uids = new UidRange(options.uids);
+    this.#baseRam = new BaseRam(options);
     this.isolation = options.accelerator === "kvm" ? "hardware" : "emulated";
     this.fingerprint = `qemu ${options.vmmKey} ${MACHINE_MODEL} ${options.accelerator}`;
   }
@@ -69,8 +77,9 @@ export class QemuHypervisor implements Hypervisor {
         await chown(disk.path, run.uid, run.uid);
         await chmod(disk.path, 0o600);
       }
-      const baseRamPath = await this.#baseRam(spec);
-      const { identity, qmp } = await run.spawn(await this.#command(spec, run, baseRamPath), spec.signal);
+      const base = await this.#baseRam.provide(spec);
+      const command = await this.#command(spec, run, base.baseRamPath);
+      const { identity, qmp } = await run.spawn(command, spec.signal);
       const record: MachineRecord = {
         machineId: spec.machineId,
         runDirectory: run.directory,
@@ -78,16 +87,20 @@ export class QemuHypervisor implements Hypervisor {
         hostBootId: this.#bootId,
         uid: run.uid,
         templateId: "template" in start ? (start.template?.templateId ?? null) : null,
-        baseRamPath,
+        ...base,
         fingerprint: this.fingerprint,
       };
       const machine = new QemuMachine({ record, qmp, start, onGone: run.release });
       this.#live.set(run.directory, machine);
-      if (start.kind === "saved") openFrozen(qmp, disk);
+      if (start.kind === "saved" || start.kind === "unpacked") openFrozen(qmp, disk);
       return machine;
     } catch (cause) {
       throw await run.failed(cause, spec.signal);
     }
+  }
+
+  unpack(state: AsyncIterable<Uint8Array>, memoryMb: number, signal?: AbortSignal): Promise<UnpackedState> {
+    return this.#baseRam.unpack(state, memoryMb, signal);
   }
 
   async flattenDisk(disk: EncryptedDisk, signal?: AbortSignal): Promise<void> {
@@ -124,6 +137,7 @@ export class QemuHypervisor implements Hypervisor {
     const release = async () => {
       this.#live.delete(record.runDirectory);
       await rm(record.runDirectory, { recursive: true, force: true });
+      await this.#baseRam.giveBack(record.machineId);
       this.#uids.giveBack(record.uid);
     };
     try {
@@ -158,6 +172,9 @@ export class QemuHypervisor implements Hypervisor {
       await wipeKeys(directory);
       await rm(directory, { recursive: true, force: true });
     }
+    await this.#baseRam.reap(
+      (machineId) => isSpared(machineId) || this.#live.has(join(this.#options.runRoot, machineId)),
+    );
   }
 
   /** A uid, a run directory, and what the disks of this process need; `release` takes it all back. */
@@ -169,6 +186,7 @@ export class QemuHypervisor implements Hypervisor {
     const release = async () => {
       await wipeKeys(directory);
       await rm(directory, { recursive: true, force: true });
+      await this.#baseRam.giveBack(name);
       this.#live.delete(directory);
       this.#uids.giveBack(uid);
     };
@@ -202,21 +220,6 @@ export class QemuHypervisor implements Hypervisor {
     return { directory, uid, spawn, release, failed };
   }
 
-  async #baseRam({ start, size }: LaunchSpec): Promise<string> {
-    if (start.kind !== "boot" && start.template !== undefined) return start.template.ramPath;
-    const sizeBytes = size.memoryMb * 1024 * 1024;
-    const path =
-      start.kind === "boot" && start.templateRamPath !== undefined
-        ? start.templateRamPath
-        : join(this.#options.emptyRamDirectory, `empty-${size.memoryMb}.ram`);
-    if ((await stat(path).catch(() => undefined))?.size !== sizeBytes) {
-      await mkdir(join(path, ".."), { recursive: true, mode: 0o700 });
-      await (await open(path, "a", 0o444)).close();
-      await truncate(path, sizeBytes);
-    }
-    return path;
-  }
-
   async #command(spec: LaunchSpec, run: Run, baseRamPath: string): Promise<[string, ...string[]]> {
     const { image, disk, view, start } = spec;
     const { accelerator, qemuPath } = this.#options;
@@ -234,7 +237,7 @@ export class QemuHypervisor implements Hypervisor {
         ? [{ source: disk.path, name: FILE_NAMES.disk, isWritable: true }]
         : chainFiles("d", disk)),
       ...(view === undefined ? [] : chainFiles("v", view)),
-      ...(start.kind === "template" ? [readOnly(start.template.deviceStatePath, TEMPLATE_STATE_NAME)] : []),
+      ...devicesOf(start),
     ];
     const kvmGroup = accelerator === "kvm" ? (await stat("/dev/kvm")).gid : undefined;
     return this.#jailed(
@@ -284,17 +287,4 @@ interface Run {
 function openFrozen(qmp: QmpClient, disk: LaunchSpec["disk"]): void {
   const frozen = disk.kind === "encrypted" ? disk.layers.at(-2) : undefined;
   if (frozen !== undefined) new BlockGraph(qmp).activateSoon(frozen.layerId);
-}
-
-function chainFiles(chain: ChainName, disk: EncryptedDisk): JailFile[] {
-  const { layers, backing } = CHAIN_FILES[chain];
-  return [
-    // Writable as a mount: what the machine's uid may write there is a matter of the files' owners (layer-files.ts).
-    { source: disk.directory, name: layers, isWritable: true },
-    readOnly(disk.backingPath, backing),
-  ];
-}
-
-function readOnly(source: string, name: string): JailFile {
-  return { source, name, isWritable: false };
 }

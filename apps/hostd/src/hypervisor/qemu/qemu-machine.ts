@@ -23,10 +23,11 @@ import type {
 } from "../hypervisor.ts";
 import { BlockGraph } from "./block-graph.ts";
 import { connectLink } from "./connect-link.ts";
-import { GuestMemory, PAGE_BYTES } from "./guest-memory.ts";
+import { GuestMemory, PAGE_BYTES, type PageRun } from "./guest-memory.ts";
 import { insertLayers } from "./insert-layers.ts";
 import { JAIL_RUN, jailPath } from "./jail.ts";
 import { machineEvent } from "./machine-event.ts";
+import { joinPageRuns, readPageRuns } from "./page-runs.ts";
 import { isAlive, isStopped, killProcess } from "./process-identity.ts";
 import { LINK_SOCKET } from "./qemu-arguments.ts";
 import type { QmpClient, QmpEvent } from "./qmp-client.ts";
@@ -34,7 +35,7 @@ import { readSavedState, writeSavedState } from "./saved-state.ts";
 import { readyLayer, switchLayer } from "./switch-layer.ts";
 
 export const LOG_FILE = "qemu.log";
-/** Name of a template's device state in the jail. */
+/** Name of a template's device state in the jail, and of an unpacked one's. */
 export const TEMPLATE_STATE_NAME = "state";
 /** Device state on its way in or out; in the run directory, so memory-backed, and unlinked at once. */
 const DEVICES_FILE = "devices";
@@ -126,7 +127,7 @@ export class QemuMachine implements Machine {
   async *saveState(signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     const devices = await this.#saveDevices(signal);
     await using memory = await GuestMemory.open(this.record.pid, this.record.baseRamPath);
-    for await (const chunk of writeSavedState(devices, memory)) {
+    for await (const chunk of writeSavedState(devices, memory, await this.#savedRuns(memory))) {
       signal?.throwIfAborted();
       yield chunk;
     }
@@ -157,7 +158,7 @@ export class QemuMachine implements Machine {
 
   async changedBytes(): Promise<number> {
     await using memory = await GuestMemory.open(this.record.pid, this.record.baseRamPath);
-    const runs = await memory.changedRuns();
+    const runs = await this.#savedRuns(memory);
     return runs.reduce((sum, { count }) => sum + count, 0) * PAGE_BYTES;
   }
 
@@ -214,7 +215,7 @@ export class QemuMachine implements Machine {
     // A guest saved in the middle of a write has that write finished while its devices load. With nobody connected QEMU
     // blocks the port for it, and nothing ever unblocks it again.
     if (this.#link === undefined || this.#link.destroyed) this.#earlyLink = await this.#connectLink(signal);
-    if (start.kind === "template") return this.#loadDevices(jailPath(TEMPLATE_STATE_NAME), signal);
+    if (start.kind !== "saved") return this.#loadDevices(jailPath(TEMPLATE_STATE_NAME), signal);
     const path = join(this.record.runDirectory, DEVICES_FILE);
     try {
       await using memory = await GuestMemory.open(this.record.pid, this.record.baseRamPath);
@@ -263,6 +264,13 @@ export class QemuMachine implements Machine {
       if (signal?.aborted) throw cause;
       throw new AtollError("vm.start_failed", "a disk is in use by another machine", { cause });
     }
+  }
+
+  async #savedRuns(memory: GuestMemory): Promise<PageRun[]> {
+    const { basePagesPath } = this.record;
+    const changed = await memory.changedRuns();
+    if (basePagesPath === null) return changed;
+    return joinPageRuns(changed, readPageRuns(await readFile(basePagesPath)));
   }
 
   async #saveDevices(signal?: AbortSignal): Promise<Buffer> {

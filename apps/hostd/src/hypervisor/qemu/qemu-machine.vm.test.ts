@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { GuestProbe } from "../../testing/guest-probe.ts";
 import { VmTestHost } from "../../testing/vm-test-host.ts";
 import type { ContractHost } from "../contract/contract-host.ts";
+import type { Hypervisor } from "../hypervisor.ts";
 import { findJailed } from "./find-jailed.ts";
 import { openQemuContractHost } from "./open-qemu-contract-host.ts";
 import { isAlive } from "./process-identity.ts";
@@ -75,6 +76,38 @@ test("processes of a life that ended while it started them are found by their ja
   expect([isAlive(orphan.record), isAlive(kept.record)]).toEqual([false, true]);
   expect(await findJailed([orphan.record.runDirectory])).toEqual([]);
   await adopted?.ping();
+});
+
+test("what was unpacked lies in memory once, entered by nobody else, and goes with the last machine or the next life", async () => {
+  const left = () => readdir(vm.unpackedRoot);
+  const unpack = async (hypervisor: Hypervisor) => {
+    await using machine = await host.clone();
+    // Awaited here: the machine ends when this returns.
+    return await hypervisor.unpack(machine.saveState(), host.base().size.memoryMb);
+  };
+  const state = await unpack(host.hypervisor);
+  const disks = [await host.newDisk(), await host.newDisk()] as const;
+  const first = await host.launch({ kind: "unpacked", state }, disks[0]);
+  const second = await host.launch({ kind: "unpacked", state }, disks[1]);
+  const files = await Promise.all([first, second].map(({ record }) => stat(record.baseRamPath)));
+  expect(new Set(files.map(({ ino, nlink, mode }) => `${ino} ${nlink} ${mode & 0o777}`)).size).toBe(1);
+  expect(files[0]).toMatchObject({ nlink: 3 });
+  const places = [vm.unpackedRoot, ...(await left()).map((name) => join(vm.unpackedRoot, name))];
+  for (const place of places) expect((await stat(place)).mode & 0o777).toBe(0o700);
+  await state[Symbol.asyncDispose]();
+  await first.kill();
+  expect(await left()).toEqual([second.record.machineId]);
+  await second.kill();
+  expect(await left()).toEqual([]);
+
+  await unpack(host.hypervisor);
+  const next = host.reopen();
+  const own = await unpack(next);
+  expect((await left()).length).toBe(2);
+  await next.reap();
+  expect((await left()).length).toBe(1);
+  await own[Symbol.asyncDispose]();
+  expect(await left()).toEqual([]);
 });
 
 test("flattening offline that is given up leaves no process and no key", async () => {

@@ -3,9 +3,8 @@ import { appendRuns, type GuestMemory, PAGE_BYTES, type PageRun, parseMaps } fro
 import { readSavedState, writeSavedState } from "./saved-state.ts";
 
 /** Each page is filled with its own number. */
-function memoryOf(runs: PageRun[]): GuestMemory {
-  const memory: Pick<GuestMemory, "changedRuns" | "read"> = {
-    changedRuns: async () => runs,
+function memoryOfPages(): GuestMemory {
+  const memory: Pick<GuestMemory, "read"> = {
     read(first, target) {
       for (let page = 0; page * PAGE_BYTES < target.length; page++) {
         target.fill((first + page) % 251, page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
@@ -17,7 +16,7 @@ function memoryOf(runs: PageRun[]): GuestMemory {
 
 async function written(runs: PageRun[]): Promise<Buffer> {
   const parts: Uint8Array[] = [];
-  for await (const part of writeSavedState(Buffer.from("devices"), memoryOf(runs))) parts.push(part);
+  for await (const part of writeSavedState(Buffer.from("devices"), memoryOfPages(), runs)) parts.push(part);
   return Buffer.concat(parts);
 }
 

@@ -6,6 +6,7 @@
  */
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { type GuestMemory, PAGE_BYTES, type PageRun } from "./guest-memory.ts";
+import { writePageRuns } from "./page-runs.ts";
 
 const RecordType = { devices: 1, pages: 2, end: 3 } as const;
 const HEADER_BYTES = 5;
@@ -15,18 +16,21 @@ const PAGES_PER_RECORD = 255;
 /** Devices of this machine take 250 KB. */
 const RECORD_MAX_BYTES = 16 * 1024 * 1024;
 
-export async function* writeSavedState(devices: Uint8Array, memory: GuestMemory): AsyncGenerator<Uint8Array> {
+/** @param saved runs of pages, in order, each page once */
+export async function* writeSavedState(
+  devices: Uint8Array,
+  memory: GuestMemory,
+  saved: readonly PageRun[],
+): AsyncGenerator<Uint8Array> {
   yield record(RecordType.devices, [devices]);
-  for (const runs of batches(await memory.changedRuns())) {
-    const table = Buffer.alloc(4 + runs.length * 8);
+  for (const runs of batches(saved)) {
+    const table = Buffer.concat([Buffer.alloc(4), writePageRuns(runs)]);
     table.writeUInt32BE(runs.length, 0);
     const pageCount = runs.reduce((sum, { count }) => sum + count, 0);
     const bytes = Buffer.allocUnsafe(HEADER_BYTES + table.length + pageCount * PAGE_BYTES);
     writeHeader(bytes, RecordType.pages, bytes.length - HEADER_BYTES);
     let at = HEADER_BYTES + table.length;
-    for (const [index, { first, count }] of runs.entries()) {
-      table.writeUInt32BE(first, 4 + index * 8);
-      table.writeUInt32BE(count, 8 + index * 8);
+    for (const { first, count } of runs) {
       memory.read(first, bytes.subarray(at, at + count * PAGE_BYTES));
       at += count * PAGE_BYTES;
     }

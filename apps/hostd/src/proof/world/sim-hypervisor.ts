@@ -14,6 +14,7 @@ import type {
   MachineExit,
   MachineRecord,
   MachineStart,
+  UnpackedState,
 } from "../../hypervisor/hypervisor.ts";
 import { appendWord, readLayer } from "./layer-file.ts";
 import type { SimHost } from "./sim-host.ts";
@@ -53,6 +54,7 @@ export class SimHypervisor implements Hypervisor {
         uid: pid,
         templateId: "template" in spec.start ? (spec.start.template?.templateId ?? null) : null,
         baseRamPath: "/sim/ram",
+        basePagesPath: null,
         fingerprint: this.fingerprint,
       };
       const machine = new SimMachine(host, record, { disk, view: spec.view, version: this.fingerprint });
@@ -82,6 +84,11 @@ export class SimHypervisor implements Hypervisor {
       const { directory, layers } = layered(disk);
       flattenInto(directory, layers);
     });
+  }
+
+  async unpack(state: AsyncIterable<Uint8Array>): Promise<UnpackedState> {
+    const bytes = await collect(state);
+    return this.#life.world.step(this.#life, "unpack", () => new SimUnpackedState(bytes));
   }
 
   async letGo(): Promise<void> {
@@ -248,13 +255,7 @@ class SimHandle implements Machine {
       if (templateRamPath !== undefined) writeFileSync(templateRamPath, "ram", { flag: "wx" });
       return;
     }
-    let bytes: Buffer;
-    if (start.kind === "template") bytes = readFileSync(start.template.deviceStatePath);
-    else {
-      const parts: Uint8Array[] = [];
-      for await (const part of start.state) parts.push(Buffer.from(part));
-      bytes = Buffer.concat(parts);
-    }
+    const bytes = await bytesOf(start);
     await this.#ask("load", () => {
       const state = savedState.safeParse(parseJson(bytes));
       if (!state.success) throw new AtollError("snapshot.invalid", "this is no saved guest");
@@ -279,6 +280,29 @@ class SimHandle implements Machine {
       return run();
     });
   }
+}
+
+class SimUnpackedState implements UnpackedState {
+  readonly bytes: Buffer;
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+async function bytesOf(start: Exclude<MachineStart, { kind: "boot" }>): Promise<Buffer> {
+  if (start.kind === "template") return readFileSync(start.template.deviceStatePath);
+  if (start.kind === "saved") return collect(start.state);
+  if (start.state instanceof SimUnpackedState) return start.state.bytes;
+  throw new TypeError("a state that another driver unpacked");
+}
+
+async function collect(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  for await (const part of stream) parts.push(Buffer.from(part));
+  return Buffer.concat(parts);
 }
 
 function layered(disk: EncryptedDisk): EncryptedDisk {

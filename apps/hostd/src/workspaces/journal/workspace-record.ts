@@ -14,6 +14,7 @@ export const machineRecord = z.strictObject({
   uid: z.number().int().nonnegative(),
   templateId: z.string().nullable(),
   baseRamPath: z.string(),
+  basePagesPath: z.string().nullable().default(null),
   fingerprint: z.string().nullable().default(null),
 });
 
