@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { BuiltImages, readBuiltVmm } from "@atoll/hostd/images/built-images";
 import { readTemplate } from "@atoll/hostd/templates/read-template";
 import type { Template } from "@atoll/hostd/templates/template-store";
-import { type CreateWorkspace, hostHealth } from "@atoll/protocol/hostd-api";
+import { type CreateWorkspace, hostHealth, templateInfo } from "@atoll/protocol/hostd-api";
 import { PLANS } from "@atoll/protocol/plans";
 import { type WorkspaceStatus, workspaceStatus } from "@atoll/protocol/workspace-status";
 import { z } from "zod";
@@ -53,6 +53,22 @@ export class BenchHost {
       ...{ egress: "off", idlePauseSeconds: 604_800, ...overrides },
     });
     return id;
+  }
+
+  /** Of a workspace as it is; answers when others can begin from it. */
+  async makeTemplate(workspaceId: string): Promise<string> {
+    const [checkpointId, templateId] = [randomUUID(), randomUUID()];
+    const { ownerId } = this;
+    await this.#api.send("PUT", `/v1/workspaces/${workspaceId}/checkpoints/${checkpointId}`, {
+      ...{ name: "Class", withMemory: false },
+    });
+    await this.#api.send("PUT", `/v1/templates/${templateId}`, { ownerId, workspaceId, checkpointId });
+    for (;;) {
+      const { state } = templateInfo.parse(await this.#api.send("GET", `/v1/templates/${templateId}`));
+      if (state === "draft") return templateId;
+      if (state !== "making") throw new Error(`the template is ${state}`);
+      await delay(200);
+    }
   }
 
   async status(id: string): Promise<WorkspaceStatus> {

@@ -5,11 +5,9 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { open, readdir, readFile, rm, stat } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { zstdCompress } from "node:zlib";
-import { LimitedTurns } from "@atoll/base/limited-turns";
 import type { QmpClient } from "@atoll/hostd/hypervisor/qemu/qmp-client";
 import { AHEAD, CHUNK_BYTES, COMPRESSION, seal } from "@atoll/hostd/snapshots/seal";
 import { call } from "@atoll/protocol/call";
@@ -19,6 +17,7 @@ import { z } from "zod";
 import { type BareRestoreOptions, bareRestore, startBareMachine } from "./b0.ts";
 import type { BenchHost } from "./bench-host.ts";
 import { openBrowserSession } from "./browser-session.ts";
+import { FORKS, manyAtOnce } from "./many-at-once.ts";
 import type { RowInput } from "./report.ts";
 import { interleaved, quantiles, timedMs } from "./statistics.ts";
 
@@ -35,9 +34,6 @@ export interface LifecycleOptions {
 
 const SMALL = { memoryMb: 256 };
 const LARGE = { memoryMb: 2048 };
-const FORKS = 30;
-/** One round of 30 forks takes most of a minute. */
-const FORK_ROUNDS = 3;
 /** Of a template's memory, as sealing meets it. */
 const SEALED_BYTES = 96 * 1024 * 1024;
 const compress = promisify(zstdCompress);
@@ -146,37 +142,14 @@ async function forks({ host, bare, add, pairs, warmups }: LifecycleOptions): Pro
   await host.delete(source);
 }
 
-/** All asked for at once, beside one alone: each time right after the machines that wait ready were taken. */
-async function manyForks({ host, bare, add, poolSize }: LifecycleOptions): Promise<void> {
-  const createMs = async (count: number) => {
-    await host.ready(poolSize);
+/** Each time right after the machines that wait ready were taken. */
+async function manyForks(options: LifecycleOptions): Promise<void> {
+  const { host, poolSize } = options;
+  await manyAtOnce(options, `${FORKS} forks of one template, all ready`, async (ids) => {
     const taken = await Promise.all(Array.from({ length: poolSize }, () => host.create()));
-    const ids = Array.from({ length: count }, () => randomUUID());
     const ms = await timedMs(() => Promise.all(ids.map((id) => host.create({}, id))));
-    await Promise.all([...taken, ...ids].map((id) => host.delete(id)));
+    await Promise.all(taken.map((id) => host.delete(id)));
     return ms;
-  };
-  const turns = new LimitedTurns({ atOnce: availableParallelism() });
-  const { signal } = new AbortController();
-  const bareRestores = () =>
-    Promise.all(Array.from({ length: FORKS }, () => turns.run("bare", signal, () => bareRestore(bare))));
-  const [all, one, allBare]: [number[], number[], number[]] = [[], [], []];
-  for (let round = 0; round <= FORK_ROUNDS; round++) {
-    const samples = [await createMs(FORKS), await timedMs(bareRestores)] as const;
-    const ones = [await createMs(1), await createMs(1), await createMs(1)];
-    if (round === 0) continue;
-    all.push(samples[0]);
-    allBare.push(samples[1]);
-    one.push(...ones);
-  }
-  const row = { name: `${FORKS} forks of one template, all ready`, unit: "ms", ours: all } as const;
-  add({ ...row, reference: { name: "one", samples: one }, goal: { atMost: 16, of: "ratio" } });
-  // What the cores allow: nothing but restores of the same template, each core kept busy.
-  add({
-    ...row,
-    name: `${row.name}, beside bare ones`,
-    reference: { name: `${FORKS} bare restores`, samples: allBare },
-    goal: undefined,
   });
 }
 

@@ -1,4 +1,4 @@
-/** `npm run bench [-- start create resume lifecycle terminal idle memory]`: our figures beside bare references, measured in turn on one host. Writes `bench/results.json`. */
+/** `npm run bench [-- start create resume templates lifecycle terminal idle memory]`: our figures beside bare references, measured in turn on one host. Writes `bench/results.json`. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -20,6 +20,7 @@ import { cpuPercent, pssMib } from "./process-cost.ts";
 import { printRow, type Row, type RowInput, row, writeResults } from "./report.ts";
 import { measureStart } from "./start.ts";
 import { interleaved, timedMs } from "./statistics.ts";
+import { measureTemplates } from "./templates.ts";
 
 const PAIRS = Number(process.env.BENCH_PAIRS ?? 20);
 const WARMUPS = 3;
@@ -68,16 +69,18 @@ try {
     writeResults(join(import.meta.dirname, "results.json"), isolation, rows);
   };
 
-  const lifecycle = () =>
-    measureLifecycle({
-      ...{ host, bare, add, pairs: PAIRS, warmups: WARMUPS },
-      ...{ gatewayPort: env.ports.gateway, poolSize: Number(POOL_SIZE) },
-    });
+  const options = {
+    ...{ host, bare, add, pairs: PAIRS, warmups: WARMUPS },
+    ...{ gatewayPort: env.ports.gateway, poolSize: Number(POOL_SIZE) },
+  };
+  const lifecycle = () => measureLifecycle(options);
+  const templates = () => measureTemplates(options);
   const start = () => measureStart({ add, cacheDirectory: env.cacheDirectory });
   const suites: Record<string, () => Promise<void>> = {
     start,
     create,
     resume,
+    templates,
     lifecycle,
     memory,
     terminal,

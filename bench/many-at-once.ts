@@ -1,0 +1,47 @@
+import { randomUUID } from "node:crypto";
+import { availableParallelism } from "node:os";
+import { LimitedTurns } from "@atoll/base/limited-turns";
+import { bareRestore } from "./b0.ts";
+import type { LifecycleOptions } from "./lifecycle.ts";
+import { timedMs } from "./statistics.ts";
+
+export const FORKS = 30;
+/** One round takes most of a minute. */
+const ROUNDS = 3;
+
+/** All asked for at once, beside one alone and beside as many bare restores. @param create answers how long it took for all of these */
+export async function manyAtOnce(
+  { host, bare, add, poolSize }: LifecycleOptions,
+  name: string,
+  create: (ids: readonly string[]) => Promise<number>,
+): Promise<void> {
+  const createMs = async (count: number) => {
+    await host.ready(poolSize);
+    const ids = Array.from({ length: count }, () => randomUUID());
+    const ms = await create(ids);
+    await Promise.all(ids.map((id) => host.delete(id)));
+    return ms;
+  };
+  const turns = new LimitedTurns({ atOnce: availableParallelism() });
+  const { signal } = new AbortController();
+  const bareRestores = () =>
+    Promise.all(Array.from({ length: FORKS }, () => turns.run("bare", signal, () => bareRestore(bare))));
+  const [all, one, allBare]: [number[], number[], number[]] = [[], [], []];
+  for (let round = 0; round <= ROUNDS; round++) {
+    const samples = [await createMs(FORKS), await timedMs(bareRestores)] as const;
+    const ones = [await createMs(1), await createMs(1), await createMs(1)];
+    if (round === 0) continue;
+    all.push(samples[0]);
+    allBare.push(samples[1]);
+    one.push(...ones);
+  }
+  const row = { name, unit: "ms", ours: all } as const;
+  add({ ...row, reference: { name: "one", samples: one }, goal: { atMost: 16, of: "ratio" } });
+  // What the cores allow: nothing but restores, each core kept busy.
+  add({
+    ...row,
+    name: `${name}, beside bare ones`,
+    reference: { name: `${FORKS} bare restores`, samples: allBare },
+    goal: undefined,
+  });
+}
