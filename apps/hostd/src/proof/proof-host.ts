@@ -88,7 +88,7 @@ export class ProofHost {
     });
     const journal = new WorkspaceJournal({
       directory: `${options.directory}/journal`,
-      writeDurably: (path, bytes) => underLease(() => replaceFile(path, bytes)),
+      writeDurably: (path, bytes) => withFileOps(ops, () => replaceFile(path, bytes)),
       onUnreadable: (path) => options.life.world.violation(`I4: unreadable record ${path}`),
     });
     const host = new ProofHost(options, { keys, journal, lease, underLease });

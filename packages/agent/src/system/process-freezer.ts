@@ -44,6 +44,8 @@ export class ProcessFreezer {
   }
 
   freeze(): void {
+    // Until it is seen to be so again: this time looking may fail.
+    this.#isApart = false;
     this.#attempt("stepping apart", () => {
       if (!this.#isIn(APART)) this.#move(this.#options.pid, APART);
       this.#isApart = true;

@@ -3,11 +3,14 @@
  * Of the last each machine has names of its own, so that the kernel keeps it for as long as any of them lives.
  */
 import { randomBytes } from "node:crypto";
-import { link, mkdir, open, readdir, rm, stat, truncate } from "node:fs/promises";
+import { link, mkdir, open, readdir, rm, stat, statfs, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { LaunchSpec, MachineRecord, UnpackedState } from "../hypervisor.ts";
 import { QemuUnpackedState, UNPACKED_FILES } from "./unpacked-state.ts";
+
+/** What unpacking leaves free of memory-backed space at least. */
+const SPARED_MB = 64;
 
 export interface BaseRamOptions {
   /** For the empty files that machines without a template map as their RAM. Never written to. */
@@ -51,10 +54,11 @@ export class BaseRam {
     memoryMb: number,
     signal: AbortSignal | undefined,
   ): Promise<UnpackedState> {
+    await this.#requireRoom(memoryMb);
     const name = `state-${randomBytes(8).toString("hex")}`;
     this.#unpacked.add(name);
     const directory = join(this.#options.unpackedRoot, name);
-    return QemuUnpackedState.write(
+    return await QemuUnpackedState.write(
       { directory, memoryMb, onGone: () => this.#unpacked.delete(name) },
       state,
       signal,
@@ -70,6 +74,18 @@ export class BaseRam {
   async reap(isKnown: (machineId: string) => boolean): Promise<void> {
     const names = await readdir(this.#options.unpackedRoot).catch(() => []);
     for (const name of names) if (!this.#unpacked.has(name) && !isKnown(name)) await this.giveBack(name);
+  }
+
+  /** Machines' keys pass through the same space, so it is never filled. */
+  async #requireRoom(memoryMb: number): Promise<void> {
+    const { unpackedRoot } = this.#options;
+    await mkdir(unpackedRoot, { recursive: true, mode: 0o700 });
+    const { bavail, bsize } = await statfs(unpackedRoot);
+    const freeMb = Math.floor((bavail * bsize) / 2 ** 20);
+    if (freeMb >= memoryMb + SPARED_MB) return;
+    throw new AtollError("host.full", `${freeMb} MB of memory-backed space are free`, {
+      details: { resource: "memory" },
+    });
   }
 
   async #lend(

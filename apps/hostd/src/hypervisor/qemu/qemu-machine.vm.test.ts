@@ -1,7 +1,8 @@
-import { readdir, readFile, readlink, stat } from "node:fs/promises";
+import { readdir, readFile, readlink, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { GuestProbe } from "../../testing/guest-probe.ts";
+import { SmallTmpfs } from "../../testing/small-tmpfs.ts";
 import { VmTestHost } from "../../testing/vm-test-host.ts";
 import type { ContractHost } from "../contract/contract-host.ts";
 import type { Hypervisor } from "../hypervisor.ts";
@@ -108,6 +109,19 @@ test("what was unpacked lies in memory once, entered by nobody else, and goes wi
   expect((await left()).length).toBe(1);
   await own[Symbol.asyncDispose]();
   expect(await left()).toEqual([]);
+});
+
+test("nothing is unpacked into memory-backed space that it would fill", async () => {
+  await rm(vm.unpackedRoot, { recursive: true, force: true });
+  await using small = await SmallTmpfs.mount(vm.unpackedRoot);
+  const state: AsyncIterable<Uint8Array> = {
+    [Symbol.asyncIterator]() {
+      throw new Error("read all the same");
+    },
+  };
+  const unpacking = host.hypervisor.unpack(state, host.base().size.memoryMb);
+  await expect(unpacking).rejects.toMatchObject({ code: "host.full" });
+  expect(await readdir(small.directory)).toEqual([]);
 });
 
 test("flattening offline that is given up leaves no process and no key", async () => {
