@@ -16,7 +16,8 @@ import { BenchHost } from "./bench-host.ts";
 import { openBrowserSession } from "./browser-session.ts";
 import { measureLifecycle } from "./lifecycle.ts";
 import { agentRssMib, echoesMs, floodMbPerSecond, pingsMs, streamMbPerSecond } from "./measure-terminal.ts";
-import { cpuPercent, pssMib } from "./process-cost.ts";
+import { memoryOfClone } from "./memory-of-clone.ts";
+import { cpuPercent } from "./process-cost.ts";
 import { printRow, type Row, type RowInput, row, writeResults } from "./report.ts";
 import { measureStart } from "./start.ts";
 import { interleaved, timedMs } from "./statistics.ts";
@@ -28,7 +29,6 @@ const COLD_BOOTS = 3;
 const KEYS = 400;
 const IDLE_AFTER_SECONDS = 50;
 const IDLE_SECONDS = 30;
-const CLONES = 8;
 const POOL_SIZE = "2";
 /** Long enough for a return within it, short enough to wait for the sealing behind it. */
 const GRACE_SECONDS = "1";
@@ -82,7 +82,12 @@ try {
     resume,
     templates,
     lifecycle,
-    memory,
+    memory: () =>
+      memoryOfClone(
+        options,
+        (count) => `idle clone ${count}`,
+        (id) => host.create({}, id),
+      ),
     terminal,
     idle,
   };
@@ -237,27 +242,6 @@ try {
       goal: { atMost: 3, of: "ours" },
     });
     await host.delete(id);
-  }
-
-  async function memory(): Promise<void> {
-    const booted = await host.create();
-    await host.stop(booted);
-    await host.resume(booted);
-    await settle();
-    const bootedMib = await pssMib(await host.machinePid(booted));
-    await host.delete(booted);
-
-    const clones: string[] = [];
-    while (clones.length < CLONES) clones.push(await host.create());
-    await settle();
-    add({
-      name: `memory of idle clone ${CLONES}`,
-      unit: "MiB",
-      ours: [await pssMib(await host.machinePid(clones[CLONES - 1] ?? ""))],
-      reference: { name: "cold-booted machine", samples: [bootedMib] },
-      goal: { atMost: 0.5, of: "ratio" },
-    });
-    for (const clone of clones) await host.delete(clone);
   }
 } finally {
   await scope.close();

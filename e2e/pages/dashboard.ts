@@ -1,4 +1,5 @@
 import { expect, type Locator, type Page } from "@playwright/test";
+import { submitNew } from "./submit-new.ts";
 
 export class Dashboard {
   readonly #page: Page;
@@ -20,7 +21,7 @@ export class Dashboard {
     const dialog = this.newWorkspaceDialog;
     await dialog.getByLabel("Name").fill(name);
     if (network) await dialog.getByRole("radio", { name: network }).click();
-    return this.#submitNew(dialog);
+    return submitNew(this.#page, dialog);
   }
 
   get newWorkspaceDialog(): Locator {
@@ -46,18 +47,12 @@ export class Dashboard {
     await this.act(name, "Fork…");
     const dialog = this.#page.getByRole("dialog", { name: "Fork into a new workspace" });
     await dialog.getByLabel("Name").fill(newName);
-    return this.#submitNew(dialog);
+    return submitNew(this.#page, dialog);
   }
 
   async setNetwork(name: string, network: "Off" | "Package sources" | "Open"): Promise<void> {
     await this.#page.getByRole("button", { name: `Actions for ${name}` }).click();
     await this.#page.getByRole("menuitemradio", { name: network }).click();
     await expect(this.row(name).getByText(`Network: ${network.toLowerCase()}`)).toBeVisible();
-  }
-
-  async #submitNew(dialog: Locator): Promise<string> {
-    await dialog.getByRole("button", { name: "Create workspace" }).click();
-    await this.#page.waitForURL(/\/w\/[a-z0-9-]+$/);
-    return new URL(this.#page.url()).pathname.slice("/w/".length);
   }
 }

@@ -1,4 +1,5 @@
 import { expect, type Locator, type Page } from "@playwright/test";
+import { submitNew } from "./submit-new.ts";
 
 /** The dashboard's list of templates, and what leads there. */
 export class Templates {
@@ -38,9 +39,7 @@ export class Templates {
       .click();
     const dialog = this.#page.getByRole("dialog", { name: "New workspace from template" });
     await dialog.getByLabel("Name").fill(newName);
-    await dialog.getByRole("button", { name: "Create workspace" }).click();
-    await this.#page.waitForURL(/\/w\/[a-z0-9-]+$/);
-    return new URL(this.#page.url()).pathname.slice("/w/".length);
+    return submitNew(this.#page, dialog);
   }
 
   async delete(name: string): Promise<void> {

@@ -12,11 +12,15 @@ import type { DiskLayer, Hypervisor, Machine } from "../hypervisor/hypervisor.ts
 import type { Template } from "../templates/template-store.ts";
 import type { DiskLauncher } from "./disk-launcher.ts";
 import type { ForkHalf } from "./fork-half.ts";
+import { hasCode } from "./has-code.ts";
 import type { CreatedMachine, MachineRequest } from "./machine-source.ts";
 import { OpenDisk } from "./open-disk.ts";
 import type { LocalPreparedFork } from "./prepare-fork.ts";
 import { fitsMachine } from "./snapshot-facts.ts";
 import type { UnpackedMemories } from "./unpacked-memories.ts";
+
+/** Of a memory, where the disk may be good: the guest begins with its kernel. */
+const DAMAGE = ["checkpoint.damaged", "snapshot.invalid"] as const;
 
 export interface BeginContext {
   launcher: DiskLauncher;
@@ -179,7 +183,7 @@ async function launch(
       });
       return { machine: await loaded(machine, signal), startsBy: "restore" };
     } catch (error) {
-      if (!isDamage(error)) throw error;
+      if (!hasCode(error, ...DAMAGE)) throw error;
       onFault(error);
     }
   }
@@ -201,7 +205,7 @@ async function fill(
     return machine;
   } catch (error) {
     await machine.kill();
-    if (signal?.aborted || isDamage(error)) throw error;
+    if (signal?.aborted || hasCode(error, ...DAMAGE)) throw error;
     onFault(error);
     return undefined;
   }
@@ -216,10 +220,4 @@ export async function loaded(machine: Machine, signal: AbortSignal | undefined):
     await machine.kill();
     throw error;
   }
-}
-
-function isDamage(error: unknown): boolean {
-  return (
-    error instanceof AtollError && (error.code === "checkpoint.damaged" || error.code === "snapshot.invalid")
-  );
 }

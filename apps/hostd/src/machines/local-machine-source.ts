@@ -32,6 +32,7 @@ import { CheckpointKeeper } from "./checkpoint-keeper.ts";
 import { DiskLauncher } from "./disk-launcher.ts";
 import { DiskUpkeep } from "./disk-upkeep.ts";
 import { noteErasure } from "./erasure-note.ts";
+import { hasCode } from "./has-code.ts";
 import type { LocalMachineSourceOptions } from "./local-machine-source-options.ts";
 import type {
   CheckpointFacts,
@@ -78,7 +79,8 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     const { dataDirectory, hypervisor, keys, prepareGuest, freeBytes } = options;
-    const [{ sharedTemplatesDirectory: sharedDirectory }, { signal }] = [options, this.#closing];
+    const { sharedTemplatesDirectory: sharedDirectory } = options;
+    const { signal } = this.#closing;
     const directory = join(dataDirectory, "templates");
     this.#templates = new TemplateStore({ directory, sharedDirectory, hypervisor, prepareGuest, signal });
     const { checkLease = async () => {} } = options;
@@ -463,7 +465,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
       return (await this.capture(request, disk, undefined, options)).point;
     } catch (error) {
       // No room on the host, or no layer more before a flattening: to look at it needs neither.
-      if (!hasCode(error, "host.disk_full") && !hasCode(error, "workspace.busy")) throw error;
+      if (!hasCode(error, "host.disk_full", "workspace.busy")) throw error;
       return this.#asItLies(owner);
     }
   }
@@ -493,8 +495,4 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
       .run(directory.diskId, () => removeSnapshots(directory.snapshotsPath))
       .catch(this.#fault);
   }
-}
-
-function hasCode(error: unknown, code: AtollError["code"]): boolean {
-  return error instanceof AtollError && error.code === code;
 }

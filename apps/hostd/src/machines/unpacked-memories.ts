@@ -4,6 +4,7 @@ import { AtollError } from "@atoll/protocol/atoll-error";
 import type { MemoryLedger } from "../checkpoints/captured-memory.ts";
 import type { LocalPoint, PointMemory } from "../checkpoints/local-point.ts";
 import type { Hypervisor, UnpackedState } from "../hypervisor/hypervisor.ts";
+import { hasCode } from "./has-code.ts";
 
 export interface UnpackedMemoriesOptions {
   hypervisor: Pick<Hypervisor, "unpack">;
@@ -20,7 +21,6 @@ interface Kept {
   state: Promise<UnpackedState>;
   sizeBytes: number;
   userCount: number;
-  isDropped: boolean;
   cancelExpiry: () => void;
 }
 
@@ -63,7 +63,7 @@ export class UnpackedMemories implements AsyncDisposable {
     } catch (error) {
       await giveBack();
       // Another's trouble, or only that of sharing.
-      if (known !== undefined || isNoRoom(error)) return undefined;
+      if (known !== undefined || hasCode(error, "host.full", "checkpoint.not_found")) return undefined;
       throw error;
     }
   }
@@ -73,7 +73,6 @@ export class UnpackedMemories implements AsyncDisposable {
     const kept = this.#kept.get(diskId);
     if (kept === undefined) return;
     this.#kept.delete(diskId);
-    kept.isDropped = true;
     if (kept.userCount === 0) await this.#dispose(kept);
   }
 
@@ -83,8 +82,7 @@ export class UnpackedMemories implements AsyncDisposable {
 
   #keep(diskId: string, point: LocalPoint, memory: PointMemory, signal: AbortSignal | undefined): Kept {
     const state = this.#unpack(point, memory, signal);
-    const { sizeBytes } = memory;
-    const kept: Kept = { state, sizeBytes, userCount: 0, isDropped: false, cancelExpiry: () => {} };
+    const kept: Kept = { state, sizeBytes: memory.sizeBytes, userCount: 0, cancelExpiry: () => {} };
     this.#kept.set(diskId, kept);
     state.catch(() => {
       if (this.#kept.get(diskId) === kept) this.#kept.delete(diskId);
@@ -103,7 +101,7 @@ export class UnpackedMemories implements AsyncDisposable {
     this.#usedBytes += sizeBytes;
     try {
       // Erased since the point was opened: whoever erases looks here after the directory, so one of both sees the other.
-      if (!(await origin.directory.isThere())) throw new AtollError("host.full", "its disk is gone");
+      if (!(await origin.directory.isThere())) throw new AtollError("checkpoint.not_found");
       return await hypervisor.unpack(memory.read({ lends: true }), facts.memoryMb, signal);
     } catch (error) {
       this.#release(sizeBytes);
@@ -114,9 +112,9 @@ export class UnpackedMemories implements AsyncDisposable {
   async #giveBack(diskId: string, kept: Kept): Promise<void> {
     kept.userCount--;
     if (kept.userCount > 0) return;
-    if (kept.isDropped) return this.#dispose(kept);
+    // Dropped meanwhile, or never made.
+    if (this.#kept.get(diskId) !== kept) return this.#dispose(kept);
     const { clock, onFault } = this.#options;
-    if (this.#kept.get(diskId) !== kept) return;
     kept.cancelExpiry = clock.schedule(KEPT_FOR_MS, () => void this.drop(diskId).catch(onFault));
   }
 
@@ -132,8 +130,4 @@ export class UnpackedMemories implements AsyncDisposable {
     this.#options.memoryLedger.giveBack(bytes);
     this.#usedBytes -= bytes;
   }
-}
-
-function isNoRoom(error: unknown): boolean {
-  return error instanceof AtollError && error.code === "host.full";
 }

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { GuestProbe } from "../../testing/guest-probe.ts";
 import type { Machine, MachineStart } from "../hypervisor.ts";
+import type { ContractDisk } from "./contract-disk.ts";
 import type { ContractHost } from "./contract-host.ts";
 import { collect, pieces } from "./state-bytes.ts";
 
@@ -15,6 +16,17 @@ export function savedMemoryContract(open: () => Promise<ContractHost>): void {
     host = await open();
   });
   afterAll(() => host?.[Symbol.asyncDispose]());
+
+  /** Of a machine without a template, whose guest has counted once. */
+  async function savedAfterBoot(disk: ContractDisk, linkToken: string): Promise<Buffer> {
+    await using machine = await host.launch({ kind: "boot" }, disk);
+    const guest = await GuestProbe.start(machine, { reason: "boot", linkToken });
+    expect(await guest.count()).toBe(1);
+    guest.close();
+    await machine.stop();
+    // Awaited here: the machine ends when this returns.
+    return await collect(machine.saveState());
+  }
 
   test("saved state over its template brings the guest back, more than once over", async () => {
     const linkToken = randomBytes(32).toString("hex");
@@ -60,13 +72,7 @@ export function savedMemoryContract(open: () => Promise<ContractHost>): void {
   test("a machine booted without a template can be saved as well", async () => {
     const linkToken = randomBytes(32).toString("hex");
     const disk = await host.newDisk();
-    const machine = await host.launch({ kind: "boot" }, disk);
-    const guest = await GuestProbe.start(machine, { reason: "boot", linkToken });
-    expect(await guest.count()).toBe(1);
-    guest.close();
-    await machine.stop();
-    const state = await collect(machine.saveState());
-    await machine.kill();
+    const state = await savedAfterBoot(disk, linkToken);
     const start: MachineStart = { kind: "saved", template: undefined, state: pieces(state) };
     await using next = await host.launch(start, disk);
     const resumed = await GuestProbe.start(next, { reason: "resume", expectedToken: linkToken, linkToken });
@@ -79,14 +85,7 @@ export function savedMemoryContract(open: () => Promise<ContractHost>): void {
     LONG,
     async () => {
       const linkToken = randomBytes(32).toString("hex");
-      const booted = await host.launch({ kind: "boot" }, await host.newDisk());
-      const guest = await GuestProbe.start(booted, { reason: "boot", linkToken });
-      expect(await guest.count()).toBe(1);
-      guest.close();
-      await booted.stop();
-      const state = await collect(booted.saveState());
-      await booted.kill();
-
+      const state = await savedAfterBoot(await host.newDisk(), linkToken);
       const unpacked = await host.hypervisor.unpack(pieces(state), host.base().size.memoryMb);
       const disks = [await host.newDisk(), await host.newDisk()] as const;
       const resume = (machine: Machine) =>

@@ -5,7 +5,7 @@
  * Length: a whole driver, which the contract wants to act as one.
  */
 import { randomBytes } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { type Duplex, duplexPair } from "node:stream";
 import { deferred } from "@atoll/base/deferred";
 import { AtollError } from "@atoll/protocol/atoll-error";
@@ -24,6 +24,7 @@ import type {
   UnpackedState,
 } from "../hypervisor.ts";
 import { FakeDisk, FakeFileLocks } from "./fake-disk.ts";
+import { bytesOf, copyAll, UnpackedBytes } from "./start-bytes.ts";
 
 const guestState = z.strictObject({
   counter: z.number().int(),
@@ -106,10 +107,10 @@ export class FakeHypervisor implements Hypervisor {
     _memoryMb: number,
     signal?: AbortSignal,
   ): Promise<UnpackedState> {
-    const bytes = await collect(state);
+    const bytes = await copyAll(state);
     signal?.throwIfAborted();
     requireGuestState(bytes);
-    const unpacked = new FakeUnpackedState(bytes, () => this.unpacked.delete(unpacked));
+    const unpacked = new UnpackedBytes(bytes, () => this.unpacked.delete(unpacked));
     this.unpacked.add(unpacked);
     return unpacked;
   }
@@ -349,37 +350,10 @@ export class FakeHypervisorMachine implements Machine {
   }
 }
 
-class FakeUnpackedState implements UnpackedState {
-  readonly bytes: Buffer;
-  readonly #onGone: () => void;
-
-  constructor(bytes: Buffer, onGone: () => void) {
-    this.bytes = bytes;
-    this.#onGone = onGone;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#onGone();
-  }
-}
-
-async function bytesOf(start: Exclude<MachineStart, { kind: "boot" }>): Promise<Buffer> {
-  if (start.kind === "template") return readFile(start.template.deviceStatePath);
-  if (start.kind === "saved") return collect(start.state);
-  if (start.state instanceof FakeUnpackedState) return start.state.bytes;
-  throw new TypeError("a state that another driver unpacked");
-}
-
 function requireGuestState(bytes: Buffer): z.infer<typeof guestState> {
   const state = guestState.safeParse(parseJson(bytes));
   if (!state.success) throw new AtollError("snapshot.invalid", "this is no saved guest");
   return state.data;
-}
-
-async function collect(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const parts: Uint8Array[] = [];
-  for await (const part of stream) parts.push(Buffer.from(part));
-  return Buffer.concat(parts);
 }
 
 function parseJson(bytes: Buffer): unknown {

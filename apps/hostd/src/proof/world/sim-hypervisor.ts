@@ -2,9 +2,10 @@
  * The hypervisor port over a simulated host: each of its calls is a step of the life that makes it.
  * Length: a whole driver, call by call.
  */
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { statSync, writeFileSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { AtollError } from "@atoll/protocol/atoll-error";
+import { bytesOf, copyAll, UnpackedBytes } from "../../hypervisor/fake/start-bytes.ts";
 import type {
   DiskLayer,
   EncryptedDisk,
@@ -87,8 +88,8 @@ export class SimHypervisor implements Hypervisor {
   }
 
   async unpack(state: AsyncIterable<Uint8Array>): Promise<UnpackedState> {
-    const bytes = await collect(state);
-    return this.#life.world.step(this.#life, "unpack", () => new SimUnpackedState(bytes));
+    const bytes = await copyAll(state);
+    return this.#life.world.step(this.#life, "unpack", () => new UnpackedBytes(bytes));
   }
 
   async letGo(): Promise<void> {
@@ -280,29 +281,6 @@ class SimHandle implements Machine {
       return run();
     });
   }
-}
-
-class SimUnpackedState implements UnpackedState {
-  readonly bytes: Buffer;
-
-  constructor(bytes: Buffer) {
-    this.bytes = bytes;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {}
-}
-
-async function bytesOf(start: Exclude<MachineStart, { kind: "boot" }>): Promise<Buffer> {
-  if (start.kind === "template") return readFileSync(start.template.deviceStatePath);
-  if (start.kind === "saved") return collect(start.state);
-  if (start.state instanceof SimUnpackedState) return start.state.bytes;
-  throw new TypeError("a state that another driver unpacked");
-}
-
-async function collect(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const parts: Uint8Array[] = [];
-  for await (const part of stream) parts.push(Buffer.from(part));
-  return Buffer.concat(parts);
 }
 
 function layered(disk: EncryptedDisk): EncryptedDisk {
