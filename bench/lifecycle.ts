@@ -18,6 +18,7 @@ import { type BareRestoreOptions, bareRestore, startBareMachine } from "./b0.ts"
 import type { BenchHost } from "./bench-host.ts";
 import { openBrowserSession } from "./browser-session.ts";
 import { FORKS, manyAtOnce } from "./many-at-once.ts";
+import { ownBytes } from "./own-bytes.ts";
 import type { RowInput } from "./report.ts";
 import { interleaved, quantiles, timedMs } from "./statistics.ts";
 
@@ -237,7 +238,7 @@ async function paused({ host, add }: LifecycleOptions): Promise<void> {
   add({
     name: "disk of a paused idle workspace over its template",
     unit: "MiB",
-    ours: [(await allocatedBytes(directory)) / 2 ** 20],
+    ours: [(await ownBytes(directory)) / 2 ** 20],
     reference: { name: "its RAM", samples: [512] },
     goal: { atMost: 0.05, of: "ratio" },
   });
@@ -331,14 +332,4 @@ async function processesNaming(diskId: string): Promise<number> {
     if (command.includes(diskId)) count += 1;
   }
   return count;
-}
-
-async function allocatedBytes(directory: string): Promise<number> {
-  let total = 0;
-  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const { blocks } = await stat(join(entry.parentPath, entry.name));
-    total += blocks * 512;
-  }
-  return total;
 }

@@ -28,7 +28,9 @@ export async function listCheckpoints(directory: DiskDirectory): Promise<z.infer
     usage: {
       layerBytes: Math.round(layerBytes),
       snapshotBytes:
-        (await sealedBytesIn(directory.snapshotsPath)) + (await sealedBytesIn(directory.checkpointsPath)),
+        (await sealedBytesIn(directory.snapshotsPath)) +
+        (await sealedBytesIn(directory.checkpointsPath)) +
+        (await sharedBytes(directory.memoryBasePath)),
       layerCount: disk?.layers.length ?? files.size,
     },
   };
@@ -57,6 +59,12 @@ async function layerFiles(
     if (file !== undefined) files.set(layerId, { bytes: file.blocks * BLOCK_BYTES, linkCount: file.nlink });
   }
   return files;
+}
+
+/** Of a file, if it is there. */
+async function sharedBytes(path: string): Promise<number> {
+  const file = await stat(path).catch(() => undefined);
+  return file === undefined ? 0 : Math.round((file.blocks * BLOCK_BYTES) / file.nlink);
 }
 
 async function sealedBytesIn(path: string): Promise<number> {

@@ -85,10 +85,25 @@ export class CheckpointStore {
     try {
       const linkToken = unwrapToken(workspaceKey, context, memory.linkToken);
       const file = await SealedFile.open(this.#sealedPath(checkpointId), workspaceKey, context, memory);
+      const { sealedBytes, sealedSha256, plainBytes } = memory;
+      const shared = {
+        baseId: checkpointId,
+        workspaceId,
+        epoch,
+        memoryMb,
+        sealedBytes,
+        sealedSha256,
+        plainBytes,
+      };
       return {
         facts: { fingerprint, templateId, cpus, memoryMb, linkToken },
         sizeBytes: memory.plainBytes,
         read: (options) => asCheckpoint(file.read(options)),
+        stored: {
+          baseId: checkpointId,
+          recordUnder: (otherKey) => ({ ...shared, key: file.keyUnder(otherKey) }),
+          link: (path) => linkMemory(this.#sealedPath(checkpointId), path),
+        },
         [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
       };
     } catch (cause) {
@@ -143,6 +158,16 @@ export class CheckpointStore {
 
   #sealedPath(checkpointId: string): string {
     return join(this.#directory, `${uuid.parse(checkpointId)}.sealed`);
+  }
+}
+
+/** Durable with the sync of its directory. */
+async function linkMemory(from: string, to: string): Promise<void> {
+  try {
+    await fileOps().link(from, to);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
+    throw new AtollError("checkpoint.damaged", "the checkpoint's memory is gone", { cause });
   }
 }
 

@@ -1,4 +1,5 @@
 import type { DiskDirectory } from "../disks/disk-directory.ts";
+import type { MemoryBaseRecord } from "../disks/disk-record.ts";
 import { wipeLayers } from "../disks/layer-keys.ts";
 import type { DiskLayer } from "../hypervisor/hypervisor.ts";
 import type { Point } from "../machines/machine-source.ts";
@@ -15,11 +16,22 @@ export interface MemoryFacts {
   linkToken: string;
 }
 
+/** Of a stored memory, what others need to have it as well. */
+export interface StoredMemory {
+  readonly baseId: string;
+  /** As the other's record says it. */
+  recordUnder(workspaceKey: Uint8Array): MemoryBaseRecord;
+  /** @throws AtollError checkpoint.damaged when it is gone */
+  link(path: string): Promise<void>;
+}
+
 export interface PointMemory extends AsyncDisposable {
   /** From the beginning; any number of readers at once. */
   read(options?: ReadOptions): AsyncIterable<Uint8Array>;
   readonly sizeBytes: number;
   readonly facts: MemoryFacts;
+  /** Of a checkpoint's. */
+  readonly stored?: StoredMemory;
 }
 
 export interface LocalPointOptions {

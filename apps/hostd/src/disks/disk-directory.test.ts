@@ -26,7 +26,7 @@ const record = (key: Uint8Array, diskId: string, layerIds = [randomUUID()]) => (
     diskId,
     layerIds.map((layerId) => ({ layerId, key: new Uint8Array(randomBytes(32)) })),
   ),
-  ...{ isTopEmpty: true, parentId: null, sameAs: randomUUID(), isArchived: false },
+  ...{ isTopEmpty: true, parentId: null, sameAs: randomUUID(), isArchived: false, memoryBase: null },
 });
 
 test("the epoch rises above both what is stored and what the caller knows, and the top counts as written", async () => {

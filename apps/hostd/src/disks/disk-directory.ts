@@ -1,7 +1,8 @@
 /**
- * A workspace's directory below `workspaces/`: `disk.json`, `layers/<layerId>.qcow2`, `snapshots/`, `checkpoints/`.
- * Layers below the top are never written again and belong to root, read-only; other workspaces that begin from them have
- * them as hard links, so each directory is complete in itself and removing one takes nothing from another.
+ * A workspace's directory below `workspaces/`: `disk.json`, `layers/<layerId>.qcow2`, `snapshots/`, `checkpoints/`, and
+ * `memory-base` where its memory is a difference to a template's. Layers below the top are never written again and belong
+ * to root, read-only; other workspaces that begin from them have them as hard links, as they have the memory, so each
+ * directory is complete in itself and removing one takes nothing from another.
  */
 import { chmod, chown, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -45,6 +46,10 @@ export class DiskDirectory {
 
   get checkpointsPath(): string {
     return join(this.path, "checkpoints");
+  }
+
+  get memoryBasePath(): string {
+    return join(this.path, "memory-base");
   }
 
   layerPath(layerId: string): string {
@@ -117,7 +122,7 @@ export class DiskDirectory {
       const layers = wrapLayers(workspaceKey, this.diskId, [layer]);
       await this.write({
         ...{ epoch, imageKey, templateId, layers },
-        ...{ isTopEmpty: false, parentId: null, sameAs: null, isArchived: false },
+        ...{ isTopEmpty: false, parentId: null, sameAs: null, isArchived: false, memoryBase: null },
       });
     } finally {
       layer.key.fill(0);
@@ -168,6 +173,12 @@ export class DiskDirectory {
 
   async isMigrated(): Promise<boolean> {
     return (await this.#readAny()).format === 2;
+  }
+
+  /** Once nothing is a difference to it. Durable, repeatable. */
+  async dropMemoryBase(): Promise<void> {
+    if ((await this.read()).memoryBase !== null) await this.update({ memoryBase: null });
+    if (await isThere(this.memoryBasePath)) await removeDurably(this.memoryBasePath);
   }
 
   /** Another workspace, or a view, has one of its layers as well. */

@@ -1,6 +1,7 @@
 import { wrappedKey } from "@atoll/keys/wrap-key";
 import { uuid } from "@atoll/protocol/ids";
 import { z } from "zod";
+import { sealedFacts } from "../snapshots/sealed-file.ts";
 
 /** A layer as it is written down: its key wrapped under its workspace's. */
 export const layerRecord = z.strictObject({ layerId: uuid, key: wrappedKey });
@@ -16,6 +17,17 @@ const diskFacts = {
 /** One file, `disk.qcow2`, under a key derived from the workspace's. */
 export const firstDiskRecord = z.strictObject({ format: z.literal(1), ...diskFacts });
 
+/** A made template's sealed memory, in a file that others who began from it have as well. */
+export const memoryBaseRecord = z.strictObject({
+  /** The template's checkpoint. With the next two it is what the memory was sealed for. */
+  baseId: uuid,
+  workspaceId: uuid,
+  epoch: z.number().int().nonnegative(),
+  memoryMb: z.number().int().positive(),
+  ...sealedFacts,
+});
+export type MemoryBaseRecord = z.infer<typeof memoryBaseRecord>;
+
 export const diskRecord = z.strictObject({
   format: z.literal(2),
   ...diskFacts,
@@ -28,6 +40,8 @@ export const diskRecord = z.strictObject({
   /** The checkpoint whose content this is, as long as nothing was written since it was restored. */
   sameAs: uuid.nullable(),
   isArchived: z.boolean(),
+  /** What the machine's memory, running or sealed, may be a difference to. */
+  memoryBase: memoryBaseRecord.nullable().default(null),
 });
 export type DiskRecord = z.infer<typeof diskRecord>;
 

@@ -51,15 +51,41 @@ export type MachineStart =
   /** A private copy-on-write view of the template's RAM. */
   | { kind: "template"; template: TemplateFiles }
   /**
-   * What `saveState` gave, over the same template (or none, if that machine had none). Read once; a piece may be gone when
-   * the next is asked for.
+   * What `saveState` gave, over the same template or unpacked state (or neither, if that machine had none). Read once; a
+   * piece may be gone when the next is asked for.
    */
-  | { kind: "saved"; template: TemplateFiles | undefined; state: AsyncIterable<Uint8Array> }
-  /** A private copy-on-write view of what `Hypervisor.unpack` made. What such a machine saves is whole: it needs no template. */
+  | {
+      kind: "saved";
+      template: TemplateFiles | undefined;
+      base?: UnpackedState | undefined;
+      state: AsyncIterable<Uint8Array>;
+    }
+  /** A private copy-on-write view of what `Hypervisor.unpack` made. */
   | { kind: "unpacked"; state: UnpackedState };
 
 /** A saved state in memory-backed space. Disposed of, machines that began from it go on: what they need is theirs. */
-export type UnpackedState = AsyncDisposable;
+export interface UnpackedState extends AsyncDisposable {
+  /** As whoever had it unpacked calls that state; equal where the bytes are. */
+  readonly baseId: string;
+}
+
+/** What the RAM of a machine that starts like this is a view of, where that was unpacked. */
+export function baseOf(start: MachineStart): UnpackedState | undefined {
+  if (start.kind === "saved") return start.base;
+  return start.kind === "unpacked" ? start.state : undefined;
+}
+
+export interface UnpackOptions {
+  baseId: string;
+  memoryMb: number;
+  signal?: AbortSignal | undefined;
+}
+
+export interface SaveOptions {
+  signal?: AbortSignal | undefined;
+  /** Of a machine over an unpacked state: only what differs from that, which then loads over nothing else. */
+  isOverBase?: boolean;
+}
 
 export interface LaunchSpec {
   machineId: string;
@@ -86,9 +112,11 @@ export interface MachineRecord {
   hostBootId: string;
   uid: number;
   templateId: string | null;
+  /** Of the unpacked state that its RAM is a view of; null for all others. */
+  baseId: string | null;
   /** What differs from this file is what `saveState` saves. */
   baseRamPath: string;
-  /** Lists the pages of that file that `saveState` saves as well, as nothing else keeps them; null where there are none. */
+  /** Lists the pages of that file that a whole state has as well; null where there are none. */
   basePagesPath: string | null;
   /** Of the driver that launched it: what it saves loads in no other. Null in records from before this was kept. */
   fingerprint: string | null;
@@ -137,8 +165,11 @@ export interface Machine extends AsyncDisposable {
    * the guest never sees the host absent. Survives nothing: after `kill` or a restart of hostd open it again.
    */
   openLink(signal?: AbortSignal): Promise<Duplex>;
-  /** While stopped: device state and the RAM that differs from the machine's template, in the driver's own form. Plaintext only in memory-backed space. */
-  saveState(signal?: AbortSignal): AsyncIterable<Uint8Array>;
+  /**
+   * While stopped: device state and the RAM that differs from the machine's template, in the driver's own form. Of a machine
+   * over an unpacked state it is whole, unless only the difference is asked for. Plaintext only in memory-backed space.
+   */
+  saveState(options?: SaveOptions): AsyncIterable<Uint8Array>;
   /** While stopped, for a machine booted with `templateRamPath`: writes the device state and makes the pair durable. */
   saveTemplate(deviceStatePath: string, signal?: AbortSignal): Promise<void>;
   /** Returns what stops it. */
@@ -149,7 +180,7 @@ export interface Machine extends AsyncDisposable {
    */
   ping(signal?: AbortSignal): Promise<void>;
   /** RAM that `saveState` would give now, in bytes; cheap, and roughly right while the machine runs. */
-  changedBytes(): Promise<number>;
+  changedBytes(options?: Pick<SaveOptions, "isOverBase">): Promise<number>;
   /** The layer the guest's writes go to: after a crash it may be an older one than the disk's record names. */
   topLayerId(): Promise<string>;
   /**
@@ -182,7 +213,12 @@ export interface Hypervisor {
    * What `saveState` gave of a machine without a template, for any number of machines to begin from. The stream is read once,
    * as for a start. @throws AtollError snapshot.invalid, host.full, or what the stream threw
    */
-  unpack(state: AsyncIterable<Uint8Array>, memoryMb: number, signal?: AbortSignal): Promise<UnpackedState>;
+  unpack(state: AsyncIterable<Uint8Array>, options: UnpackOptions): Promise<UnpackedState>;
+  /**
+   * What was saved over an unpacked state as if it stood on nothing. @param base what that was unpacked from
+   * @throws AtollError snapshot.invalid, or what a stream threw
+   */
+  joinStates(base: AsyncIterable<Uint8Array>, over: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>;
   /** `Machine.flatten` for a disk that no machine has open. */
   flattenDisk(disk: EncryptedDisk, signal?: AbortSignal): Promise<void>;
   /** The machine of a record if exactly that process still lives, else undefined. Never signals a recycled pid. */

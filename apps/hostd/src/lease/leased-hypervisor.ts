@@ -5,6 +5,7 @@ import type {
   Machine,
   MachineRecord,
   UnpackedState,
+  UnpackOptions,
 } from "../hypervisor/hypervisor.ts";
 import type { HostLease } from "./host-lease.ts";
 
@@ -40,8 +41,12 @@ export class LeasedHypervisor implements Hypervisor {
   }
 
   /** Changes no disk. */
-  unpack(state: AsyncIterable<Uint8Array>, memoryMb: number, signal?: AbortSignal): Promise<UnpackedState> {
-    return this.#hypervisor.unpack(state, memoryMb, signal);
+  unpack(state: AsyncIterable<Uint8Array>, options: UnpackOptions): Promise<UnpackedState> {
+    return this.#hypervisor.unpack(state, options);
+  }
+
+  joinStates(base: AsyncIterable<Uint8Array>, over: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    return this.#hypervisor.joinStates(base, over);
   }
 
   async flattenDisk(disk: EncryptedDisk, signal?: AbortSignal): Promise<void> {

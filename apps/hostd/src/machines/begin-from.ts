@@ -14,6 +14,7 @@ import type { DiskLauncher } from "./disk-launcher.ts";
 import type { ForkHalf } from "./fork-half.ts";
 import { hasCode } from "./has-code.ts";
 import type { CreatedMachine, MachineRequest } from "./machine-source.ts";
+import { type SharedMemory, sharedMemory } from "./memory-base.ts";
 import { OpenDisk } from "./open-disk.ts";
 import type { LocalPreparedFork } from "./prepare-fork.ts";
 import { fitsMachine } from "./snapshot-facts.ts";
@@ -41,12 +42,16 @@ export async function beginFrom(
   const template = await launcher.templateOf(point.origin);
   requireRoom(request, point, template);
   const { imageKey, templateId } = point.origin;
-  const half = isLoadable(point, hypervisor, request.size) ? await prepared?.take(point) : undefined;
-  using disk = await (half === undefined ? newDisk(launcher, point, template) : wholeDisk(half, point));
+  const canLoad = isLoadable(point, hypervisor, request.size);
+  const half = canLoad ? await prepared?.take(point) : undefined;
+  const shared = canLoad && half === undefined ? sharedMemory(point) : undefined;
+  using disk = await (half === undefined
+    ? newDisk(launcher, point, template, shared)
+    : wholeDisk(half, point));
   const { directory } = disk;
   // A machine may start while what it stands on becomes durable; nobody hears of either before both are done.
   const storing = store(disk, keys, request);
-  const launching = launch(context, request, disk, point, half);
+  const launching = launch(context, request, disk, point, { half, shared });
   const [stored, launched] = await Promise.allSettled([storing, launching]);
   if (stored.status === "fulfilled" && launched.status === "fulfilled") {
     const { machine, startsBy } = launched.value;
@@ -81,7 +86,12 @@ function requireRoom({ size }: MachineRequest, { origin }: LocalPoint, template:
   }
 }
 
-async function newDisk(launcher: DiskLauncher, point: LocalPoint, template: Template): Promise<OpenDisk> {
+async function newDisk(
+  launcher: DiskLauncher,
+  point: LocalPoint,
+  template: Template,
+  shared: SharedMemory | undefined,
+): Promise<OpenDisk> {
   const { origin } = point;
   const directory = launcher.directory(randomUUID());
   const layers = copyLayers(origin.layers);
@@ -89,8 +99,9 @@ async function newDisk(launcher: DiskLauncher, point: LocalPoint, template: Temp
   try {
     await directory.create();
     await directory.link(origin.directory, point.layerIds);
+    await shared?.link(directory.memoryBasePath);
     layers.push(await launcher.newLayer(directory, template.size.diskMb));
-    return openDisk({ directory, template, workspaceKey, layers }, origin);
+    return openDisk({ directory, template, workspaceKey, layers }, origin, shared);
   } catch (error) {
     workspaceKey.fill(0);
     wipeLayers(layers);
@@ -111,7 +122,7 @@ async function wholeDisk(half: ForkHalf, { origin }: LocalPoint): Promise<OpenDi
       origin.directory,
       added.map(({ layerId }) => layerId),
     );
-    return openDisk({ directory, template, workspaceKey, layers }, origin);
+    return openDisk({ directory, template, workspaceKey, layers }, origin, undefined);
   } catch (error) {
     workspaceKey.fill(0);
     wipeLayers(layers);
@@ -124,6 +135,7 @@ async function wholeDisk(half: ForkHalf, { origin }: LocalPoint): Promise<OpenDi
 function openDisk(
   parts: Pick<OpenDisk, "directory" | "template" | "workspaceKey" | "layers">,
   { imageKey, templateId }: LocalPoint["origin"],
+  shared: SharedMemory | undefined,
 ): OpenDisk {
   const { directory, workspaceKey, layers } = parts;
   return new OpenDisk({
@@ -132,6 +144,7 @@ function openDisk(
       ...{ format: 2, epoch: 1, imageKey, templateId },
       layers: wrapLayers(workspaceKey, directory.diskId, layers),
       ...{ isTopEmpty: false, parentId: null, sameAs: null, isArchived: false },
+      memoryBase: shared?.recordUnder(workspaceKey) ?? null,
     },
   });
 }
@@ -159,7 +172,7 @@ async function launch(
   request: MachineRequest,
   disk: OpenDisk,
   point: LocalPoint,
-  half: ForkHalf | undefined,
+  { half, shared }: { half: ForkHalf | undefined; shared: SharedMemory | undefined },
 ): Promise<{ machine: Machine; startsBy: CreatedMachine["startsBy"] }> {
   const { directory, template, record } = disk;
   const { size, signal } = request;
@@ -169,7 +182,7 @@ async function launch(
     try {
       const waiting = half && (await fill(half, disk, memory, { signal, onFault }));
       if (waiting !== undefined) return { machine: waiting, startsBy: "restore" };
-      await using lent = await unpacked.lend(point, signal);
+      await using lent = shared && (await unpacked.lend(shared, signal));
       const machine = await launcher.launch(disk.encrypted, {
         ...common,
         start:

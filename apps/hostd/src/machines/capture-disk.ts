@@ -7,9 +7,11 @@ import { CapturedMemory, type MemoryLedger } from "../checkpoints/captured-memor
 import type { PointMemory } from "../checkpoints/local-point.ts";
 import { copyLayers } from "../disks/layer-keys.ts";
 import type { DiskLayer, Hypervisor, Machine } from "../hypervisor/hypervisor.ts";
+import type { ReadOptions } from "../snapshots/seal.ts";
 import { findManifests, openSnapshot } from "../snapshots/snapshot-store.ts";
 import type { DiskLauncher } from "./disk-launcher.ts";
 import type { MachineRequest } from "./machine-source.ts";
+import { openMemoryBase } from "./memory-base.ts";
 import type { OpenDisk } from "./open-disk.ts";
 import { fingerprintOf } from "./snapshot-facts.ts";
 
@@ -30,7 +32,7 @@ export interface Captured {
 export interface CaptureContext {
   launcher: DiskLauncher;
   memoryLedger: MemoryLedger;
-  hypervisor: Pick<Hypervisor, "fingerprint">;
+  hypervisor: Pick<Hypervisor, "fingerprint" | "joinStates">;
   clock: Clock;
 }
 
@@ -59,7 +61,7 @@ export async function captureRunning(
     try {
       await machine.stop(signal);
       await machine.switchLayer(disk.top, signal);
-      if (options.withMemory) copied = await CapturedMemory.copy(machine.saveState(signal), memoryLedger);
+      if (options.withMemory) copied = await CapturedMemory.copy(machine.saveState({ signal }), memoryLedger);
     } finally {
       // Without the signal: giving up does not mean leaving the guest standing.
       if (options.letRun) await machine.start();
@@ -105,7 +107,9 @@ export async function captureStill(
   if (!isTopFree) await disk.push(await newTop(context.launcher, disk), { isTopEmpty: true });
   const frozen = disk.layers.slice(0, -1);
   await disk.directory.freeze(frozen.map(({ layerId }) => layerId));
-  const memory = options.withMemory ? await sealedMemory(request, disk, options.linkToken) : undefined;
+  const memory = options.withMemory
+    ? await sealedMemory(context, request, disk, options.linkToken)
+    : undefined;
   return { layers: copyLayers(frozen), memory, stoppedMs: 0 };
 }
 
@@ -118,21 +122,37 @@ async function newTop(launcher: DiskLauncher, disk: OpenDisk): Promise<DiskLayer
   return layer;
 }
 
+/** Whole, also where it was sealed as a difference to a made template's: a point stands for itself. */
 async function sealedMemory(
+  { hypervisor }: CaptureContext,
   request: MachineRequest,
-  { directory, record, workspaceKey }: OpenDisk,
+  disk: OpenDisk,
   linkToken: string,
 ): Promise<PointMemory | undefined> {
+  const { directory, record, workspaceKey } = disk;
   for (const manifest of await findManifests(directory.snapshotsPath, record.epoch)) {
     const file = await openSnapshot(directory.snapshotsPath, workspaceKey, manifest).catch(() => undefined);
     if (file === undefined) continue;
-    const { fingerprint, templateId, memoryMb, plainBytes } = manifest;
-    return {
-      facts: { fingerprint, templateId, memoryMb, cpus: request.size.cpus, linkToken },
-      sizeBytes: plainBytes,
-      read: (options) => file.read(options),
-      [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
-    };
+    const { fingerprint, templateId, baseId, memoryMb, plainBytes } = manifest;
+    const facts = { fingerprint, templateId, memoryMb, cpus: request.size.cpus, linkToken };
+    const dispose = () => file[Symbol.asyncDispose]();
+    if (baseId === undefined) {
+      const read = (options?: ReadOptions) => file.read(options);
+      return { facts, sizeBytes: plainBytes, read, [Symbol.asyncDispose]: dispose };
+    }
+    const base = await openMemoryBase(disk, baseId).catch(() => undefined);
+    if (base !== undefined) {
+      return {
+        facts,
+        sizeBytes: base.sizeBytes + plainBytes,
+        read: (options) => hypervisor.joinStates(base.read(options), file.read(options)),
+        async [Symbol.asyncDispose]() {
+          await dispose();
+          await base[Symbol.asyncDispose]();
+        },
+      };
+    }
+    await dispose();
   }
   return undefined;
 }

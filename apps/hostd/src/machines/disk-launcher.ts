@@ -158,7 +158,7 @@ export class DiskLauncher implements AsyncDisposable {
       await directory.sync();
       await directory.write({
         ...{ epoch: 1, imageKey: image.key, templateId, layers: wrapLayers(key, diskId, [top]) },
-        ...{ isTopEmpty: false, parentId: null, sameAs: null, isArchived: false },
+        ...{ isTopEmpty: false, parentId: null, sameAs: null, isArchived: false, memoryBase: null },
       });
       const machine = await hypervisor.launch({
         ...{ machineId: newMachineId(diskId), image, size, signal },

@@ -76,7 +76,7 @@ export class DiskUpkeep {
         open.record = await directory.update({ isArchived: true, epoch });
       }
       const { epoch } = open.record;
-      await removeSnapshots(directory.snapshotsPath);
+      await this.dropMemory(directory);
       // Layers that others have anyway would be copied, not saved.
       if (await this.#isAlone(directory)) await this.#flattenStill(open, request.signal);
       await this.removeUnneeded(directory);
@@ -92,6 +92,12 @@ export class DiskUpkeep {
       if (isArchived) await directory.update({ isArchived: false });
       return { ...disk, epoch: Math.max(disk.epoch, epoch) };
     });
+  }
+
+  /** In the disk's turn: what is sealed of a machine that nobody brings back, and of one that runs nothing. */
+  async dropMemory(directory: DiskDirectory): Promise<void> {
+    await removeSnapshots(directory.snapshotsPath);
+    if (await directory.isMigrated()) await directory.dropMemoryBase();
   }
 
   /** In the disk's turn. A checkpoint that cannot be read may need any layer. */
@@ -110,7 +116,11 @@ export class DiskUpkeep {
       await removeUnfinished(path);
     }
     // One that was never opened since the older format has nothing to remove.
-    if (await directory.isMigrated()) await this.turns.run(diskId, () => this.removeUnneeded(directory));
+    if (!(await directory.isMigrated())) return;
+    await this.turns.run(diskId, async () => {
+      await this.removeUnneeded(directory);
+      if ((await directory.read()).memoryBase === null) await directory.dropMemoryBase();
+    });
   }
 
   async #flattenStill(open: OpenDisk, signal: AbortSignal | undefined): Promise<void> {

@@ -11,28 +11,19 @@ import type { CheckpointInfo } from "@atoll/protocol/hostd-api";
 import { FIRST_LINK_TOKEN } from "@atoll/protocol/link-handshake";
 import { MemoryLedger } from "../checkpoints/captured-memory.ts";
 import { LocalPoint, requireLocal } from "../checkpoints/local-point.ts";
-import type { DiskDirectory } from "../disks/disk-directory.ts";
 import { copyLayers } from "../disks/layer-keys.ts";
-import type { Machine, MachineStart } from "../hypervisor/hypervisor.ts";
+import type { Machine } from "../hypervisor/hypervisor.ts";
 import { ReadyMachines } from "../pool/ready-machines.ts";
-import {
-  findManifests,
-  openSnapshot,
-  readManifest,
-  removeSnapshots,
-  requireFit,
-  type SnapshotManifest,
-  writeSnapshot,
-} from "../snapshots/snapshot-store.ts";
-import { SpaceLedger, sealedMaxBytes } from "../snapshots/space-ledger.ts";
+import { SpaceLedger } from "../snapshots/space-ledger.ts";
 import { TemplateStore } from "../templates/template-store.ts";
-import { beginFrom, isLoadable, loaded } from "./begin-from.ts";
+import { beginFrom, isLoadable } from "./begin-from.ts";
 import { type CaptureContext, type Captured, captureRunning, captureStill } from "./capture-disk.ts";
 import { CheckpointKeeper } from "./checkpoint-keeper.ts";
 import { DiskLauncher } from "./disk-launcher.ts";
 import { DiskUpkeep } from "./disk-upkeep.ts";
 import { noteErasure } from "./erasure-note.ts";
 import { hasCode } from "./has-code.ts";
+import { launchDisk, loadDisk } from "./launch-disk.ts";
 import type { LocalMachineSourceOptions } from "./local-machine-source-options.ts";
 import type {
   CheckpointFacts,
@@ -51,7 +42,7 @@ import type {
 import type { OpenDisk } from "./open-disk.ts";
 import { LocalPreparedFork } from "./prepare-fork.ts";
 import { restoreDisk } from "./restore-disk.ts";
-import { fingerprintOf, snapshotOrigin, snapshotRef } from "./snapshot-facts.ts";
+import { SealedMachines } from "./sealed-machines.ts";
 import { NO_STRAYS, type StrayDisks, sweepData } from "./sweep-data.ts";
 import { UnpackedMemories } from "./unpacked-memories.ts";
 import { openView } from "./view-machine.ts";
@@ -74,6 +65,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
   readonly #checkpoints: CheckpointKeeper;
   readonly #capturing: CaptureContext;
   readonly #unpacked: UnpackedMemories;
+  readonly #sealed: SealedMachines;
 
   constructor(options: LocalMachineSourceOptions) {
     this.#options = options;
@@ -103,6 +95,8 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     const memoryLedger = new MemoryLedger(options.capturedMemoryMaxBytes ?? CAPTURED_MEMORY_MAX_BYTES);
     this.#capturing = { launcher: disks, memoryLedger, hypervisor, clock };
     this.#unpacked = new UnpackedMemories({ hypervisor, memoryLedger, clock, onFault });
+    const unpacked = this.#unpacked;
+    this.#sealed = new SealedMachines({ disks, upkeep, space, unpacked, hypervisor, clock, onFault });
   }
 
   get readyCount(): number {
@@ -164,71 +158,31 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     return this.#upkeep.exclusively(disk, async () => {
       using open = await this.#disks.open(request, disk);
       const epoch = await open.directory.raiseEpoch(disk.epoch);
-      const machine = await this.#launch(open, request, { kind: "boot" });
-      // No snapshot fits the new epoch any more.
-      this.#dropSnapshotsSoon(open.directory);
+      // Nothing that is sealed fits the new epoch any more.
+      await this.#upkeep.dropMemory(open.directory);
+      const machine = await launchDisk(this.#disks, open, request, { kind: "boot" });
       return { machine, disk: { ...disk, epoch }, linkToken: FIRST_LINK_TOKEN };
     });
   }
 
-  async resume(request: MachineRequest, disk: WorkspaceDisk, snapshot: SnapshotRef): Promise<Placed> {
-    return this.#upkeep.exclusively(disk, async () => {
-      const { snapshotsPath } = this.#disks.directory(disk.diskId);
-      try {
-        return await this.#resumeFrom(request, disk, await readManifest(snapshotsPath, snapshot.snapshotId));
-      } catch (error) {
-        if (!hasCode(error, "snapshot.invalid")) throw error;
-        const others = await findManifests(snapshotsPath, disk.epoch);
-        const [older] = others.filter(({ snapshotId }) => snapshotId !== snapshot.snapshotId);
-        if (older === undefined) throw error;
-        this.#fault(error);
-        return await this.#resumeFrom(request, disk, older);
-      }
-    });
+  resume(request: MachineRequest, disk: WorkspaceDisk, snapshot: SnapshotRef): Promise<Placed> {
+    return this.#sealed.resume(request, disk, snapshot);
   }
 
-  dropSnapshots({ diskId }: WorkspaceDisk): Promise<void> {
-    const { snapshotsPath } = this.#disks.directory(diskId);
-    return this.#upkeep.turns.run(diskId, () => removeSnapshots(snapshotsPath));
+  dropSnapshots(disk: WorkspaceDisk): Promise<void> {
+    return this.#sealed.drop(disk);
   }
 
-  async findSnapshot(workspaceId: string, disk: WorkspaceDisk): Promise<SnapshotRef | undefined> {
-    const directory = this.#disks.directory(disk.diskId);
-    const epoch = await directory.readEpoch();
-    if (epoch !== disk.epoch) return undefined;
-    const manifests = await findManifests(directory.snapshotsPath, epoch);
-    const manifest = manifests.find((found) => found.workspaceId === workspaceId);
-    return manifest && snapshotRef(manifest);
+  findSnapshot(workspaceId: string, disk: WorkspaceDisk): Promise<SnapshotRef | undefined> {
+    return this.#sealed.find(workspaceId, disk);
   }
 
-  async reserve(request: MachineRequest, disk: WorkspaceDisk, machine: Machine): Promise<SpaceReservation> {
-    // Committed by a sealing that was left behind: older than what runs now, and of the same epoch.
-    await this.dropSnapshots(disk);
-    return this.#space.reserve(sealedMaxBytes(await machine.changedBytes(), request.size.memoryMb));
+  reserve(request: MachineRequest, disk: WorkspaceDisk, machine: Machine): Promise<SpaceReservation> {
+    return this.#sealed.reserve(request, disk, machine);
   }
 
-  async seal(request: MachineRequest, disk: WorkspaceDisk, machine: Machine): Promise<SnapshotRef> {
-    return this.#upkeep.exclusively(disk, async () => {
-      using open = await this.#disks.open(request, disk);
-      const { directory, workspaceKey } = open;
-      const { signal } = request;
-      await machine.stop(signal);
-      const fingerprint = fingerprintOf(machine, this.#options.hypervisor);
-      const origin = snapshotOrigin(fingerprint, request, disk, machine.record.templateId);
-      const state = machine.saveState(signal);
-      const nowMs = this.#clock.now();
-      const manifest = await writeSnapshot(directory.snapshotsPath, workspaceKey, origin, state, nowMs);
-      try {
-        // Whoever gave up waiting may have let the machine run on.
-        signal?.throwIfAborted();
-        await machine.kill();
-      } catch (error) {
-        // Whoever hears of a failure may let it run on: then this must not be found.
-        await removeSnapshots(directory.snapshotsPath);
-        throw error;
-      }
-      return snapshotRef(manifest);
-    });
+  seal(request: MachineRequest, disk: WorkspaceDisk, machine: Machine): Promise<SnapshotRef> {
+    return this.#sealed.seal(request, disk, machine);
   }
 
   async capture(
@@ -299,7 +253,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
       if (record.sameAs === checkpointId) return { ...disk, epoch: Math.max(disk.epoch, record.epoch) };
       const parts = { disks: this.#disks, upkeep: this.#upkeep };
       const epoch = await restoreDisk(parts, open, point, { checkpointId, epoch: disk.epoch });
-      this.#dropSnapshotsSoon(open.directory);
+      await this.#upkeep.dropMemory(open.directory);
       return { ...disk, epoch };
     });
   }
@@ -319,7 +273,9 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
         throw new AtollError("snapshot.incompatible", "the checkpoint's memory does not fit what is here");
       }
       const template = memory.facts.templateId === null ? undefined : open.template;
-      const placed = await this.#load(open, request, disk, template, memory.read({ lends: true }));
+      const state = memory.read({ lends: true });
+      const placed = await loadDisk(this.#disks, open, request, disk, { kind: "saved", template, state });
+      this.#sealed.removeSoon(disk.diskId);
       return { ...placed, linkToken: memory.facts.linkToken };
     });
   }
@@ -375,7 +331,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     const { commitment, destroyedAtMs } = await this.#options.keys.destroyWorkspaceKey({ workspaceId });
     if (disk !== undefined) {
       await this.#disks.directory(disk.diskId).remove();
-      await this.#unpacked.drop(disk.diskId);
+      await this.#unpacked.dropOf(disk.diskId);
     }
     const note = await noteErasure(this.#erasedPath, workspaceId, {
       keyDestroyedAtMs: destroyedAtMs,
@@ -402,49 +358,6 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     await this.#ready[Symbol.asyncDispose]();
     await this.#unpacked[Symbol.asyncDispose]();
     await this.#disks[Symbol.asyncDispose]();
-  }
-
-  async #launch(open: OpenDisk, request: MachineRequest, start: MachineStart): Promise<Machine> {
-    const { directory, record } = open;
-    await directory.freeze(open.layers.slice(0, -1).map(({ layerId }) => layerId));
-    const { diskId } = directory;
-    const { size, signal } = request;
-    return this.#disks.launch(open.encrypted, { diskId, imageKey: record.imageKey, size, start, signal });
-  }
-
-  /** Loaded first: only a state that was taken raises the epoch, and it is raised before a vCPU runs. */
-  async #load(
-    open: OpenDisk,
-    request: MachineRequest,
-    disk: WorkspaceDisk,
-    template: Extract<MachineStart, { kind: "saved" }>["template"],
-    state: AsyncIterable<Uint8Array>,
-  ): Promise<Placed> {
-    const machine = await this.#launch(open, request, { kind: "saved", template, state });
-    await loaded(machine, request.signal);
-    try {
-      const epoch = await open.directory.raiseEpoch(disk.epoch);
-      this.#dropSnapshotsSoon(open.directory);
-      return { machine, disk: { ...disk, epoch } };
-    } catch (error) {
-      await machine.kill();
-      throw error;
-    }
-  }
-
-  async #resumeFrom(
-    request: MachineRequest,
-    disk: WorkspaceDisk,
-    manifest: SnapshotManifest,
-  ): Promise<Placed> {
-    const stored = await this.#disks.directory(disk.diskId).readEpoch();
-    if (stored !== disk.epoch) throw new AtollError("snapshot.invalid", "the disk was opened since");
-    const templateId = manifest.templateId === null ? null : disk.templateId;
-    requireFit(manifest, snapshotOrigin(this.#options.hypervisor.fingerprint, request, disk, templateId));
-    using open = await this.#disks.open(request, disk);
-    await using file = await openSnapshot(open.directory.snapshotsPath, open.workspaceKey, manifest);
-    const template = templateId === null ? undefined : open.template;
-    return await this.#load(open, request, disk, template, file.read({ lends: true }));
   }
 
   #pointOf(workspaceId: string, { directory, record }: OpenDisk, captured: Captured): LocalPoint {
@@ -488,11 +401,4 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
   readonly #fault = (error: unknown): void => {
     if (!this.#closing.signal.aborted) this.#options.onFault(error);
   };
-
-  /** In the background, and in the disk's turn: before anything new is sealed. */
-  #dropSnapshotsSoon(directory: DiskDirectory): void {
-    this.#upkeep.turns
-      .run(directory.diskId, () => removeSnapshots(directory.snapshotsPath))
-      .catch(this.#fault);
-  }
 }

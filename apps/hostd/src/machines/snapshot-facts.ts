@@ -26,9 +26,9 @@ export function snapshotOrigin(
   fingerprint: string,
   { workspaceId, size }: MachineRequest,
   { epoch, imageKey }: WorkspaceDisk,
-  templateId: string | null,
+  under: Pick<SnapshotOrigin, "templateId" | "baseId">,
 ): SnapshotOrigin {
-  return { workspaceId, epoch, fingerprint, imageKey, templateId, memoryMb: size.memoryMb };
+  return { workspaceId, epoch, fingerprint, imageKey, ...under, memoryMb: size.memoryMb };
 }
 
 export function snapshotRef({ snapshotId, sealedBytes, createdAtMs }: SnapshotManifest): SnapshotRef {

@@ -4,6 +4,7 @@ import { MemoryLedger } from "../checkpoints/captured-memory.ts";
 import { requireLocal } from "../checkpoints/local-point.ts";
 import { LiveWorkspace } from "../testing/live-workspace.ts";
 import { newRequest, TestSource } from "../testing/test-source.ts";
+import { type SharedMemory, sharedMemory } from "./memory-base.ts";
 import { UnpackedMemories } from "./unpacked-memories.ts";
 
 const KEPT_FOR_MS = 10 * 60_000;
@@ -95,7 +96,7 @@ test("erasing the origin takes what was unpacked of it, also from under a start,
     clock: at.clock,
     onFault,
   });
-  expect(await memories.lend(requireLocal(late), undefined)).toBeUndefined();
+  expect(await memories.lend(sharedMemory(requireLocal(late)) as SharedMemory, undefined)).toBeUndefined();
   expect([made.unpack.mock.calls.length, memoryLedger.usedBytes]).toEqual([1, 0]);
 });
 

@@ -2,8 +2,9 @@
 import type { Clock } from "@atoll/base/clock";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { MemoryLedger } from "../checkpoints/captured-memory.ts";
-import type { LocalPoint, PointMemory } from "../checkpoints/local-point.ts";
+import type { DiskDirectory } from "../disks/disk-directory.ts";
 import type { Hypervisor, UnpackedState } from "../hypervisor/hypervisor.ts";
+import type { ReadOptions } from "../snapshots/seal.ts";
 import { hasCode } from "./has-code.ts";
 
 export interface UnpackedMemoriesOptions {
@@ -14,10 +15,23 @@ export interface UnpackedMemoriesOptions {
   onFault: (error: unknown) => void;
 }
 
-/** A class begins within minutes of each other. */
+/** A whole memory as it is stored under one of the names that it has. */
+export interface UnpackableMemory {
+  /** The same for all who have it. */
+  readonly baseId: string;
+  /** Whose name it is read under. */
+  readonly directory: Pick<DiskDirectory, "diskId" | "isThere">;
+  readonly memoryMb: number;
+  readonly sizeBytes: number;
+  read(options?: ReadOptions): AsyncIterable<Uint8Array>;
+}
+
+/** A class begins, and comes back, within minutes of each other. */
 const KEPT_FOR_MS = 10 * 60_000;
 
 interface Kept {
+  /** Of the disk that it was read from: with that it goes. */
+  diskId: string;
   state: Promise<UnpackedState>;
   sizeBytes: number;
   userCount: number;
@@ -31,7 +45,7 @@ export interface LentMemory extends AsyncDisposable {
 
 export class UnpackedMemories implements AsyncDisposable {
   readonly #options: UnpackedMemoriesOptions;
-  /** By disk: one that others begin from has one memory. */
+  /** By the memory's name. */
   readonly #kept = new Map<string, Kept>();
   #usedBytes = 0;
 
@@ -45,19 +59,15 @@ export class UnpackedMemories implements AsyncDisposable {
   }
 
   /**
-   * Undefined where it is not worth its memory, or there is none to spare: then it is read for this one machine.
-   * @throws AtollError checkpoint.damaged
+   * Undefined where there is no memory to spare: then it is read for this one machine.
+   * @throws AtollError of whoever reads it, for what is damaged
    */
-  async lend(point: LocalPoint, signal: AbortSignal | undefined): Promise<LentMemory | undefined> {
-    const { memory, origin, isForMany } = point;
-    // What differs from a template is small, and shares that template.
-    if (memory === undefined || memory.facts.templateId !== null || !isForMany) return undefined;
-    const { diskId } = origin.directory;
-    const known = this.#kept.get(diskId);
-    const kept = known ?? this.#keep(diskId, point, memory, signal);
+  async lend(memory: UnpackableMemory, signal: AbortSignal | undefined): Promise<LentMemory | undefined> {
+    const known = this.#kept.get(memory.baseId);
+    const kept = known ?? this.#keep(memory, signal);
     kept.userCount++;
     kept.cancelExpiry();
-    const giveBack = () => this.#giveBack(diskId, kept);
+    const giveBack = () => this.#giveBack(memory.baseId, kept);
     try {
       return { state: await kept.state, [Symbol.asyncDispose]: giveBack };
     } catch (error) {
@@ -69,53 +79,55 @@ export class UnpackedMemories implements AsyncDisposable {
   }
 
   /** What is in use goes with its last user. Call it when the disk's directory is gone. */
-  async drop(diskId: string): Promise<void> {
-    const kept = this.#kept.get(diskId);
-    if (kept === undefined) return;
-    this.#kept.delete(diskId);
-    if (kept.userCount === 0) await this.#dispose(kept);
+  async dropOf(diskId: string): Promise<void> {
+    const kept = [...this.#kept].filter(([, { diskId: from }]) => from === diskId);
+    await Promise.all(kept.map(([baseId]) => this.#drop(baseId)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#kept.keys()].map((diskId) => this.drop(diskId)));
+    await Promise.all([...this.#kept.keys()].map((baseId) => this.#drop(baseId)));
   }
 
-  #keep(diskId: string, point: LocalPoint, memory: PointMemory, signal: AbortSignal | undefined): Kept {
-    const state = this.#unpack(point, memory, signal);
-    const kept: Kept = { state, sizeBytes: memory.sizeBytes, userCount: 0, cancelExpiry: () => {} };
-    this.#kept.set(diskId, kept);
+  async #drop(baseId: string): Promise<void> {
+    const kept = this.#kept.get(baseId);
+    if (kept === undefined) return;
+    this.#kept.delete(baseId);
+    if (kept.userCount === 0) await this.#dispose(kept);
+  }
+
+  #keep(memory: UnpackableMemory, signal: AbortSignal | undefined): Kept {
+    const { baseId, sizeBytes, directory } = memory;
+    const state = this.#unpack(memory, signal);
+    const kept: Kept = { diskId: directory.diskId, state, sizeBytes, userCount: 0, cancelExpiry: () => {} };
+    this.#kept.set(baseId, kept);
     state.catch(() => {
-      if (this.#kept.get(diskId) === kept) this.#kept.delete(diskId);
+      if (this.#kept.get(baseId) === kept) this.#kept.delete(baseId);
     });
     return kept;
   }
 
-  async #unpack(
-    { origin }: LocalPoint,
-    memory: PointMemory,
-    signal: AbortSignal | undefined,
-  ): Promise<UnpackedState> {
+  async #unpack(memory: UnpackableMemory, signal: AbortSignal | undefined): Promise<UnpackedState> {
     const { hypervisor, memoryLedger } = this.#options;
-    const { sizeBytes, facts } = memory;
+    const { baseId, sizeBytes, memoryMb } = memory;
     memoryLedger.take(sizeBytes);
     this.#usedBytes += sizeBytes;
     try {
-      // Erased since the point was opened: whoever erases looks here after the directory, so one of both sees the other.
-      if (!(await origin.directory.isThere())) throw new AtollError("checkpoint.not_found");
-      return await hypervisor.unpack(memory.read({ lends: true }), facts.memoryMb, signal);
+      // Erased since it was opened: whoever erases looks here after the directory, so one of both sees the other.
+      if (!(await memory.directory.isThere())) throw new AtollError("checkpoint.not_found");
+      return await hypervisor.unpack(memory.read({ lends: true }), { baseId, memoryMb, signal });
     } catch (error) {
       this.#release(sizeBytes);
       throw error;
     }
   }
 
-  async #giveBack(diskId: string, kept: Kept): Promise<void> {
+  async #giveBack(baseId: string, kept: Kept): Promise<void> {
     kept.userCount--;
     if (kept.userCount > 0) return;
     // Dropped meanwhile, or never made.
-    if (this.#kept.get(diskId) !== kept) return this.#dispose(kept);
+    if (this.#kept.get(baseId) !== kept) return this.#dispose(kept);
     const { clock, onFault } = this.#options;
-    kept.cancelExpiry = clock.schedule(KEPT_FOR_MS, () => void this.drop(diskId).catch(onFault));
+    kept.cancelExpiry = clock.schedule(KEPT_FOR_MS, () => void this.#drop(baseId).catch(onFault));
   }
 
   async #dispose(kept: Kept): Promise<void> {

@@ -208,6 +208,9 @@ test("after an owner's erasure no file, no key and no byte of hostd's memory giv
       const isThere = foundAt(entry).some((where) => where.startsWith(place));
       expect(isThere, `${entry} in ${place}: ${foundAt(entry).join(", ")}`).toBe(true);
     }
+    // Her own course has her template's memory under its own key, as Bob's has.
+    const course = foundAt("course")[0]?.split(" ")[0] ?? "";
+    expect(findings.map(({ where }) => where)).toContain(`${course} memory base`);
     expect([...planted.places.keys(), "view"].sort()).toEqual([...CONTENT].sort());
     // What a view writes is under a key that is stored nowhere: it was read above, and not even its owner's keys open it.
     expect(foundAt("view")).toEqual([]);
@@ -216,21 +219,25 @@ test("after an owner's erasure no file, no key and no byte of hostd's memory giv
     const owner = [await ownerKey(EVE)];
 
     const answer = deleteAnswer.parse(await hostd.ask("DELETE", `/v1/owners/${EVE}`));
-    expect(answer.erasures.length).toBe(4);
+    expect(answer.erasures.length).toBe(5);
     expect(answer.ownerKeyDestroyedAtMs).not.toBeNull();
     expect((await view.ended).code).toBe("workspace.deleted");
 
     const after = await storedKeys();
     expect([...after.keys()].filter((name) => name.startsWith(EVE))).toEqual([]);
     const left = [...after.values(), ...(await keyMaterial())];
-    const opened = (await openArtefacts(thief, left, content)).findings.filter((one) => one.marks.length > 0);
+    const { findings: found } = await openArtefacts(thief, left, content);
+    const opened = found.filter((one) => one.marks.length > 0);
     // What she published is Bob's as well, and of that only what she published.
     const bobsCourse = await diskIdOf(hostd, "workspaces", taught.workspaceId);
     expect(opened.map(({ where }) => where.split(" ")[0])).toContain(bobsCourse);
+    const openedPlaces = found.map(({ where }) => where);
+    expect(openedPlaces).toContain(`${bobsCourse} memory base`);
+    expect(openedPlaces.filter((where) => where.startsWith(course))).toEqual([]);
     const older = ["older disk", "template", "half-way upload"] as const;
-    for (const { where, marks: found } of opened) {
+    for (const { where, marks: read } of opened) {
       expect(where.startsWith(bobsCourse), where).toBe(true);
-      expect(marks.all(older)).toEqual(expect.arrayContaining(found));
+      expect(marks.all(older)).toEqual(expect.arrayContaining(read));
     }
     // Files that are keys themselves would open a layer without any wrapping.
     for (const path of await layerFiles(loot)) {
@@ -243,7 +250,7 @@ test("after an owner's erasure no file, no key and no byte of hostd's memory giv
     expect((await unpacked()).filter((name) => shared.includes(name))).toEqual([]);
     // The directories of her disks, of her template and of the view.
     const kept = () => readdir(hostd.at("data/workspaces"));
-    await expect.poll(async () => viewed.size - (await kept()).length, { timeout: 30_000 }).toBe(5);
+    await expect.poll(async () => viewed.size - (await kept()).length, { timeout: 30_000 }).toBe(6);
     expect((await kept()).filter((name) => !viewed.has(name))).toEqual([]);
 
     const secrets = new Map<string, Uint8Array>();

@@ -50,6 +50,7 @@ export async function openArtefacts(
       for (const id of await idsIn(join(at, "snapshots"))) {
         note(`${diskId} snapshot ${id}`, await searchSnapshot(join(at, "snapshots"), key, id, marks));
       }
+      note(`${diskId} memory base`, await searchMemoryBase(at, key, marks));
       for (const id of await idsIn(join(at, "checkpoints"))) {
         note(`${diskId} memory of checkpoint ${id}`, await searchCheckpoint(at, key, id, marks));
       }
@@ -151,6 +152,24 @@ async function searchCheckpoint(
     const facts: Pick<SealedFacts, "key" | "sealedBytes"> = memory;
     const path = join(at, "checkpoints", `${id}.sealed`);
     await using file = await SealedFile.open(path, key, { workspaceId, snapshotId: id, epoch }, facts);
+    return await search(file.read(), marks);
+  } catch {
+    return undefined;
+  }
+}
+
+async function searchMemoryBase(
+  at: string,
+  key: Uint8Array,
+  marks: readonly string[],
+): Promise<string[] | undefined> {
+  const record = diskRecord.safeParse(await json(join(at, "disk.json")));
+  if (!record.success || record.data.memoryBase === null) return undefined;
+  const { baseId: snapshotId, workspaceId, epoch } = record.data.memoryBase;
+  try {
+    const path = join(at, "memory-base");
+    const context = { workspaceId, snapshotId, epoch };
+    await using file = await SealedFile.open(path, key, context, record.data.memoryBase);
     return await search(file.read(), marks);
   } catch {
     return undefined;

@@ -115,6 +115,11 @@ export class SealedFile implements AsyncDisposable {
     return unseal(this.#pieces(), this.#key, this.#context, options);
   }
 
+  /** The `key` of its facts for another workspace that has the file as well. */
+  keyUnder(workspaceKey: Uint8Array): string {
+    return wrapUnder(workspaceKey, this.#key, this.#context);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#key.fill(0);
     await this.#file.close();

@@ -147,10 +147,12 @@ test("a snapshot belongs to its workspace, its epoch and its name", async () => 
 test("nothing that a manifest says can be changed without its workspace's key", async () => {
   await using place = await directory();
   const key = randomBytes(32);
-  const manifest = await writeSnapshot(place.path, key, origin(), pieces(state(1000)), 1000);
+  const over = { ...origin(), baseId: randomUUID() };
+  const manifest = await writeSnapshot(place.path, key, over, pieces(state(1000)), 1000);
   const path = join(place.path, `${manifest.snapshotId}.json`);
   const changes: Partial<SnapshotManifest> = {
     ...{ workspaceId: randomUUID(), epoch: 4, fingerprint: "test 2", imageKey: "other", templateId: null },
+    baseId: randomUUID(),
     ...{ memoryMb: 1024, sealedBytes: 1, sealedSha256: "0".repeat(64), plainBytes: 1, createdAtMs: 2000 },
     proof: "0".repeat(64),
   };

@@ -26,6 +26,8 @@ const unproven = z.strictObject({
   imageKey: z.string(),
   /** Null for a machine that was booted, not restored. */
   templateId: z.string().nullable(),
+  /** The memory that it differs from, if that is not a baked template's. */
+  baseId: uuid.optional(),
   memoryMb: z.number().int().positive(),
   ...sealedFacts,
   createdAtMs: z.number(),
@@ -42,6 +44,7 @@ export interface SnapshotOrigin {
   fingerprint: string;
   imageKey: string;
   templateId: string | null;
+  baseId?: string | undefined;
   memoryMb: number;
 }
 
@@ -57,11 +60,11 @@ export async function writeSnapshot(
   await makeDirectory(directory);
   const path = join(directory, `${snapshotId}.sealed`);
   const sealed = await writeSealedFile(path, workspaceKey, { ...origin, snapshotId }, state);
-  const { workspaceId, epoch, fingerprint, imageKey, templateId, memoryMb } = origin;
+  const { workspaceId, epoch, fingerprint, imageKey, templateId, baseId, memoryMb } = origin;
   let manifest: SnapshotManifest;
   try {
     manifest = proveManifest(workspaceKey, {
-      ...{ format: 2, snapshotId, workspaceId, epoch, fingerprint, imageKey, templateId, memoryMb },
+      ...{ format: 2, snapshotId, workspaceId, epoch, fingerprint, imageKey, templateId, baseId, memoryMb },
       ...{ ...sealed, createdAtMs: nowMs },
     });
     await replaceFile(join(directory, `${snapshotId}.json`), JSON.stringify(manifest));
@@ -114,12 +117,13 @@ export function requireFit(manifest: SnapshotManifest, expected: SnapshotOrigin)
   if (manifest.workspaceId !== expected.workspaceId || manifest.epoch !== expected.epoch) {
     throw new AtollError("snapshot.invalid", "the snapshot is not of this disk's present state");
   }
-  const { fingerprint, imageKey, memoryMb, templateId } = expected;
+  const { fingerprint, imageKey, memoryMb, templateId, baseId } = expected;
   const isLoadable =
     manifest.fingerprint === fingerprint &&
     manifest.imageKey === imageKey &&
     manifest.memoryMb === memoryMb &&
-    manifest.templateId === templateId;
+    manifest.templateId === templateId &&
+    manifest.baseId === baseId;
   if (!isLoadable) throw new AtollError("snapshot.incompatible");
 }
 

@@ -51,6 +51,7 @@ export class FakeMachine implements Machine {
       hostBootId: "boot",
       uid: 1,
       templateId: "template",
+      baseId: null,
       baseRamPath: "/template/ram",
       basePagesPath: null,
       fingerprint: null,

@@ -1,5 +1,5 @@
 /** What both drivers must do, of memory that is saved, unpacked and brought back. Cases share a template: booting takes seconds. */
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { GuestProbe } from "../../testing/guest-probe.ts";
 import type { Machine, MachineStart } from "../hypervisor.ts";
@@ -17,8 +17,16 @@ export function savedMemoryContract(open: () => Promise<ContractHost>): void {
   });
   afterAll(() => host?.[Symbol.asyncDispose]());
 
+  const linkToken = randomBytes(32).toString("hex");
+  let saved: Promise<Buffer> | undefined;
+
   /** Of a machine without a template, whose guest has counted once. */
-  async function savedAfterBoot(disk: ContractDisk, linkToken: string): Promise<Buffer> {
+  function booted(): Promise<Buffer> {
+    saved ??= host.newDisk().then(savedAfterBoot);
+    return saved;
+  }
+
+  async function savedAfterBoot(disk: ContractDisk): Promise<Buffer> {
     await using machine = await host.launch({ kind: "boot" }, disk);
     const guest = await GuestProbe.start(machine, { reason: "boot", linkToken });
     expect(await guest.count()).toBe(1);
@@ -28,8 +36,13 @@ export function savedMemoryContract(open: () => Promise<ContractHost>): void {
     return await collect(machine.saveState());
   }
 
+  const unpacking = () => ({ baseId: randomUUID(), memoryMb: host.base().size.memoryMb });
+
+  function begin(machine: Machine): Promise<GuestProbe> {
+    return GuestProbe.start(machine, { reason: "create", expectedToken: linkToken, linkToken });
+  }
+
   test("saved state over its template brings the guest back, more than once over", async () => {
-    const linkToken = randomBytes(32).toString("hex");
     const disk = await host.newDisk();
     let machine = await host.clone(disk);
     const guest = await host.startClone(machine, linkToken);
@@ -70,9 +83,8 @@ export function savedMemoryContract(open: () => Promise<ContractHost>): void {
   });
 
   test("a machine booted without a template can be saved as well", async () => {
-    const linkToken = randomBytes(32).toString("hex");
     const disk = await host.newDisk();
-    const state = await savedAfterBoot(disk, linkToken);
+    const state = await savedAfterBoot(disk);
     const start: MachineStart = { kind: "saved", template: undefined, state: pieces(state) };
     await using next = await host.launch(start, disk);
     const resumed = await GuestProbe.start(next, { reason: "resume", expectedToken: linkToken, linkToken });
@@ -84,16 +96,12 @@ export function savedMemoryContract(open: () => Promise<ContractHost>): void {
     "many begin from one unpacked state, each on its own; what one saves is whole, also after hostd's end",
     LONG,
     async () => {
-      const linkToken = randomBytes(32).toString("hex");
-      const state = await savedAfterBoot(await host.newDisk(), linkToken);
-      const unpacked = await host.hypervisor.unpack(pieces(state), host.base().size.memoryMb);
+      const unpacked = await host.hypervisor.unpack(pieces(await booted()), unpacking());
       const disks = [await host.newDisk(), await host.newDisk()] as const;
-      const resume = (machine: Machine) =>
-        GuestProbe.start(machine, { reason: "create", expectedToken: linkToken, linkToken });
       const first = await host.launch({ kind: "unpacked", state: unpacked }, disks[0]);
       await using second = await host.launch({ kind: "unpacked", state: unpacked }, disks[1]);
-      expect(first.record.templateId).toBeNull();
-      const guests = [await resume(first), await resume(second)] as const;
+      expect(first.record).toMatchObject({ templateId: null, baseId: unpacked.baseId });
+      const guests = [await begin(first), await begin(second)] as const;
       expect([await guests[0].count(), await guests[0].count(), await guests[1].count()]).toEqual([2, 3, 2]);
       for (const one of guests) one.close();
 
@@ -109,16 +117,62 @@ export function savedMemoryContract(open: () => Promise<ContractHost>): void {
       await adopted.kill();
       const start: MachineStart = { kind: "saved", template: undefined, state: pieces(saved) };
       await using again = await host.launch(start, disks[0]);
-      const last = await resume(again);
+      const last = await begin(again);
       expect(await last.count()).toBe(4);
       last.close();
+    },
+  );
+
+  test(
+    "a difference to an unpacked state loads over that again, and joined with it over nothing",
+    LONG,
+    async () => {
+      const { hypervisor } = host;
+      const whole = await booted();
+      const disk = await host.newDisk();
+      /** Counts once more in it, then saves what differs from what it stands on. */
+      async function difference(machine: Machine, expected: number): Promise<Buffer> {
+        const guest = await begin(machine);
+        expect(await guest.count()).toBe(expected);
+        guest.close();
+        await machine.stop();
+        const saved = await collect(machine.saveState({ isOverBase: true }));
+        const bytes = await machine.changedBytes({ isOverBase: true });
+        expect(bytes).toBeLessThanOrEqual(await machine.changedBytes());
+        expect(saved.length).toBeGreaterThanOrEqual(bytes);
+        expect(saved.length).toBeLessThan(bytes + 4 * 1024 * 1024);
+        await machine.kill();
+        return saved;
+      }
+      const unpacked = await hypervisor.unpack(pieces(whole), unpacking());
+      const first = await host.launch({ kind: "unpacked", state: unpacked }, disk);
+      let saved = await difference(first, 2);
+      const other = await hypervisor.unpack(pieces(whole), { ...unpacking(), baseId: unpacked.baseId });
+      await unpacked[Symbol.asyncDispose]();
+      for (const expected of [3, 4]) {
+        const start: MachineStart = { kind: "saved", template: undefined, base: other, state: pieces(saved) };
+        const machine = await host.launch(start, disk);
+        expect(machine.record.baseId).toBe(other.baseId);
+        saved = await difference(machine, expected);
+      }
+      await other[Symbol.asyncDispose]();
+
+      const joined = await collect(hypervisor.joinStates(pieces(whole), pieces(saved)));
+      const start: MachineStart = { kind: "saved", template: undefined, state: pieces(joined) };
+      await using last = await host.launch(start, disk);
+      expect(last.record.baseId).toBeNull();
+      const guest = await begin(last);
+      expect(await guest.count()).toBe(5);
+      guest.close();
+      const short = hypervisor.joinStates(pieces(whole), pieces(saved.subarray(0, 10)));
+      await expect(collect(short)).rejects.toMatchObject({ code: "snapshot.invalid" });
     },
   );
 
   test("nobody begins from an unpacked state that was disposed of", async () => {
     await using machine = await host.clone();
     const state = pieces(await collect(machine.saveState()));
-    const unpacked = await host.hypervisor.unpack(state, host.base().size.memoryMb);
+    const unpacked = await host.hypervisor.unpack(state, unpacking());
     await unpacked[Symbol.asyncDispose]();
     const disk = await host.newDisk();
     await expect(host.launch({ kind: "unpacked", state: unpacked }, disk)).rejects.toMatchObject({
@@ -130,7 +184,7 @@ export function savedMemoryContract(open: () => Promise<ContractHost>): void {
     await using machine = await host.clone();
     const state = await collect(machine.saveState());
     const short = pieces(state.subarray(0, state.length - 3));
-    await expect(host.hypervisor.unpack(short, host.base().size.memoryMb)).rejects.toMatchObject({
+    await expect(host.hypervisor.unpack(short, unpacking())).rejects.toMatchObject({
       code: "snapshot.invalid",
     });
   });

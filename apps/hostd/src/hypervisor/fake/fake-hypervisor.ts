@@ -11,20 +11,23 @@ import { deferred } from "@atoll/base/deferred";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { z } from "zod";
 import { FakeGuest } from "../../testing/fake-guest.ts";
-import type {
-  DiskLayer,
-  EncryptedDisk,
-  Hypervisor,
-  LaunchSpec,
-  Machine,
-  MachineEvent,
-  MachineExit,
-  MachineRecord,
-  MachineStart,
-  UnpackedState,
+import {
+  baseOf,
+  type DiskLayer,
+  type EncryptedDisk,
+  type Hypervisor,
+  type LaunchSpec,
+  type Machine,
+  type MachineEvent,
+  type MachineExit,
+  type MachineRecord,
+  type MachineStart,
+  type SaveOptions,
+  type UnpackedState,
+  type UnpackOptions,
 } from "../hypervisor.ts";
 import { FakeDisk, FakeFileLocks } from "./fake-disk.ts";
-import { bytesOf, copyAll, UnpackedBytes } from "./start-bytes.ts";
+import { bytesOf, copyAll, joinBytes, savedBytes, UnpackedBytes } from "./start-bytes.ts";
 
 const guestState = z.strictObject({
   counter: z.number().int(),
@@ -62,7 +65,8 @@ export class FakeHypervisor implements Hypervisor {
     spec.signal?.throwIfAborted();
     if (this.launchError) throw this.launchError;
     const { host } = this;
-    if (spec.start.kind === "unpacked" && !this.unpacked.has(spec.start.state))
+    const base = baseOf(spec.start);
+    if (base !== undefined && !this.unpacked.has(base))
       throw new AtollError("vm.start_failed", "the unpacked memory is gone");
     const disk = FakeDisk.open(spec.disk, host.locks);
     let view: FakeDisk | undefined;
@@ -81,6 +85,7 @@ export class FakeHypervisor implements Hypervisor {
       hostBootId: "fake",
       uid: pid,
       templateId: "template" in spec.start ? (spec.start.template?.templateId ?? null) : null,
+      baseId: base?.baseId ?? null,
       baseRamPath: "/fake/ram",
       basePagesPath: null,
       fingerprint: this.fingerprint,
@@ -102,17 +107,17 @@ export class FakeHypervisor implements Hypervisor {
     return machine;
   }
 
-  async unpack(
-    state: AsyncIterable<Uint8Array>,
-    _memoryMb: number,
-    signal?: AbortSignal,
-  ): Promise<UnpackedState> {
+  async unpack(state: AsyncIterable<Uint8Array>, { baseId, signal }: UnpackOptions): Promise<UnpackedState> {
     const bytes = await copyAll(state);
     signal?.throwIfAborted();
     requireGuestState(bytes);
-    const unpacked = new UnpackedBytes(bytes, () => this.unpacked.delete(unpacked));
+    const unpacked = new UnpackedBytes(baseId, bytes, () => this.unpacked.delete(unpacked));
     this.unpacked.add(unpacked);
     return unpacked;
+  }
+
+  joinStates(base: AsyncIterable<Uint8Array>, over: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    return joinBytes(base, over);
   }
 
   async flattenDisk(disk: EncryptedDisk, signal?: AbortSignal): Promise<void> {
@@ -238,8 +243,8 @@ export class FakeHypervisorMachine implements Machine {
     return host;
   }
 
-  async *saveState(): AsyncGenerator<Uint8Array> {
-    yield Buffer.from(this.#state());
+  async *saveState(options: SaveOptions = {}): AsyncGenerator<Uint8Array> {
+    yield savedBytes(this.record, options, this.#state());
   }
 
   async saveTemplate(deviceStatePath: string): Promise<void> {

@@ -6,8 +6,16 @@ import { randomBytes } from "node:crypto";
 import { link, mkdir, open, readdir, rm, stat, statfs, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { AtollError } from "@atoll/protocol/atoll-error";
-import type { LaunchSpec, MachineRecord, UnpackedState } from "../hypervisor.ts";
+import {
+  baseOf,
+  type LaunchSpec,
+  type MachineRecord,
+  type UnpackedState,
+  type UnpackOptions,
+} from "../hypervisor.ts";
 import { QemuUnpackedState, UNPACKED_FILES } from "./unpacked-state.ts";
+
+type BaseFiles = Pick<MachineRecord, "baseId" | "baseRamPath" | "basePagesPath">;
 
 /** What unpacking leaves free of memory-backed space at least. */
 const SPARED_MB = 64;
@@ -28,14 +36,11 @@ export class BaseRam {
     this.#options = options;
   }
 
-  async provide({
-    machineId,
-    start,
-    size,
-  }: LaunchSpec): Promise<Pick<MachineRecord, "baseRamPath" | "basePagesPath">> {
-    if (start.kind === "unpacked") return this.#lend(requireOurs(start.state), machineId);
-    const template = start.kind === "boot" ? undefined : start.template;
-    if (template !== undefined) return { baseRamPath: template.ramPath, basePagesPath: null };
+  async provide({ machineId, start, size }: LaunchSpec): Promise<BaseFiles> {
+    const base = baseOf(start);
+    if (base !== undefined) return this.#lend(requireOurs(base), machineId);
+    const template = "template" in start ? start.template : undefined;
+    if (template !== undefined) return { baseId: null, baseRamPath: template.ramPath, basePagesPath: null };
     const sizeBytes = size.memoryMb * 1024 * 1024;
     const path =
       start.kind === "boot" && start.templateRamPath !== undefined
@@ -46,20 +51,19 @@ export class BaseRam {
       await (await open(path, "a", 0o444)).close();
       await truncate(path, sizeBytes);
     }
-    return { baseRamPath: path, basePagesPath: null };
+    return { baseId: null, baseRamPath: path, basePagesPath: null };
   }
 
   async unpack(
     state: AsyncIterable<Uint8Array>,
-    memoryMb: number,
-    signal: AbortSignal | undefined,
+    { baseId, memoryMb, signal }: UnpackOptions,
   ): Promise<UnpackedState> {
     await this.#requireRoom(memoryMb);
     const name = `state-${randomBytes(8).toString("hex")}`;
     this.#unpacked.add(name);
     const directory = join(this.#options.unpackedRoot, name);
     return await QemuUnpackedState.write(
-      { directory, memoryMb, onGone: () => this.#unpacked.delete(name) },
+      { baseId, directory, memoryMb, onGone: () => this.#unpacked.delete(name) },
       state,
       signal,
     );
@@ -88,10 +92,7 @@ export class BaseRam {
     });
   }
 
-  async #lend(
-    { directory }: QemuUnpackedState,
-    machineId: string,
-  ): Promise<Pick<MachineRecord, "baseRamPath" | "basePagesPath">> {
+  async #lend({ baseId, directory }: QemuUnpackedState, machineId: string): Promise<BaseFiles> {
     const own = join(this.#options.unpackedRoot, machineId);
     const { ram, pages } = UNPACKED_FILES;
     try {
@@ -100,7 +101,7 @@ export class BaseRam {
     } catch (cause) {
       throw new AtollError("vm.start_failed", "the unpacked memory is gone", { cause });
     }
-    return { baseRamPath: join(own, ram), basePagesPath: join(own, pages) };
+    return { baseId, baseRamPath: join(own, ram), basePagesPath: join(own, pages) };
   }
 }
 

@@ -10,6 +10,7 @@ import type {
   Machine,
   MachineRecord,
   UnpackedState,
+  UnpackOptions,
 } from "../hypervisor.ts";
 import { BaseRam, type BaseRamOptions } from "./base-ram.ts";
 import { BlockGraph } from "./block-graph.ts";
@@ -30,6 +31,7 @@ import {
 } from "./qemu-arguments.ts";
 import { LOG_FILE, QemuMachine } from "./qemu-machine.ts";
 import { QmpClient } from "./qmp-client.ts";
+import { joinSavedStates } from "./saved-state.ts";
 import { spawnJailed } from "./spawn-jailed.ts";
 import { UidRange } from "./uid-range.ts";
 
@@ -99,8 +101,12 @@ export class QemuHypervisor implements Hypervisor {
     }
   }
 
-  unpack(state: AsyncIterable<Uint8Array>, memoryMb: number, signal?: AbortSignal): Promise<UnpackedState> {
-    return this.#baseRam.unpack(state, memoryMb, signal);
+  unpack(state: AsyncIterable<Uint8Array>, options: UnpackOptions): Promise<UnpackedState> {
+    return this.#baseRam.unpack(state, options);
+  }
+
+  joinStates(base: AsyncIterable<Uint8Array>, over: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    return joinSavedStates(base, over);
   }
 
   async flattenDisk(disk: EncryptedDisk, signal?: AbortSignal): Promise<void> {

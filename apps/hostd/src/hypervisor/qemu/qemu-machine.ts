@@ -20,6 +20,7 @@ import type {
   MachineExit,
   MachineRecord,
   MachineStart,
+  SaveOptions,
 } from "../hypervisor.ts";
 import { BlockGraph } from "./block-graph.ts";
 import { connectLink } from "./connect-link.ts";
@@ -124,10 +125,10 @@ export class QemuMachine implements Machine {
     return this.#link;
   }
 
-  async *saveState(signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *saveState({ signal, ...what }: SaveOptions = {}): AsyncGenerator<Uint8Array> {
     const devices = await this.#saveDevices(signal);
     await using memory = await GuestMemory.open(this.record.pid, this.record.baseRamPath);
-    for await (const chunk of writeSavedState(devices, memory, await this.#savedRuns(memory))) {
+    for await (const chunk of writeSavedState(devices, memory, await this.#savedRuns(memory, what))) {
       signal?.throwIfAborted();
       yield chunk;
     }
@@ -156,9 +157,9 @@ export class QemuMachine implements Machine {
     await this.#qmp.execute("query-status", {}, runState, { signal, timeoutMs: PING_TIMEOUT_MS });
   }
 
-  async changedBytes(): Promise<number> {
+  async changedBytes(options: Pick<SaveOptions, "isOverBase"> = {}): Promise<number> {
     await using memory = await GuestMemory.open(this.record.pid, this.record.baseRamPath);
-    const runs = await this.#savedRuns(memory);
+    const runs = await this.#savedRuns(memory, options);
     return runs.reduce((sum, { count }) => sum + count, 0) * PAGE_BYTES;
   }
 
@@ -266,10 +267,13 @@ export class QemuMachine implements Machine {
     }
   }
 
-  async #savedRuns(memory: GuestMemory): Promise<PageRun[]> {
+  async #savedRuns(
+    memory: GuestMemory,
+    { isOverBase = false }: Pick<SaveOptions, "isOverBase">,
+  ): Promise<PageRun[]> {
     const { basePagesPath } = this.record;
     const changed = await memory.changedRuns();
-    if (basePagesPath === null) return changed;
+    if (basePagesPath === null || isOverBase) return changed;
     return joinPageRuns(changed, readPageRuns(await readFile(basePagesPath)));
   }
 

@@ -79,12 +79,14 @@ test("processes of a life that ended while it started them are found by their ja
   await adopted?.ping();
 });
 
+const unpacking = () => ({ baseId: "base", memoryMb: host.base().size.memoryMb });
+
 test("what was unpacked lies in memory once, entered by nobody else, and goes with the last machine or the next life", async () => {
   const left = () => readdir(vm.unpackedRoot);
   const unpack = async (hypervisor: Hypervisor) => {
     await using machine = await host.clone();
     // Awaited here: the machine ends when this returns.
-    return await hypervisor.unpack(machine.saveState(), host.base().size.memoryMb);
+    return await hypervisor.unpack(machine.saveState(), unpacking());
   };
   const state = await unpack(host.hypervisor);
   const disks = [await host.newDisk(), await host.newDisk()] as const;
@@ -119,8 +121,8 @@ test("nothing is unpacked into memory-backed space that it would fill", async ()
       throw new Error("read all the same");
     },
   };
-  const unpacking = host.hypervisor.unpack(state, host.base().size.memoryMb);
-  await expect(unpacking).rejects.toMatchObject({ code: "host.full" });
+  const refused = host.hypervisor.unpack(state, unpacking());
+  await expect(refused).rejects.toMatchObject({ code: "host.full" });
   expect(await readdir(small.directory)).toEqual([]);
 });
 

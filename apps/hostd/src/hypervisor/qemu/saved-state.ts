@@ -40,6 +40,29 @@ export async function* writeSavedState(
   yield record(RecordType.end, []);
 }
 
+/** Devices of the second, pages of both: what is changed comes again, later, and counts. */
+export async function* joinSavedStates(
+  base: AsyncIterable<Uint8Array>,
+  over: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  const readers = [new RecordReader(base), new RecordReader(over)] as const;
+  await readers[0].expect(RecordType.devices);
+  yield record(RecordType.devices, [await readers[1].expect(RecordType.devices)]);
+  for (const reader of readers) {
+    for (;;) {
+      const { type, body } = await reader.next();
+      if (type === RecordType.end) break;
+      if (type !== RecordType.pages) throw misplaced(type);
+      const header = Buffer.alloc(HEADER_BYTES);
+      writeHeader(header, type, body.length);
+      yield header;
+      yield body;
+    }
+    await reader.expectEnd();
+  }
+  yield record(RecordType.end, []);
+}
+
 export interface SavedStateTarget {
   /** Called once, before any page. */
   onDevices(bytes: Uint8Array): Promise<void>;
@@ -60,8 +83,12 @@ export async function readSavedState(
       hasDevices = true;
       await target.onDevices(body);
     } else if (type === RecordType.pages && hasDevices) readPages(body, target);
-    else throw new AtollError("snapshot.invalid", `record of type ${type} in the wrong place`);
+    else throw misplaced(type);
   }
+}
+
+function misplaced(type: number): AtollError {
+  return new AtollError("snapshot.invalid", `record of type ${type} in the wrong place`);
 }
 
 function readPages(body: Buffer, target: SavedStateTarget): void {
@@ -130,6 +157,12 @@ class RecordReader {
     if (lengthBytes > RECORD_MAX_BYTES)
       throw new AtollError("snapshot.invalid", `record of ${lengthBytes} bytes`);
     return { type: header.readUInt8(0), body: await this.#take(lengthBytes) };
+  }
+
+  async expect(expected: number): Promise<Buffer> {
+    const { type, body } = await this.next();
+    if (type !== expected) throw misplaced(type);
+    return body;
   }
 
   async expectEnd(): Promise<void> {

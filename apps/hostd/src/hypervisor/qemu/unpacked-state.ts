@@ -14,6 +14,7 @@ export const UNPACKED_FILES = { ram: "ram", devices: "devices", pages: "pages" }
 const MODE = 0o444;
 
 export interface UnpackedPlace {
+  baseId: string;
   /** Memory-backed; made here, and entered by nobody but us. */
   directory: string;
   memoryMb: number;
@@ -21,10 +22,12 @@ export interface UnpackedPlace {
 }
 
 export class QemuUnpackedState implements UnpackedState {
+  readonly baseId: string;
   readonly directory: string;
   readonly #onGone: () => void;
 
-  private constructor({ directory, onGone }: UnpackedPlace) {
+  private constructor({ baseId, directory, onGone }: UnpackedPlace) {
+    this.baseId = baseId;
     this.directory = directory;
     this.#onGone = onGone;
   }

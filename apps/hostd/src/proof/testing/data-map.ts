@@ -12,6 +12,7 @@ export const CONTENT = [
   "before a restore",
   "fork",
   "template",
+  "course",
   "archive",
   "view",
 ] as const;

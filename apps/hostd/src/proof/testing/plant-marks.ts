@@ -70,14 +70,18 @@ export async function plantMarks(hostd: HostdProcess, ownerId: string, marks: Ma
   await hostd.ask("POST", `/v1/workspaces/${fork.workspaceId}/stop`, {});
 
   await makeTemplate(hostd, templateId, { ownerId, workspaceId: main.workspaceId, checkpointId: older });
+  const taught = { kind: "template" as const, templateId };
+  const course = await hostd.create({ ownerId, slug: "eves-course", origin: taught });
+  await hostd.shell(course, save("course", "/dev/shm/course"));
+  await hostd.ask("POST", `/v1/workspaces/${course.workspaceId}/pause`, {});
   const old = await fileAway(hostd, ownerId, {
     save: save("archive", "~/filed"),
     reason: marks.of("reason of a lease"),
   });
   await hostd.ask("POST", `${at}/pause`, {});
 
-  const [mainDisk, forkDisk, oldDisk, templateDisk] = await Promise.all([
-    ...[main, fork, old].map(({ workspaceId }) => diskIdOf(hostd, "workspaces", workspaceId)),
+  const [mainDisk, forkDisk, courseDisk, oldDisk, templateDisk] = await Promise.all([
+    ...[main, fork, course, old].map(({ workspaceId }) => diskIdOf(hostd, "workspaces", workspaceId)),
     diskIdOf(hostd, "templates", templateId),
   ]);
   const places = new Map<Entry, string>([
@@ -90,6 +94,7 @@ export async function plantMarks(hostd: HostdProcess, ownerId: string, marks: Ma
     ["before a restore", `${mainDisk} checkpoint ${safety} layer`],
     ["fork", `${forkDisk} disk layer`],
     ["template", `${templateDisk} disk layer`],
+    ["course", `${courseDisk} snapshot`],
     ["archive", `${oldDisk} disk layer`],
   ]);
   return { main, older, templateId, places };

@@ -5,17 +5,20 @@
 import { statSync, writeFileSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { AtollError } from "@atoll/protocol/atoll-error";
-import { bytesOf, copyAll, UnpackedBytes } from "../../hypervisor/fake/start-bytes.ts";
-import type {
-  DiskLayer,
-  EncryptedDisk,
-  Hypervisor,
-  LaunchSpec,
-  Machine,
-  MachineExit,
-  MachineRecord,
-  MachineStart,
-  UnpackedState,
+import { bytesOf, copyAll, joinBytes, savedBytes, UnpackedBytes } from "../../hypervisor/fake/start-bytes.ts";
+import {
+  baseOf,
+  type DiskLayer,
+  type EncryptedDisk,
+  type Hypervisor,
+  type LaunchSpec,
+  type Machine,
+  type MachineExit,
+  type MachineRecord,
+  type MachineStart,
+  type SaveOptions,
+  type UnpackedState,
+  type UnpackOptions,
 } from "../../hypervisor/hypervisor.ts";
 import { appendWord, readLayer } from "./layer-file.ts";
 import type { SimHost } from "./sim-host.ts";
@@ -54,6 +57,7 @@ export class SimHypervisor implements Hypervisor {
         hostBootId: "sim",
         uid: pid,
         templateId: "template" in spec.start ? (spec.start.template?.templateId ?? null) : null,
+        baseId: baseOf(spec.start)?.baseId ?? null,
         baseRamPath: "/sim/ram",
         basePagesPath: null,
         fingerprint: this.fingerprint,
@@ -87,9 +91,13 @@ export class SimHypervisor implements Hypervisor {
     });
   }
 
-  async unpack(state: AsyncIterable<Uint8Array>): Promise<UnpackedState> {
+  async unpack(state: AsyncIterable<Uint8Array>, { baseId }: UnpackOptions): Promise<UnpackedState> {
     const bytes = await copyAll(state);
-    return this.#life.world.step(this.#life, "unpack", () => new UnpackedBytes(bytes));
+    return this.#life.world.step(this.#life, "unpack", () => new UnpackedBytes(baseId, bytes));
+  }
+
+  joinStates(base: AsyncIterable<Uint8Array>, over: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    return joinBytes(base, over);
   }
 
   async letGo(): Promise<void> {
@@ -169,12 +177,12 @@ class SimHandle implements Machine {
     );
   }
 
-  async *saveState(signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *saveState(options: SaveOptions = {}): AsyncGenerator<Uint8Array> {
     const state = await this.#ask("saveState", () => this.#machine.save());
-    const bytes = Buffer.from(JSON.stringify(state));
+    const bytes = savedBytes(this.record, options, JSON.stringify(state));
     const half = bytes.length >> 1;
     yield bytes.subarray(0, half);
-    await this.#ask("saveState more", () => signal?.throwIfAborted());
+    await this.#ask("saveState more", () => options.signal?.throwIfAborted());
     yield bytes.subarray(half);
   }
 

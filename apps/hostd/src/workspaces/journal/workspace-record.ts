@@ -13,6 +13,7 @@ export const machineRecord = z.strictObject({
   hostBootId: z.string(),
   uid: z.number().int().nonnegative(),
   templateId: z.string().nullable(),
+  baseId: z.string().nullable().default(null),
   baseRamPath: z.string(),
   basePagesPath: z.string().nullable().default(null),
   fingerprint: z.string().nullable().default(null),
