@@ -7,8 +7,7 @@ import { CapturedMemory, type MemoryLedger } from "../checkpoints/captured-memor
 import type { PointMemory } from "../checkpoints/local-point.ts";
 import { copyLayers } from "../disks/layer-keys.ts";
 import type { DiskLayer, Hypervisor, Machine } from "../hypervisor/hypervisor.ts";
-import type { ReadOptions } from "../snapshots/seal.ts";
-import { findManifests, openSnapshot } from "../snapshots/snapshot-store.ts";
+import { findManifests, openSnapshot, type SnapshotManifest } from "../snapshots/snapshot-store.ts";
 import type { DiskLauncher } from "./disk-launcher.ts";
 import type { MachineRequest } from "./machine-source.ts";
 import { openMemoryBase } from "./memory-base.ts";
@@ -122,39 +121,42 @@ async function newTop(launcher: DiskLauncher, disk: OpenDisk): Promise<DiskLayer
   return layer;
 }
 
-/** Whole, also where it was sealed as a difference to a made template's: a point stands for itself. */
 async function sealedMemory(
   { hypervisor }: CaptureContext,
   request: MachineRequest,
   disk: OpenDisk,
   linkToken: string,
 ): Promise<PointMemory | undefined> {
-  const { directory, record, workspaceKey } = disk;
+  const { directory, record } = disk;
   for (const manifest of await findManifests(directory.snapshotsPath, record.epoch)) {
-    const file = await openSnapshot(directory.snapshotsPath, workspaceKey, manifest).catch(() => undefined);
-    if (file === undefined) continue;
-    const { fingerprint, templateId, baseId, memoryMb, plainBytes } = manifest;
-    const facts = { fingerprint, templateId, memoryMb, cpus: request.size.cpus, linkToken };
-    const dispose = () => file[Symbol.asyncDispose]();
-    if (baseId === undefined) {
-      const read = (options?: ReadOptions) => file.read(options);
-      return { facts, sizeBytes: plainBytes, read, [Symbol.asyncDispose]: dispose };
-    }
-    const base = await openMemoryBase(disk, baseId).catch(() => undefined);
-    if (base !== undefined) {
-      return {
-        facts,
-        sizeBytes: base.sizeBytes + plainBytes,
-        read: (options) => hypervisor.joinStates(base.read(options), file.read(options)),
-        async [Symbol.asyncDispose]() {
-          await dispose();
-          await base[Symbol.asyncDispose]();
-        },
-      };
-    }
-    await dispose();
+    const whole = await openWhole(hypervisor, disk, manifest).catch(() => undefined);
+    if (whole === undefined) continue;
+    const { fingerprint, templateId, memoryMb } = manifest;
+    return { ...whole, facts: { fingerprint, templateId, memoryMb, cpus: request.size.cpus, linkToken } };
   }
   return undefined;
+}
+
+/** Also what was sealed as a difference to a made template's memory: a point stands for itself. */
+async function openWhole(
+  hypervisor: Pick<Hypervisor, "joinStates">,
+  disk: OpenDisk,
+  manifest: SnapshotManifest,
+): Promise<Omit<PointMemory, "facts">> {
+  await using opening = new AsyncDisposableStack();
+  const { baseId, plainBytes } = manifest;
+  const { snapshotsPath } = disk.directory;
+  const file = opening.use(await openSnapshot(snapshotsPath, disk.workspaceKey, manifest));
+  const base = baseId === undefined ? undefined : opening.use(await openMemoryBase(disk, baseId));
+  const opened = opening.move();
+  return {
+    sizeBytes: plainBytes + (base?.sizeBytes ?? 0),
+    read: (options) => {
+      const own = file.read(options);
+      return base === undefined ? own : hypervisor.joinStates(base.read(options), own);
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
 }
 
 function withFacts(copied: CapturedMemory, facts: PointMemory["facts"]): PointMemory {

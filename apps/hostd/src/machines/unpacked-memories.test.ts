@@ -9,13 +9,14 @@ import { UnpackedMemories } from "./unpacked-memories.ts";
 
 const KEPT_FOR_MS = 10 * 60_000;
 
-/** A checkpoint whose memory stands on no template, as a made template's does. */
+/** A checkpoint whose memory stands on no template, as a made template's does, and has counted once. */
 async function template(options: Parameters<typeof TestSource.open>[0] = {}) {
   const at = await TestSource.open(options);
   await at.source.sweep(new Set());
   const workspace = await LiveWorkspace.create(at.source, newRequest());
   await workspace.stop();
   await workspace.boot();
+  await workspace.guest.count();
   const checkpointId = await workspace.checkpoint();
   const open = () => at.source.openCheckpoint(workspace.owner, checkpointId, { isForMany: true });
   const unpack = vi.spyOn(at.hypervisor, "unpack");
@@ -106,9 +107,18 @@ test("without room to share, each machine reads the memory for itself", async ()
   await using _captured = await made.workspace.capture();
   await using other = await template();
   other.unpack.mockRejectedValue(new AtollError("host.full"));
-  for (const one of [made, other]) expect(await counted(await one.begin())).toBeGreaterThan(0);
+  for (const one of [made, other]) expect(await counted(await one.begin())).toBe(2);
   expect(made.unpack).not.toHaveBeenCalled();
   expect(other.at.source.readyMemoryMb).toBe(0);
+});
+
+test("a fault of sharing is told, and each machine reads the memory for itself", async () => {
+  await using made = await template();
+  const fault = Object.assign(new Error("of the memory-backed space"), { code: "EIO" });
+  made.unpack.mockRejectedValueOnce(fault);
+  expect(await counted(await made.begin())).toBe(2);
+  expect(made.at.faults).toEqual([fault]);
+  expect(made.at.source.readyMemoryMb).toBe(0);
 });
 
 test("damaged memory is noticed while it is unpacked: who begins there boots, and the fault is told", async () => {

@@ -29,6 +29,9 @@ export interface UnpackableMemory {
 /** A class begins, and comes back, within minutes of each other. */
 const KEPT_FOR_MS = 10 * 60_000;
 
+/** Read again it is no better. */
+const MEMORY_DAMAGE = ["checkpoint.damaged", "snapshot.invalid"] as const;
+
 interface Kept {
   /** Of the disk that it was read from: with that it goes. */
   diskId: string;
@@ -72,9 +75,11 @@ export class UnpackedMemories implements AsyncDisposable {
       return { state: await kept.state, [Symbol.asyncDispose]: giveBack };
     } catch (error) {
       await giveBack();
-      // Another's trouble, or only that of sharing.
+      // Another's trouble is no reason to give up, nor is that of sharing.
       if (known !== undefined || hasCode(error, "host.full", "checkpoint.not_found")) return undefined;
-      throw error;
+      if (signal?.aborted || hasCode(error, ...MEMORY_DAMAGE)) throw error;
+      this.#options.onFault(error);
+      return undefined;
     }
   }
 
