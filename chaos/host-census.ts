@@ -62,8 +62,15 @@ export class HostCensus {
     return (await namesOf("/dev/shm")).includes(basename(this.memoryPlace));
   }
 
-  runDirectories(): Promise<string[]> {
-    return namesOf(join(this.memoryPlace, "run"));
+  /** What machines have in memory, by their ids: sockets and logs, and what their RAM is a view of. */
+  async machineDirectories(): Promise<{ machineId: string; path: string }[]> {
+    const found = await Promise.all(
+      ["run", "unpacked"].map(async (place) => {
+        const names = await namesOf(join(this.memoryPlace, place));
+        return names.map((machineId) => ({ machineId, path: `${place}/${machineId}` }));
+      }),
+    );
+    return found.flat();
   }
 
   diskIds(): Promise<string[]> {
@@ -79,15 +86,16 @@ export class HostCensus {
     return [...paths.filter((path) => UNFINISHED.test(path)), ...sockets.map(({ path }) => path)];
   }
 
-  /** Of a workspace that runs without checkpoints: layers, snapshots and checkpoints that nothing needs. */
+  /** Of a workspace that runs without checkpoints and began from no template: what nothing needs. */
   async strayParts(diskId: string): Promise<string[]> {
     const at = (...names: string[]) => join(this.#data, "workspaces", diskId, ...names);
     const text = await readFile(at("disk.json"), "utf8");
     const named = new Set(diskFile.parse(JSON.parse(text)).layers.map(({ layerId }) => `${layerId}.qcow2`));
     const layers = (await namesOf(at("layers"))).filter((name) => !named.has(name));
+    const bases = (await namesOf(at())).filter((name) => name === "memory-base");
     const snapshots = await namesOf(at("snapshots"));
     const checkpoints = await namesOf(at("checkpoints"));
-    return [...layers, ...snapshots, ...checkpoints];
+    return [...layers, ...bases, ...snapshots, ...checkpoints];
   }
 
   /** Every generation that is claimed, and by which process. */

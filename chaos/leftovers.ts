@@ -25,7 +25,9 @@ export async function checkTidy(host: ChaosHost, census: HostCensus, signal: Abo
       ...(machines.some(({ diskIds }) => diskIds.length === 1 && diskIds[0] === disk.diskId)
         ? []
         : [`no machine with exactly the disk ${disk.diskId}: ${machines.map(wordOf)}`]),
-      ...(await census.runDirectories()).filter((name) => !named.has(name)).map((name) => `run/${name}`),
+      ...(await census.machineDirectories())
+        .filter(({ machineId }) => !named.has(machineId))
+        .map(({ path }) => path),
       ...(await census.diskIds()).filter((name) => name !== disk.diskId).map((name) => `workspaces/${name}`),
       ...(await census.strayParts(disk.diskId)),
       ...(await census.strayFiles({ isUp: true })),
@@ -50,7 +52,7 @@ export async function checkSealed(host: ChaosHost, census: HostCensus, signal: A
 export async function checkDeleted(census: HostCensus, signal: AbortSignal): Promise<void> {
   await untilNothing(signal, async () => [
     ...(await census.machines()).map(wordOf),
-    ...(await census.runDirectories()),
+    ...(await census.machineDirectories()).map(({ path }) => path),
     ...(await census.diskIds()),
     ...(await census.strayFiles({ isUp: true })),
   ]);
@@ -60,7 +62,7 @@ export async function checkDeleted(census: HostCensus, signal: AbortSignal): Pro
 export async function checkStopped(census: HostCensus, signal: AbortSignal): Promise<void> {
   await untilNothing(signal, async () => [
     ...(await census.processes()).map((pid) => `process ${pid}`),
-    ...(await census.runDirectories()),
+    ...(await census.machineDirectories()).map(({ path }) => path),
     ...(await census.strayFiles({ isUp: false })),
     ...((await census.isInMemory()) ? [census.memoryPlace] : []),
   ]);
