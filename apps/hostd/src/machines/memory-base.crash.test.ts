@@ -2,22 +2,10 @@
 import { expect, test } from "vitest";
 import { LiveWorkspace } from "../testing/live-workspace.ts";
 import { replay, savedFile } from "../testing/replay-crashes.ts";
-import { newRequest, TestSource } from "../testing/test-source.ts";
+import { templateForMany } from "../testing/template-for-many.ts";
+import { TestSource } from "../testing/test-source.ts";
 
-/** Running, with a checkpoint that others begin at. */
-async function template(at: TestSource) {
-  await at.source.sweep(new Set());
-  const workspace = await LiveWorkspace.create(at.source, newRequest());
-  await workspace.stop();
-  await workspace.boot();
-  await workspace.guest.writeDisk("a", "new");
-  const checkpointId = await workspace.checkpoint();
-  const begin = async () => {
-    await using point = await at.source.openCheckpoint(workspace.owner, checkpointId, { isForMany: true });
-    return await workspace.fork(newRequest(), point);
-  };
-  return { workspace, checkpointId, begin };
-}
+const template = (at: TestSource) => templateForMany(at, ({ guest }) => guest.writeDisk("a", "new"));
 
 test("one that began from a template boots after every crash once that was promised, and resumes over its memory once it paused", async () => {
   await using at = await TestSource.open();

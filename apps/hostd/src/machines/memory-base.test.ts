@@ -3,20 +3,13 @@ import { join } from "node:path";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { expect, test, vi } from "vitest";
 import { LiveWorkspace } from "../testing/live-workspace.ts";
+import { templateForMany } from "../testing/template-for-many.ts";
 import { newRequest, TestSource } from "../testing/test-source.ts";
 
 /** A workspace that began from a made template, which is gone since; its guest has counted `count` times. */
 async function forked(options: Parameters<typeof TestSource.open>[0] = {}) {
   const at = await TestSource.open(options);
-  await at.source.sweep(new Set());
-  const template = await LiveWorkspace.create(at.source, newRequest());
-  await template.stop();
-  await template.boot();
-  const checkpointId = await template.checkpoint();
-  const begin = async () => {
-    await using point = await at.source.openCheckpoint(template.owner, checkpointId, { isForMany: true });
-    return await template.fork(newRequest(), point);
-  };
+  const { workspace: template, checkpointId, begin } = await templateForMany(at);
   const forks = [await begin(), await begin()] as const;
   const count = await forks[0].guest.count();
   await forks[1].guest.count();

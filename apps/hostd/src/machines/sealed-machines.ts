@@ -45,6 +45,7 @@ export class SealedMachines {
     const directory = disks.directory(disk.diskId);
     // Committed by a sealing that was left behind: older than what runs now, and of the same epoch.
     await upkeep.turns.run(disk.diskId, () => removeSnapshots(directory.snapshotsPath));
+    // A disk of the older format has no machine over a base, and is not read here.
     const isOverBase =
       machine.record.baseId !== null && baseUnder(machine, await directory.read()) !== undefined;
     return space.reserve(sealedMaxBytes(await machine.changedBytes({ isOverBase }), request.size.memoryMb));
@@ -58,9 +59,8 @@ export class SealedMachines {
       const { signal } = request;
       await machine.stop(signal);
       const baseId = baseUnder(machine, record);
-      const origin = snapshotOrigin(fingerprintOf(machine, hypervisor), request, disk, {
-        ...{ templateId: machine.record.templateId, baseId },
-      });
+      const under = { templateId: machine.record.templateId, baseId };
+      const origin = snapshotOrigin(fingerprintOf(machine, hypervisor), request, disk, under);
       const state = machine.saveState({ signal, isOverBase: baseId !== undefined });
       const manifest = await writeSnapshot(directory.snapshotsPath, workspaceKey, origin, state, clock.now());
       try {

@@ -2,30 +2,20 @@ import { AtollError } from "@atoll/protocol/atoll-error";
 import { expect, test, vi } from "vitest";
 import { MemoryLedger } from "../checkpoints/captured-memory.ts";
 import { requireLocal } from "../checkpoints/local-point.ts";
-import { LiveWorkspace } from "../testing/live-workspace.ts";
-import { newRequest, TestSource } from "../testing/test-source.ts";
+import type { LiveWorkspace } from "../testing/live-workspace.ts";
+import { templateForMany } from "../testing/template-for-many.ts";
+import { TestSource } from "../testing/test-source.ts";
 import { type SharedMemory, sharedMemory } from "./memory-base.ts";
 import { UnpackedMemories } from "./unpacked-memories.ts";
 
 const KEPT_FOR_MS = 10 * 60_000;
 
-/** A checkpoint whose memory stands on no template, as a made template's does, and has counted once. */
+/** Its guest has counted once. */
 async function template(options: Parameters<typeof TestSource.open>[0] = {}) {
   const at = await TestSource.open(options);
-  await at.source.sweep(new Set());
-  const workspace = await LiveWorkspace.create(at.source, newRequest());
-  await workspace.stop();
-  await workspace.boot();
-  await workspace.guest.count();
-  const checkpointId = await workspace.checkpoint();
-  const open = () => at.source.openCheckpoint(workspace.owner, checkpointId, { isForMany: true });
-  const unpack = vi.spyOn(at.hypervisor, "unpack");
+  const made = await templateForMany(at, ({ guest }) => guest.count());
   return {
-    ...{ at, workspace, open, unpack },
-    begin: async () => {
-      await using point = await open();
-      return await workspace.fork(newRequest(), point);
-    },
+    ...{ ...made, at, unpack: vi.spyOn(at.hypervisor, "unpack") },
     [Symbol.asyncDispose]: () => at[Symbol.asyncDispose](),
   };
 }

@@ -1,13 +1,7 @@
 /** What machines in memory begin from, whose whole state is a few bytes. */
 import { readFileSync } from "node:fs";
 import { AtollError } from "@atoll/protocol/atoll-error";
-import {
-  baseOf,
-  type MachineRecord,
-  type MachineStart,
-  type SaveOptions,
-  type UnpackedState,
-} from "../hypervisor.ts";
+import type { MachineRecord, MachineStart, SaveOptions, UnpackedState } from "../hypervisor.ts";
 
 export class UnpackedBytes implements UnpackedState {
   readonly baseId: string;
@@ -28,9 +22,9 @@ export class UnpackedBytes implements UnpackedState {
 export async function bytesOf(start: Exclude<MachineStart, { kind: "boot" }>): Promise<Buffer> {
   if (start.kind === "template") return readFileSync(start.template.deviceStatePath);
   if (start.kind === "unpacked") return requireBytes(start.state);
-  const { baseId, bytes } = split(await copyAll(start.state));
   if (start.base !== undefined) requireBytes(start.base);
-  if (baseId === baseOf(start)?.baseId) return bytes;
+  const { baseId, bytes } = split(await copyAll(start.state));
+  if (baseId === start.base?.baseId) return bytes;
   throw new AtollError("snapshot.invalid", "this was saved over something else");
 }
 
