@@ -1,4 +1,4 @@
-/** `npm run bench [-- start create resume templates lifecycle terminal idle memory]`: our figures beside bare references, measured in turn on one host. Writes `bench/results.json`. */
+/** `npm run bench [-- start create resume booted templates lifecycle terminal idle memory]`: our figures beside bare references, measured in turn on one host. Writes `bench/results.json`. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -19,6 +19,7 @@ import { agentRssMib, echoesMs, floodMbPerSecond, pingsMs, streamMbPerSecond } f
 import { memoryOfClone } from "./memory-of-clone.ts";
 import { cpuPercent } from "./process-cost.ts";
 import { printRow, type Row, type RowInput, row, writeResults } from "./report.ts";
+import { measureSleep } from "./sleep.ts";
 import { measureStart } from "./start.ts";
 import { interleaved, timedMs } from "./statistics.ts";
 import { measureTemplates } from "./templates.ts";
@@ -75,11 +76,19 @@ try {
   };
   const lifecycle = () => measureLifecycle(options);
   const templates = () => measureTemplates(options);
+  const booted = async () => {
+    const id = await host.create();
+    await host.stop(id);
+    await host.resume(id);
+    await measureSleep(options, id, "machine that booted cold");
+    await host.delete(id);
+  };
   const start = () => measureStart({ add, cacheDirectory: env.cacheDirectory });
   const suites: Record<string, () => Promise<void>> = {
     start,
     create,
     resume,
+    booted,
     templates,
     lifecycle,
     memory: () =>

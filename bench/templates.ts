@@ -1,11 +1,10 @@
 /** What begins from a template that somebody made, as a class does, each beside its reference in the same run. */
 import { randomUUID } from "node:crypto";
-import { PLANS } from "@atoll/protocol/plans";
 import { bareRestore } from "./b0.ts";
 import type { LifecycleOptions } from "./lifecycle.ts";
 import { FORKS, manyAtOnce } from "./many-at-once.ts";
 import { memoryOfClone } from "./memory-of-clone.ts";
-import { ownBytes } from "./own-bytes.ts";
+import { measureSleep } from "./sleep.ts";
 import { interleaved, timedMs } from "./statistics.ts";
 
 export async function measureTemplates(options: LifecycleOptions): Promise<void> {
@@ -35,41 +34,9 @@ export async function measureTemplates(options: LifecycleOptions): Promise<void>
     timedMs(() => Promise.all(ids.map(begin))),
   );
 
-  await sleeping(options, begin);
+  const id = await begin(randomUUID());
+  await measureSleep(options, id, "fork of a made template");
+  await host.delete(id);
   await memoryOfClone(options, (count) => `idle fork ${count} of a made template`, begin);
   await host.delete(source);
-}
-
-/** One that nobody did anything in. */
-async function sleeping(
-  { host, bare, add, pairs, warmups }: LifecycleOptions,
-  begin: (id: string) => Promise<string>,
-): Promise<void> {
-  const id = await begin(randomUUID());
-  const directory = await host.diskDirectory(id);
-  const samples = await interleaved(
-    pairs,
-    warmups,
-    async () => {
-      await host.pauseToDisk(id);
-      return timedMs(() => host.resume(id));
-    },
-    () => bareRestore(bare),
-  );
-  add({
-    name: "resume of a sealed fork of a made template",
-    unit: "ms",
-    ours: samples.ours,
-    reference: { name: "bare restore", samples: samples.reference },
-    goal: { atMost: 1.5, of: "ratio" },
-  });
-  await host.pauseToDisk(id);
-  add({
-    name: "disk of a paused idle fork of a made template",
-    unit: "MiB",
-    ours: [(await ownBytes(directory)) / 2 ** 20],
-    reference: { name: "its RAM", samples: [PLANS.free.memoryMb] },
-    goal: { atMost: 0.05, of: "ratio" },
-  });
-  await host.delete(id);
 }

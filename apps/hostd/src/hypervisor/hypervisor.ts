@@ -46,8 +46,12 @@ export interface TemplateFiles {
 }
 
 export type MachineStart =
-  /** From the kernel. `templateRamPath`: keep guest RAM in this file, so that `saveTemplate` can follow. */
-  | { kind: "boot"; templateRamPath?: string }
+  /**
+   * From the kernel. `template`: of the guest's size; its RAM is what the guest finds in its own, as after a reset. Most of
+   * what a guest comes to hold, one of the same image holds in the same places, so that its saved state gets small.
+   * `templateRamPath`: keep guest RAM in this file, so that `saveTemplate` can follow.
+   */
+  | { kind: "boot"; template?: TemplateFiles | undefined; templateRamPath?: string }
   /** A private copy-on-write view of the template's RAM. */
   | { kind: "template"; template: TemplateFiles }
   /**
@@ -118,6 +122,8 @@ export interface MachineRecord {
   baseRamPath: string;
   /** Lists the pages of that file that a whole state has as well; null where there are none. */
   basePagesPath: string | null;
+  /** It began with its kernel: what it changed in its RAM may be the same as in that file, and is compared when it is saved. */
+  isBooted: boolean;
   /** Of the driver that launched it: what it saves loads in no other. Null in records from before this was kept. */
   fingerprint: string | null;
 }
@@ -179,7 +185,7 @@ export interface Machine extends AsyncDisposable {
    * after 5 s without an answer; vm.gone
    */
   ping(signal?: AbortSignal): Promise<void>;
-  /** RAM that `saveState` would give now, in bytes; cheap, and roughly right while the machine runs. */
+  /** RAM that `saveState` would give now, in bytes, of a machine that booted at most; cheap, and roughly right while the machine runs. */
   changedBytes(options?: Pick<SaveOptions, "isOverBase">): Promise<number>;
   /** The layer the guest's writes go to: after a crash it may be an older one than the disk's record names. */
   topLayerId(): Promise<string>;

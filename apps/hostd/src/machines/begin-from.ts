@@ -10,6 +10,7 @@ import type { LocalPoint, PointMemory } from "../checkpoints/local-point.ts";
 import { copyLayers, wipeLayers, wrapLayers } from "../disks/layer-keys.ts";
 import type { DiskLayer, Hypervisor, Machine } from "../hypervisor/hypervisor.ts";
 import type { Template } from "../templates/template-store.ts";
+import { bootOver } from "./boot-over.ts";
 import type { DiskLauncher } from "./disk-launcher.ts";
 import type { ForkHalf } from "./fork-half.ts";
 import { hasCode } from "./has-code.ts";
@@ -200,7 +201,7 @@ async function launch(
       onFault(error);
     }
   }
-  const machine = await launcher.launch(disk.encrypted, { ...common, start: { kind: "boot" } });
+  const machine = await launcher.launch(disk.encrypted, { ...common, start: bootOver(template, size) });
   return { machine: await loaded(machine, signal), startsBy: "boot" };
 }
 

@@ -17,6 +17,7 @@ import { ReadyMachines } from "../pool/ready-machines.ts";
 import { SpaceLedger } from "../snapshots/space-ledger.ts";
 import { TemplateStore } from "../templates/template-store.ts";
 import { beginFrom, isLoadable } from "./begin-from.ts";
+import { bootOver } from "./boot-over.ts";
 import { type CaptureContext, type Captured, captureRunning, captureStill } from "./capture-disk.ts";
 import { CheckpointKeeper } from "./checkpoint-keeper.ts";
 import { DiskLauncher } from "./disk-launcher.ts";
@@ -154,13 +155,19 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
   async boot(
     request: MachineRequest,
     disk: WorkspaceDisk,
+    { isForMany = false }: { isForMany?: boolean } = {},
   ): Promise<{ machine: Machine; disk: WorkspaceDisk; linkToken: string }> {
     return this.#upkeep.exclusively(disk, async () => {
       using open = await this.#disks.open(request, disk);
       const epoch = await open.directory.raiseEpoch(disk.epoch);
       // Nothing that is sealed fits the new epoch any more.
       await this.#upkeep.dropMemory(open.directory);
-      const machine = await launchDisk(this.#disks, open, request, { kind: "boot" });
+      const machine = await launchDisk(
+        this.#disks,
+        open,
+        request,
+        isForMany ? { kind: "boot" } : bootOver(open.template, request.size),
+      );
       return { machine, disk: { ...disk, epoch }, linkToken: FIRST_LINK_TOKEN };
     });
   }

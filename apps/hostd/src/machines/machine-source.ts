@@ -97,10 +97,14 @@ export interface MachineSource {
   create(request: MachineRequest): Promise<CreatedMachine>;
   /** Of `create` or `createFrom`, when nobody noted it: the machine and its disk. The key is replaced or destroyed later. */
   discard(created: Pick<CreatedMachine, "machine" | "disk">): Promise<void>;
-  /** Cold start from the workspace's own disk. Raises the epoch, durably, before the disk is opened. */
+  /**
+   * Cold start from the workspace's own disk. Raises the epoch, durably, before the disk is opened.
+   * @param options `isForMany`: others will begin from its memory, which stands for itself then
+   */
   boot(
     request: MachineRequest,
     disk: WorkspaceDisk,
+    options?: { isForMany?: boolean },
   ): Promise<{ machine: Machine; disk: WorkspaceDisk; linkToken: string }>;
   /**
    * From a sealed snapshot, which is consumed durably before this returns: the disk's epoch rises. The machine is loaded,

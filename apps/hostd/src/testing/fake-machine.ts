@@ -54,6 +54,7 @@ export class FakeMachine implements Machine {
       baseId: null,
       baseRamPath: "/template/ram",
       basePagesPath: null,
+      isBooted: false,
       fingerprint: null,
     };
     guest.onShutdown = () => this.exit({ reason: "guest_halted", detail: "" });

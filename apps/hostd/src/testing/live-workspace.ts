@@ -58,8 +58,8 @@ export class LiveWorkspace {
     this.#guest = await GuestProbe.start(machine, { ...start, linkToken: this.linkToken });
   }
 
-  async boot(): Promise<void> {
-    const booted = await this.source.boot(this.request, this.disk);
+  async boot(options?: { isForMany: boolean }): Promise<void> {
+    const booted = await this.source.boot(this.request, this.disk, options);
     this.disk = booted.disk;
     await this.run(booted.machine, { reason: "boot", expectedToken: booted.linkToken });
   }

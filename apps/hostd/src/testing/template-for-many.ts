@@ -12,7 +12,7 @@ export async function templateForMany(
   await source.sweep(new Set());
   const workspace = await LiveWorkspace.create(source, newRequest());
   await workspace.stop();
-  await workspace.boot();
+  await workspace.boot({ isForMany: true });
   await prepare(workspace);
   const checkpointId = await workspace.checkpoint();
   const open = () => source.openCheckpoint(workspace.owner, checkpointId, { isForMany: true });

@@ -86,7 +86,7 @@ export async function makeTemplate(options: MakeTemplateOptions): Promise<void> 
     const booted = await step(
       "boot",
       CREATE_TIMEOUT_MS,
-      (bounded) => source.boot(request(bounded), created.disk),
+      (bounded) => source.boot(request(bounded), created.disk, { isForMany: true }),
       (late) => late.machine.kill(),
     );
     machine = booted.machine;

@@ -93,6 +93,42 @@ export function savedMemoryContract(open: () => Promise<ContractHost>): void {
   });
 
   test(
+    "a machine that booted over a template saves its difference to that, also after hostd's end",
+    LONG,
+    async () => {
+      const disk = await host.newDisk();
+      const { template } = host;
+      const first = await host.launch({ kind: "boot", template }, disk);
+      expect(first.record).toMatchObject({ templateId: template.templateId, isBooted: true });
+      const guest = await GuestProbe.start(first, { reason: "boot", linkToken });
+      expect(await guest.count()).toBe(1);
+      guest.close();
+      await host.hypervisor.letGo();
+      const next = host.reopen();
+      let machine = await next.adopt(first.record);
+      await next.reap();
+      for (const expected of [2, 3]) {
+        if (machine === undefined) throw new Error("the machine was not found again");
+        await machine.stop();
+        const changedBytes = await machine.changedBytes();
+        const state = await collect(machine.saveState());
+        expect(state.length).toBeLessThan(changedBytes + 4 * 1024 * 1024);
+        await machine.kill();
+        machine = await host.launch({ kind: "saved", template, state: pieces(state) }, disk);
+        expect(machine.record).toMatchObject({ templateId: template.templateId, isBooted: false });
+        const again = await GuestProbe.start(machine, {
+          reason: "resume",
+          expectedToken: linkToken,
+          linkToken,
+        });
+        expect(await again.count()).toBe(expected);
+        again.close();
+      }
+      await machine?.kill();
+    },
+  );
+
+  test(
     "many begin from one unpacked state, each on its own; what one saves is whole, also after hostd's end",
     LONG,
     async () => {

@@ -88,6 +88,7 @@ export class FakeHypervisor implements Hypervisor {
       baseId: base?.baseId ?? null,
       baseRamPath: "/fake/ram",
       basePagesPath: null,
+      isBooted: spec.start.kind === "boot",
       fingerprint: this.fingerprint,
     };
     const onGone = () => {

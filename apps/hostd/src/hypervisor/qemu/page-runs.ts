@@ -2,24 +2,25 @@
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { PageRun } from "./guest-memory.ts";
 
-const ENTRY_BYTES = 8;
+/** Of one in the table. */
+export const RUN_BYTES = 8;
 
 export function writePageRuns(runs: readonly PageRun[]): Buffer {
-  const table = Buffer.alloc(runs.length * ENTRY_BYTES);
+  const table = Buffer.alloc(runs.length * RUN_BYTES);
   for (const [index, { first, count }] of runs.entries()) {
-    table.writeUInt32BE(first, index * ENTRY_BYTES);
-    table.writeUInt32BE(count, index * ENTRY_BYTES + 4);
+    table.writeUInt32BE(first, index * RUN_BYTES);
+    table.writeUInt32BE(count, index * RUN_BYTES + 4);
   }
   return table;
 }
 
 /** @throws AtollError vm.monitor_failed for anything but what `writePageRuns` made */
 export function readPageRuns(table: Buffer): PageRun[] {
-  if (table.length % ENTRY_BYTES !== 0)
+  if (table.length % RUN_BYTES !== 0)
     throw new AtollError("vm.monitor_failed", `a table of pages with ${table.length} bytes`);
-  return Array.from({ length: table.length / ENTRY_BYTES }, (_, index) => ({
-    first: table.readUInt32BE(index * ENTRY_BYTES),
-    count: table.readUInt32BE(index * ENTRY_BYTES + 4),
+  return Array.from({ length: table.length / RUN_BYTES }, (_, index) => ({
+    first: table.readUInt32BE(index * RUN_BYTES),
+    count: table.readUInt32BE(index * RUN_BYTES + 4),
   }));
 }
 

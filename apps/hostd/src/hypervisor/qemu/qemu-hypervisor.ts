@@ -90,6 +90,7 @@ export class QemuHypervisor implements Hypervisor {
         uid: run.uid,
         templateId: "template" in start ? (start.template?.templateId ?? null) : null,
         ...base,
+        isBooted: start.kind === "boot",
         fingerprint: this.fingerprint,
       };
       const machine = new QemuMachine({ record, qmp, start, onGone: run.release });

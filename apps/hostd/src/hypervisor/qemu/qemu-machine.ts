@@ -32,6 +32,7 @@ import { joinPageRuns, readPageRuns } from "./page-runs.ts";
 import { isAlive, isStopped, killProcess } from "./process-identity.ts";
 import { LINK_SOCKET } from "./qemu-arguments.ts";
 import type { QmpClient, QmpEvent } from "./qmp-client.ts";
+import { RamFile } from "./ram-file.ts";
 import { readSavedState, writeSavedState } from "./saved-state.ts";
 import { readyLayer, switchLayer } from "./switch-layer.ts";
 
@@ -127,8 +128,11 @@ export class QemuMachine implements Machine {
 
   async *saveState({ signal, ...what }: SaveOptions = {}): AsyncGenerator<Uint8Array> {
     const devices = await this.#saveDevices(signal);
-    await using memory = await GuestMemory.open(this.record.pid, this.record.baseRamPath);
-    for await (const chunk of writeSavedState(devices, memory, await this.#savedRuns(memory, what))) {
+    const { pid, baseRamPath, isBooted } = this.record;
+    await using memory = await GuestMemory.open(pid, baseRamPath);
+    await using base = isBooted ? await RamFile.open(baseRamPath) : undefined;
+    const runs = await this.#savedRuns(memory, what);
+    for await (const chunk of writeSavedState(devices, memory, { runs, base })) {
       signal?.throwIfAborted();
       yield chunk;
     }

@@ -4,40 +4,55 @@
  * `first page u32, count u32`, and the pages themselves. Confidentiality and integrity are the caller's: what is read
  * back here was authenticated, but a length is still checked before it is used.
  */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { type GuestMemory, PAGE_BYTES, type PageRun } from "./guest-memory.ts";
-import { writePageRuns } from "./page-runs.ts";
+import { PAGES_PER_RECORD, PagesRecord } from "./pages-record.ts";
 
 const RecordType = { devices: 1, pages: 2, end: 3 } as const;
 const HEADER_BYTES = 5;
 
-/** Pages of one record: with their table not more than the 1 MiB that is sealed as a whole; reading, sealing and loading overlap. */
-const PAGES_PER_RECORD = 255;
 /** Devices of this machine take 250 KB. */
 const RECORD_MAX_BYTES = 16 * 1024 * 1024;
 
-/** @param saved runs of pages, in order, each page once */
+export interface SavedPages {
+  /** In order, each page once. */
+  runs: readonly PageRun[];
+  /** What the state loads over, where pages may be the same there: those are left out. */
+  base?: Pick<GuestMemory, "read"> | undefined;
+}
+
 export async function* writeSavedState(
   devices: Uint8Array,
-  memory: GuestMemory,
-  saved: readonly PageRun[],
+  memory: Pick<GuestMemory, "read">,
+  { runs, base }: SavedPages,
 ): AsyncGenerator<Uint8Array> {
   yield record(RecordType.devices, [devices]);
-  for (const runs of batches(saved)) {
-    const table = Buffer.concat([Buffer.alloc(4), writePageRuns(runs)]);
-    table.writeUInt32BE(runs.length, 0);
-    const pageCount = runs.reduce((sum, { count }) => sum + count, 0);
-    const bytes = Buffer.allocUnsafe(HEADER_BYTES + table.length + pageCount * PAGE_BYTES);
-    writeHeader(bytes, RecordType.pages, bytes.length - HEADER_BYTES);
-    let at = HEADER_BYTES + table.length;
-    for (const { first, count } of runs) {
-      memory.read(first, bytes.subarray(at, at + count * PAGE_BYTES));
-      at += count * PAGE_BYTES;
+  let pages = new PagesRecord(HEADER_BYTES);
+  let sinceTurn = 0;
+  for (const { first, count } of runs) {
+    for (let done = 0; done < count; ) {
+      const taken = Math.min(pages.room, count - done);
+      pages.add({ first: first + done, count: taken }, memory, base);
+      done += taken;
+      sinceTurn += taken;
+      if (pages.room === 0) {
+        yield withHeader(pages.take());
+        pages = new PagesRecord(HEADER_BYTES);
+      } else if (sinceTurn >= PAGES_PER_RECORD) {
+        // Much is the same: nobody had a turn for a while.
+        await nextTurn();
+      } else continue;
+      sinceTurn = 0;
     }
-    table.copy(bytes, HEADER_BYTES);
-    yield bytes;
   }
+  if (!pages.isEmpty) yield withHeader(pages.take());
   yield record(RecordType.end, []);
+}
+
+function withHeader(bytes: Buffer): Buffer {
+  writeHeader(bytes, RecordType.pages, bytes.length - HEADER_BYTES);
+  return bytes;
 }
 
 /** Devices of the second, pages of both: what is changed comes again, later, and counts. */
@@ -103,25 +118,6 @@ function readPages(body: Buffer, target: SavedStateTarget): void {
     at = end;
   }
   if (at !== body.length) throw new AtollError("snapshot.invalid", "pages without a place");
-}
-
-/** Splits runs into groups of at most PAGES_PER_RECORD pages. */
-function* batches(runs: readonly PageRun[]): Generator<PageRun[]> {
-  let batch: PageRun[] = [];
-  let room = PAGES_PER_RECORD;
-  for (const run of runs) {
-    for (let done = 0; done < run.count; ) {
-      const count = Math.min(room, run.count - done);
-      batch.push({ first: run.first + done, count });
-      done += count;
-      room -= count;
-      if (room > 0) continue;
-      yield batch;
-      batch = [];
-      room = PAGES_PER_RECORD;
-    }
-  }
-  if (batch.length > 0) yield batch;
 }
 
 function record(type: number, parts: Uint8Array[]): Buffer {

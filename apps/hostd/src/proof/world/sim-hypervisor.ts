@@ -60,6 +60,7 @@ export class SimHypervisor implements Hypervisor {
         baseId: baseOf(spec.start)?.baseId ?? null,
         baseRamPath: "/sim/ram",
         basePagesPath: null,
+        isBooted: spec.start.kind === "boot",
         fingerprint: this.fingerprint,
       };
       const machine = new SimMachine(host, record, { disk, view: spec.view, version: this.fingerprint });

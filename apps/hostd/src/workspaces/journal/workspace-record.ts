@@ -16,6 +16,7 @@ export const machineRecord = z.strictObject({
   baseId: z.string().nullable().default(null),
   baseRamPath: z.string(),
   basePagesPath: z.string().nullable().default(null),
+  isBooted: z.boolean().default(false),
   fingerprint: z.string().nullable().default(null),
 });
 
