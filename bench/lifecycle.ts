@@ -17,6 +17,7 @@ import { z } from "zod";
 import { type BareRestoreOptions, bareRestore, startBareMachine } from "./b0.ts";
 import type { BenchHost } from "./bench-host.ts";
 import { openBrowserSession } from "./browser-session.ts";
+import { liveFork, measureLiveFork } from "./live-fork.ts";
 import { FORKS, manyAtOnce } from "./many-at-once.ts";
 import { ownBytes } from "./own-bytes.ts";
 import type { RowInput } from "./report.ts";
@@ -43,7 +44,9 @@ export async function measureLifecycle(options: LifecycleOptions): Promise<void>
   await creates(options);
   await platformTax(options);
   await manyForks(options);
-  await forks(options);
+  const source = await options.host.create();
+  await measureLiveFork(options, source, "live fork");
+  await options.host.delete(source);
   await forkPause(options);
   await graceReturn(options);
   await sealing(options);
@@ -118,31 +121,6 @@ async function creates({ host, bare, add, pairs, warmups, poolSize }: LifecycleO
   });
 }
 
-async function forks({ host, bare, add, pairs, warmups }: LifecycleOptions): Promise<void> {
-  const source = await host.create();
-  const samples = await interleaved(
-    pairs,
-    warmups,
-    async () => {
-      const id = randomUUID();
-      const ms = await timedMs(() => fork(host, source, id));
-      await host.delete(id);
-      // As it is when people fork, seconds apart at least; the host's work for the next one is not the reference's.
-      await host.forkReady();
-      return ms;
-    },
-    () => bareRestore(bare),
-  );
-  add({
-    name: "live fork to first answer",
-    unit: "ms",
-    ours: samples.ours,
-    reference: { name: "bare restore", samples: samples.reference },
-    goal: { atMost: 1.2, of: "ratio" },
-  });
-  await host.delete(source);
-}
-
 /** Each time right after the machines that wait ready were taken. */
 async function manyForks(options: LifecycleOptions): Promise<void> {
   const { host, poolSize } = options;
@@ -167,7 +145,7 @@ async function forkPause({ host, bare, add, gatewayPort }: LifecycleOptions): Pr
       const usual = quantiles(await pings(session.mux, () => false, 100)).p50;
       let isForked = false;
       const id = randomUUID();
-      const forked = fork(host, source, id).finally(() => {
+      const forked = liveFork(host, source, id).finally(() => {
         isForked = true;
       });
       const during = await pings(session.mux, () => isForked, Number.POSITIVE_INFINITY);
@@ -267,10 +245,6 @@ async function platformTax({ host, add, pairs, warmups, poolSize }: LifecycleOpt
     reference: { name: "hostd's restore and handshake", samples: restores },
     goal: { atMost: 15, of: "ours" },
   });
-}
-
-function fork(host: BenchHost, source: string, id: string): Promise<string> {
-  return host.create({ origin: { kind: "workspace", workspaceId: source } }, id);
 }
 
 async function pings(mux: Mux, isOver: () => boolean, count: number): Promise<number[]> {

@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { bareRestore } from "./b0.ts";
 import type { LifecycleOptions } from "./lifecycle.ts";
+import { measureLiveFork } from "./live-fork.ts";
 import { FORKS, manyAtOnce } from "./many-at-once.ts";
 import { memoryOfClone } from "./memory-of-clone.ts";
 import { measureSleep } from "./sleep.ts";
@@ -36,6 +37,7 @@ export async function measureTemplates(options: LifecycleOptions): Promise<void>
 
   const id = await begin(randomUUID());
   await measureSleep(options, id, "fork of a made template");
+  await measureLiveFork(options, id, "live fork of a fork of a made template");
   await host.delete(id);
   await memoryOfClone(options, (count) => `idle fork ${count} of a made template`, begin);
   await host.delete(source);

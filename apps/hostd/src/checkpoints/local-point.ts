@@ -18,20 +18,32 @@ export interface MemoryFacts {
 
 /** Of a stored memory, what others need to have it as well. */
 export interface StoredMemory {
+  /** The same for all who have it. */
   readonly baseId: string;
   /** As the other's record says it. */
   recordUnder(workspaceKey: Uint8Array): MemoryBaseRecord;
-  /** @throws AtollError checkpoint.damaged when it is gone */
+  /** @throws AtollError checkpoint.damaged, snapshot.invalid when it is gone */
   link(path: string): Promise<void>;
 }
 
+/** A whole memory that many machines are a view of. */
+export interface SharedMemory extends StoredMemory {
+  /** Whose name it is read under. */
+  readonly directory: Pick<DiskDirectory, "diskId" | "isThere">;
+  readonly memoryMb: number;
+  readonly sizeBytes: number;
+  read(options?: ReadOptions): AsyncIterable<Uint8Array>;
+}
+
 export interface PointMemory extends AsyncDisposable {
-  /** From the beginning; any number of readers at once. */
+  /** Whole, from the beginning; any number of readers at once. */
   read(options?: ReadOptions): AsyncIterable<Uint8Array>;
   readonly sizeBytes: number;
   readonly facts: MemoryFacts;
   /** Of a checkpoint's. */
   readonly stored?: StoredMemory;
+  /** Where it was saved as a difference to one that is shared: both, so that it is loaded like that too. */
+  readonly over?: { base: SharedMemory; read(options?: ReadOptions): AsyncIterable<Uint8Array> };
 }
 
 export interface LocalPointOptions {

@@ -6,16 +6,22 @@ import { newKey } from "@atoll/keys/new-key";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { DISK_LAYERS_MAX } from "@atoll/protocol/limits";
 import { FIRST_LINK_TOKEN } from "@atoll/protocol/link-handshake";
-import type { LocalPoint, PointMemory } from "../checkpoints/local-point.ts";
+import type { LocalPoint, PointMemory, SharedMemory } from "../checkpoints/local-point.ts";
 import { copyLayers, wipeLayers, wrapLayers } from "../disks/layer-keys.ts";
-import type { DiskLayer, Hypervisor, Machine } from "../hypervisor/hypervisor.ts";
+import type {
+  DiskLayer,
+  Hypervisor,
+  Machine,
+  MachineStart,
+  UnpackedState,
+} from "../hypervisor/hypervisor.ts";
 import type { Template } from "../templates/template-store.ts";
 import { bootOver } from "./boot-over.ts";
 import type { DiskLauncher } from "./disk-launcher.ts";
 import type { ForkHalf } from "./fork-half.ts";
 import { hasCode } from "./has-code.ts";
 import type { CreatedMachine, MachineRequest } from "./machine-source.ts";
-import { type SharedMemory, sharedMemory } from "./memory-base.ts";
+import { sharedMemory } from "./memory-base.ts";
 import { OpenDisk } from "./open-disk.ts";
 import type { LocalPreparedFork } from "./prepare-fork.ts";
 import { fitsMachine } from "./snapshot-facts.ts";
@@ -45,10 +51,10 @@ export async function beginFrom(
   const { imageKey, templateId } = point.origin;
   const canLoad = isLoadable(point, hypervisor, request.size);
   const half = canLoad ? await prepared?.take(point) : undefined;
-  const shared = canLoad && half === undefined ? sharedMemory(point) : undefined;
+  const shared = canLoad ? sharedMemory(point) : undefined;
   using disk = await (half === undefined
     ? newDisk(launcher, point, template, shared)
-    : wholeDisk(half, point));
+    : wholeDisk(half, point, shared));
   const { directory } = disk;
   // A machine may start while what it stands on becomes durable; nobody hears of either before both are done.
   const storing = store(disk, keys, request);
@@ -112,7 +118,11 @@ async function newDisk(
 }
 
 /** With the layers that were frozen since it was begun. */
-async function wholeDisk(half: ForkHalf, { origin }: LocalPoint): Promise<OpenDisk> {
+async function wholeDisk(
+  half: ForkHalf,
+  { origin }: LocalPoint,
+  shared: SharedMemory | undefined,
+): Promise<OpenDisk> {
   const { directory, machine } = half;
   const { template } = half.kind;
   const added = origin.layers.slice(half.layers.length - 1);
@@ -123,7 +133,8 @@ async function wholeDisk(half: ForkHalf, { origin }: LocalPoint): Promise<OpenDi
       origin.directory,
       added.map(({ layerId }) => layerId),
     );
-    return openDisk({ directory, template, workspaceKey, layers }, origin, undefined);
+    await shared?.link(directory.memoryBasePath);
+    return openDisk({ directory, template, workspaceKey, layers }, origin, shared);
   } catch (error) {
     workspaceKey.fill(0);
     wipeLayers(layers);
@@ -186,14 +197,7 @@ async function launch(
       await using lent = shared && (await unpacked.lend(shared, signal));
       const machine = await launcher.launch(disk.encrypted, {
         ...common,
-        start:
-          lent === undefined
-            ? {
-                kind: "saved",
-                template: memory.facts.templateId === null ? undefined : template,
-                state: memory.read({ lends: true }),
-              }
-            : { kind: "unpacked", state: lent.state },
+        start: startFrom(memory, template, lent?.state),
       });
       return { machine: await loaded(machine, signal), startsBy: "restore" };
     } catch (error) {
@@ -205,6 +209,14 @@ async function launch(
   return { machine: await loaded(machine, signal), startsBy: "boot" };
 }
 
+/** @param base what those who begin here share, where there was room for it */
+function startFrom(memory: PointMemory, template: Template, base: UnpackedState | undefined): MachineStart {
+  const { facts, over } = memory;
+  if (base !== undefined && over === undefined) return { kind: "unpacked", state: base };
+  const state = (base === undefined ? memory : (over ?? memory)).read({ lends: true });
+  return { kind: "saved", template: facts.templateId === null ? undefined : template, base, state };
+}
+
 /** The machine that waited, loaded. Undefined when it cannot be used, which says nothing about another one. */
 async function fill(
   { machine, state, layers: known }: ForkHalf,
@@ -214,7 +226,7 @@ async function fill(
 ): Promise<Machine | undefined> {
   try {
     await machine.insertLayers(layers.slice(known.length - 1, -1), signal);
-    state.give(memory);
+    state.give(memory.over ?? memory);
     await machine.load(signal);
     return machine;
   } catch (error) {

@@ -6,11 +6,12 @@ import { DISK_LAYERS_MAX } from "@atoll/protocol/limits";
 import { CapturedMemory, type MemoryLedger } from "../checkpoints/captured-memory.ts";
 import type { PointMemory } from "../checkpoints/local-point.ts";
 import { copyLayers } from "../disks/layer-keys.ts";
-import type { DiskLayer, Hypervisor, Machine } from "../hypervisor/hypervisor.ts";
+import type { DiskLayer, Hypervisor, Machine, SaveOptions } from "../hypervisor/hypervisor.ts";
+import type { ReadOptions } from "../snapshots/seal.ts";
 import { findManifests, openSnapshot, type SnapshotManifest } from "../snapshots/snapshot-store.ts";
 import type { DiskLauncher } from "./disk-launcher.ts";
 import type { MachineRequest } from "./machine-source.ts";
-import { openMemoryBase } from "./memory-base.ts";
+import { baseUnder, type MemoryBase, openMemoryBase } from "./memory-base.ts";
 import type { OpenDisk } from "./open-disk.ts";
 import { fingerprintOf } from "./snapshot-facts.ts";
 
@@ -45,10 +46,13 @@ export async function captureRunning(
 ): Promise<Captured> {
   const { memoryLedger, clock } = context;
   const { signal } = request;
+  await using held = new AsyncDisposableStack();
+  const base = options.withMemory ? held.use(await openBaseOf(machine, disk)) : undefined;
+  const isOverBase = base !== undefined;
   // Both to their end: the caller lets the guest go on whatever comes of this, and not before it stands still.
   const [quiesced, ready] = await Promise.allSettled([
     options.quiesce?.(),
-    provideTop(context, disk, machine, { withMemory: options.withMemory, signal }),
+    provideTop(context, disk, machine, { withMemory: options.withMemory, isOverBase, signal }),
   ]);
   if (quiesced.status === "rejected") throw quiesced.reason;
   if (ready.status === "rejected") throw ready.reason;
@@ -57,25 +61,28 @@ export async function captureRunning(
   let stoppedMs = 0;
   let copied: CapturedMemory | undefined;
   try {
-    try {
-      await machine.stop(signal);
-      await machine.switchLayer(disk.top, signal);
-      if (options.withMemory) copied = await CapturedMemory.copy(machine.saveState({ signal }), memoryLedger);
-    } finally {
-      // Without the signal: giving up does not mean leaving the guest standing.
-      if (options.letRun) await machine.start();
-      stoppedMs = clock.monotonic() - stoppedAtMs;
-    }
-    await disk.directory.freeze(frozen.map(({ layerId }) => layerId));
-  } catch (error) {
-    await copied?.[Symbol.asyncDispose]();
-    throw error;
+    await machine.stop(signal);
+    await machine.switchLayer(disk.top, signal);
+    if (options.withMemory)
+      copied = held.use(await CapturedMemory.copy(machine.saveState({ signal, isOverBase }), memoryLedger));
+  } finally {
+    // Without the signal: giving up does not mean leaving the guest standing.
+    if (options.letRun) await machine.start();
+    stoppedMs = clock.monotonic() - stoppedAtMs;
   }
+  await disk.directory.freeze(frozen.map(({ layerId }) => layerId));
   const { templateId } = machine.record;
   const { linkToken } = options;
   const fingerprint = fingerprintOf(machine, context.hypervisor);
-  const memory = copied && withFacts(copied, { fingerprint, templateId, linkToken, ...sizeOf(request) });
+  const facts = { fingerprint, templateId, linkToken, ...sizeOf(request) };
+  const memory = copied && memoryOf(context, copied, base, { facts, held: held.move() });
   return { layers: copyLayers(frozen), memory, stoppedMs };
+}
+
+/** Without it the memory is captured whole. */
+async function openBaseOf(machine: Machine, disk: OpenDisk): Promise<MemoryBase | undefined> {
+  const baseId = baseUnder(machine, disk.record);
+  return baseId === undefined ? undefined : openMemoryBase(disk, baseId).catch(() => undefined);
 }
 
 /** The record's top is one that the machine does not write to yet. */
@@ -83,16 +90,16 @@ async function provideTop(
   { launcher, memoryLedger }: CaptureContext,
   disk: OpenDisk,
   machine: Machine,
-  { withMemory, signal }: Pick<CaptureOptions, "withMemory"> & { signal: AbortSignal | undefined },
+  { withMemory, ...save }: Pick<CaptureOptions, "withMemory"> & SaveOptions,
 ): Promise<void> {
   const [changedBytes, topLayerId] = await Promise.all([
-    withMemory ? machine.changedBytes() : 0,
+    withMemory ? machine.changedBytes(save) : 0,
     machine.topLayerId(),
   ]);
   memoryLedger.require(changedBytes);
   // It may be so already: an earlier life made one and never switched to it.
   if (topLayerId === disk.top.layerId) await disk.push(await newTop(launcher, disk), { isTopEmpty: false });
-  await machine.readyLayer(disk.top, signal);
+  await machine.readyLayer(disk.top, save.signal);
 }
 
 /** Of a disk that no machine has open. What is sealed of its present state comes along if asked for, and stays good. */
@@ -122,49 +129,52 @@ async function newTop(launcher: DiskLauncher, disk: OpenDisk): Promise<DiskLayer
 }
 
 async function sealedMemory(
-  { hypervisor }: CaptureContext,
+  context: CaptureContext,
   request: MachineRequest,
   disk: OpenDisk,
   linkToken: string,
 ): Promise<PointMemory | undefined> {
   const { directory, record } = disk;
   for (const manifest of await findManifests(directory.snapshotsPath, record.epoch)) {
-    const whole = await openWhole(hypervisor, disk, manifest).catch(() => undefined);
-    if (whole === undefined) continue;
     const { fingerprint, templateId, memoryMb } = manifest;
-    return { ...whole, facts: { fingerprint, templateId, memoryMb, cpus: request.size.cpus, linkToken } };
+    const facts = { fingerprint, templateId, memoryMb, cpus: request.size.cpus, linkToken };
+    const memory = await openSealed(context, disk, manifest, facts).catch(() => undefined);
+    if (memory !== undefined) return memory;
   }
   return undefined;
 }
 
-/** Also what was sealed as a difference to a made template's memory: a point stands for itself. */
-async function openWhole(
-  hypervisor: Pick<Hypervisor, "joinStates">,
+async function openSealed(
+  context: CaptureContext,
   disk: OpenDisk,
   manifest: SnapshotManifest,
-): Promise<Omit<PointMemory, "facts">> {
-  await using opening = new AsyncDisposableStack();
-  const { baseId, plainBytes } = manifest;
+  facts: PointMemory["facts"],
+): Promise<PointMemory> {
+  await using held = new AsyncDisposableStack();
+  const { baseId, plainBytes: sizeBytes } = manifest;
   const { snapshotsPath } = disk.directory;
-  const file = opening.use(await openSnapshot(snapshotsPath, disk.workspaceKey, manifest));
-  const base = baseId === undefined ? undefined : opening.use(await openMemoryBase(disk, baseId));
-  const opened = opening.move();
-  return {
-    sizeBytes: plainBytes + (base?.sizeBytes ?? 0),
-    read: (options) => {
-      const own = file.read(options);
-      return base === undefined ? own : hypervisor.joinStates(base.read(options), own);
-    },
-    [Symbol.asyncDispose]: () => opened.disposeAsync(),
-  };
+  const file = held.use(await openSnapshot(snapshotsPath, disk.workspaceKey, manifest));
+  const base = baseId === undefined ? undefined : held.use(await openMemoryBase(disk, baseId));
+  const own = { sizeBytes, read: (options?: ReadOptions) => file.read(options) };
+  return memoryOf(context, own, base, { facts, held: held.move() });
 }
 
-function withFacts(copied: CapturedMemory, facts: PointMemory["facts"]): PointMemory {
+/** Also of what was saved as a difference to a made template's memory: a point stands for itself. */
+function memoryOf(
+  { hypervisor }: CaptureContext,
+  own: { sizeBytes: number; read(options?: ReadOptions): AsyncIterable<Uint8Array> },
+  base: MemoryBase | undefined,
+  { facts, held }: { facts: PointMemory["facts"]; held: AsyncDisposableStack },
+): PointMemory {
+  const dispose = { [Symbol.asyncDispose]: () => held.disposeAsync() };
+  const read = (options?: ReadOptions) => own.read(options);
+  if (base === undefined) return { facts, sizeBytes: own.sizeBytes, read, ...dispose };
   return {
     facts,
-    sizeBytes: copied.sizeBytes,
-    read: () => copied.read(),
-    [Symbol.asyncDispose]: () => copied[Symbol.asyncDispose](),
+    sizeBytes: base.sizeBytes + own.sizeBytes,
+    read: (options) => hypervisor.joinStates(base.read(options), read(options)),
+    over: { base, read },
+    ...dispose,
   };
 }
 

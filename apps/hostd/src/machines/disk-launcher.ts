@@ -19,10 +19,11 @@ import type {
 import type { PoolItem, PoolKind } from "../pool/machine-pool.ts";
 import { WaitingForks } from "../pool/waiting-forks.ts";
 import type { Template, TemplateStore } from "../templates/template-store.ts";
-import { discardForkHalf, makeForkHalf } from "./fork-half.ts";
+import { discardForkHalf, type ForkHalf, type ForkKind, makeForkHalf } from "./fork-half.ts";
 import type { ImageSource } from "./image-source.ts";
 import type { WorkspaceDisk } from "./machine-source.ts";
 import { OpenDisk } from "./open-disk.ts";
+import type { UnpackedMemories } from "./unpacked-memories.ts";
 
 export interface DiskLauncherOptions {
   dataDirectory: string;
@@ -30,6 +31,7 @@ export interface DiskLauncherOptions {
   keys: KeyStore;
   images: ImageSource;
   templates: TemplateStore;
+  unpacked: Pick<UnpackedMemories, "isKept" | "lendKept">;
   qemuImgCommand: readonly string[];
   scratchDirectory: string;
   rehearseGuest: RehearseGuest;
@@ -81,7 +83,8 @@ export class DiskLauncher implements AsyncDisposable {
       onFault: options.onFault,
     });
     this.forks = new WaitingForks({
-      make: (kind) => makeForkHalf(this, kind, signal),
+      make: (kind) => this.#makeForkHalf(kind),
+      isKept: (baseId) => options.unpacked.isKept(baseId),
       discard: discardForkHalf,
       readyPerKind: Math.min(options.poolSize, FORKS_READY),
       mayWait: options.mayWait,
@@ -195,6 +198,13 @@ export class DiskLauncher implements AsyncDisposable {
     item.key.fill(0);
     await item.machine.kill();
     await this.directory(item.diskId).remove();
+  }
+
+  async #makeForkHalf(kind: ForkKind): Promise<ForkHalf> {
+    const { unpacked, signal } = this.#options;
+    await using lent = kind.baseId === null ? undefined : await unpacked.lendKept(kind.baseId);
+    // Awaited here: it is lent until then.
+    return await makeForkHalf(this, kind, { signal, base: lent?.state });
   }
 
   async #rehearse(machine: Machine, template: Template): Promise<string> {

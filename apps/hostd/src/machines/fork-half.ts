@@ -8,7 +8,7 @@ import type { MachineSize } from "@atoll/protocol/plans";
 import type { PointMemory } from "../checkpoints/local-point.ts";
 import type { DiskDirectory } from "../disks/disk-directory.ts";
 import { copyLayers, wipeLayers } from "../disks/layer-keys.ts";
-import type { DiskLayer, Machine } from "../hypervisor/hypervisor.ts";
+import type { DiskLayer, Machine, UnpackedState } from "../hypervisor/hypervisor.ts";
 import type { Template } from "../templates/template-store.ts";
 import type { DiskLauncher } from "./disk-launcher.ts";
 
@@ -17,6 +17,8 @@ export interface ForkKind {
   template: Template;
   /** Whether the memory to come differs from the template's RAM, or is all there is. */
   isOverTemplate: boolean;
+  /** Of the unpacked memory that it differs from instead. */
+  baseId: string | null;
   imageKey: string;
   size: MachineSize;
 }
@@ -43,10 +45,11 @@ export class LateState implements AsyncIterable<Uint8Array> {
   }
 }
 
+/** @param options `base`: of the kind's name, lent for as long as this takes */
 export async function makeForkHalf(
   launcher: DiskLauncher,
   kind: ForkKind,
-  signal: AbortSignal | undefined,
+  { signal, base }: { signal: AbortSignal | undefined; base: UnpackedState | undefined },
 ): Promise<ForkHalf> {
   const { template, isOverTemplate, imageKey, size } = kind;
   const directory = launcher.directory(randomUUID());
@@ -63,7 +66,7 @@ export async function makeForkHalf(
     } as const;
     const machine = await launcher.launch(disk, {
       ...{ diskId: directory.diskId, imageKey, size, signal },
-      start: { kind: "saved", template: isOverTemplate ? template : undefined, state },
+      start: { kind: "saved", template: isOverTemplate ? template : undefined, base, state },
     });
     return { kind, directory, layers, machine, state };
   } catch (error) {

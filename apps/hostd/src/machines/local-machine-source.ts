@@ -78,10 +78,16 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     this.#templates = new TemplateStore({ directory, sharedDirectory, hypervisor, prepareGuest, signal });
     const { checkLease = async () => {} } = options;
     const onFault = this.#fault;
-    this.#disks = new DiskLauncher({ ...options, templates: this.#templates, checkLease, onFault, signal });
+    const memoryLedger = new MemoryLedger(options.capturedMemoryMaxBytes ?? CAPTURED_MEMORY_MAX_BYTES);
+    this.#unpacked = new UnpackedMemories({
+      ...{ hypervisor, memoryLedger, clock: this.#clock, onFault },
+      onDropped: (baseId) => this.#disks.forks.dropOf(baseId),
+    });
+    const [templates, unpacked] = [this.#templates, this.#unpacked];
+    this.#disks = new DiskLauncher({ ...options, templates, unpacked, checkLease, onFault, signal });
     this.#ready = new ReadyMachines({
       ...options,
-      templates: this.#templates,
+      templates,
       layers: this.#disks.layers,
       forks: this.#disks.forks,
       make: (kind, how) => this.#disks.make(kind, how),
@@ -93,10 +99,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     this.#upkeep = new DiskUpkeep({ disks: this.#disks, hypervisor });
     const [disks, upkeep, space, clock] = [this.#disks, this.#upkeep, this.#space, this.#clock];
     this.#checkpoints = new CheckpointKeeper({ disks, upkeep, keys, space, clock });
-    const memoryLedger = new MemoryLedger(options.capturedMemoryMaxBytes ?? CAPTURED_MEMORY_MAX_BYTES);
     this.#capturing = { launcher: disks, memoryLedger, hypervisor, clock };
-    this.#unpacked = new UnpackedMemories({ hypervisor, memoryLedger, clock, onFault });
-    const unpacked = this.#unpacked;
     this.#sealed = new SealedMachines({ disks, upkeep, space, unpacked, hypervisor, clock, onFault });
   }
 
@@ -229,7 +232,8 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
 
   prepareFork(request: MachineRequest, origin: ForkOrigin): PreparedFork {
     const { hypervisor } = this.#options;
-    const context = { launcher: this.#disks, hypervisor, onFault: this.#fault };
+    const [launcher, unpacked, onFault] = [this.#disks, this.#unpacked, this.#fault];
+    const context = { launcher, hypervisor, unpacked, onFault };
     return new LocalPreparedFork(context, request, origin);
   }
 

@@ -1,10 +1,15 @@
-import { stat, truncate } from "node:fs/promises";
+import { rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { expect, test, vi } from "vitest";
+import { baseOf } from "../hypervisor/hypervisor.ts";
 import { LiveWorkspace } from "../testing/live-workspace.ts";
 import { templateForMany } from "../testing/template-for-many.ts";
 import { newRequest, TestSource } from "../testing/test-source.ts";
+import type { MachineRequest, PreparedFork } from "./machine-source.ts";
+
+const REFILL_MS = 5000;
+const KEPT_FOR_MS = 10 * 60_000;
 
 /** A workspace that began from a made template, which is gone since; its guest has counted `count` times. */
 async function forked(options: Parameters<typeof TestSource.open>[0] = {}) {
@@ -120,6 +125,72 @@ test("a checkpoint of one that sleeps stands for itself: others begin at it when
   expect(await next.guest.count()).toBe(made.count + 1);
 });
 
+test.each(["running, begun before", "running", "asleep"] as const)(
+  "a fork of one that is %s shares the template's memory too, and keeps it when its origin goes",
+  async (how) => {
+    await using made = await forked();
+    const { fork: origin, at } = made;
+    const request = newRequest();
+    const unpack = vi.spyOn(at.hypervisor, "unpack");
+    const launch = vi.spyOn(at.hypervisor, "launch");
+    await using prepared = how === "running, begun before" ? origin.prepareFork(request) : undefined;
+    if (how === "asleep") await origin.pause();
+    const next = await forkNow(origin, request, prepared);
+    expect(launch.mock.calls.map(([{ start }]) => [start.kind, baseOf(start)?.baseId])).toEqual([
+      ["saved", made.baseId],
+    ]);
+    expect(unpack).toHaveBeenCalledOnce();
+    expect([standsOn(next), await next.guest.count()]).toEqual([made.baseId, made.count + 1]);
+    await origin.stop();
+    await origin.destroy();
+    await next.resume(await next.pause());
+    expect([standsOn(next), await next.guest.count()]).toEqual([made.baseId, made.count + 2]);
+    expect(at.faults).toEqual([]);
+  },
+);
+
+test("from the first fork of one that runs on a process waits over that memory, until nobody keeps it", async () => {
+  await using made = await forked({ poolSize: 1 });
+  const { fork: origin, at } = made;
+  const waiting = async () => {
+    at.clock.advance(REFILL_MS);
+    await at.source.settled();
+    return at.source.readyForkCount;
+  };
+  const launch = vi.spyOn(at.hypervisor, "launch");
+  for (const round of [1, 2]) {
+    await waiting();
+    launch.mockClear();
+    const request = newRequest();
+    await using prepared = origin.prepareFork(request);
+    const next = await forkNow(origin, request, prepared);
+    expect(launch).toHaveBeenCalledTimes(2 - round);
+    expect([standsOn(next), await next.guest.count()]).toEqual([made.baseId, made.count + 1]);
+  }
+  expect(await waiting()).toBe(1);
+  const machineCount = at.host.machines.size;
+  at.clock.advance(KEPT_FOR_MS);
+  await expect.poll(() => at.hypervisor.unpacked.size).toBe(0);
+  expect([await waiting(), at.host.machines.size]).toEqual([0, machineCount - 1]);
+  expect(at.faults).toEqual([]);
+});
+
+test("without room to share, or without the template's memory, a fork of one that runs is whole", async () => {
+  await using made = await forked();
+  const { fork: origin, at } = made;
+  at.clock.advance(KEPT_FOR_MS);
+  await expect.poll(() => at.hypervisor.unpacked.size).toBe(0);
+  vi.spyOn(at.hypervisor, "unpack").mockRejectedValue(new AtollError("host.full"));
+  const request = newRequest();
+  await using prepared = origin.prepareFork(request);
+  const next = await forkNow(origin, request, prepared);
+  expect([standsOn(next), await next.guest.count()]).toEqual([null, made.count + 1]);
+  await rm(made.baseOf(origin));
+  const last = await forkNow(origin, newRequest());
+  expect([standsOn(last), await last.guest.count()]).toEqual([null, made.count + 1]);
+  expect(await made.isKept(last)).toBe(false);
+});
+
 test("its space is shared by all who have it", async () => {
   await using made = await forked();
   const { fork, at } = made;
@@ -131,6 +202,12 @@ test("its space is shared by all who have it", async () => {
   await made.forks[1].destroy();
   expect(await bytes()).toBe(blocks * 512);
 });
+
+async function forkNow(origin: LiveWorkspace, request: MachineRequest, prepared?: PreparedFork) {
+  await using point = await origin.capture();
+  // Awaited here: the point is disposed of when this returns.
+  return await origin.fork(request, point, prepared);
+}
 
 /** With which start its machine was launched. */
 async function startOf(at: TestSource, run: () => Promise<void>) {

@@ -5,11 +5,14 @@ import type { Hypervisor } from "../hypervisor/hypervisor.ts";
 import type { DiskLauncher } from "./disk-launcher.ts";
 import { addLayers, discardForkHalf, type ForkHalf, makeForkHalf } from "./fork-half.ts";
 import type { ForkOrigin, MachineRequest, PreparedFork } from "./machine-source.ts";
+import { baseUnder, openMemoryBase } from "./memory-base.ts";
 import { fingerprintOf, fitsMachine } from "./snapshot-facts.ts";
+import type { UnpackedMemories } from "./unpacked-memories.ts";
 
 export interface PrepareContext {
   launcher: DiskLauncher;
   hypervisor: Pick<Hypervisor, "fingerprint">;
+  unpacked: Pick<UnpackedMemories, "lend">;
   onFault: (error: unknown) => void;
 }
 
@@ -42,7 +45,7 @@ export class LocalPreparedFork implements PreparedFork {
 
 /** With the layers that are frozen already. Undefined when what is captured will not be loadable by a machine like the one asked for. */
 async function prepareFork(
-  { launcher, hypervisor }: PrepareContext,
+  { launcher, hypervisor, unpacked }: PrepareContext,
   { size, signal }: MachineRequest,
   { owner, machine: running, size: runningSize }: ForkOrigin,
 ): Promise<ForkHalf | undefined> {
@@ -56,8 +59,14 @@ async function prepareFork(
   const topLayerId = await running.topLayerId();
   const top = open.layers.findIndex(({ layerId }) => layerId === topLayerId);
   if (top === -1) return undefined;
-  const kind = { template, isOverTemplate: templateId !== null, imageKey: record.imageKey, size };
-  const half = launcher.forks.take(kind) ?? (await makeForkHalf(launcher, kind, signal));
+  const under = baseUnder(running, record);
+  await using base = under === undefined ? undefined : await openMemoryBase(open, under);
+  await using lent = base && (await unpacked.lend(base, signal));
+  const { imageKey } = record;
+  const baseId = lent?.state.baseId ?? null;
+  const kind = { template, isOverTemplate: templateId !== null, baseId, imageKey, size };
+  const half =
+    launcher.forks.take(kind) ?? (await makeForkHalf(launcher, kind, { signal, base: lent?.state }));
   try {
     await addLayers(half, open.directory, open.layers.slice(0, top), signal);
     return half;
@@ -73,6 +82,7 @@ function fits({ machine, kind, layers }: ForkHalf, { origin, memory }: LocalPoin
   return (
     memory !== undefined &&
     memory.facts.templateId === machine.record.templateId &&
+    (memory.over?.base.baseId ?? null) === machine.record.baseId &&
     origin.imageKey === kind.imageKey &&
     origin.templateId === kind.template.templateId &&
     origin.layers.length > lower.length &&

@@ -17,7 +17,7 @@ import type { DiskUpkeep } from "./disk-upkeep.ts";
 import { hasCode } from "./has-code.ts";
 import { loadDisk } from "./launch-disk.ts";
 import type { MachineRequest, SnapshotRef, SpaceReservation, WorkspaceDisk } from "./machine-source.ts";
-import { openMemoryBase } from "./memory-base.ts";
+import { baseUnder, openMemoryBase } from "./memory-base.ts";
 import { fingerprintOf, snapshotOrigin, snapshotRef } from "./snapshot-facts.ts";
 import type { UnpackedMemories } from "./unpacked-memories.ts";
 
@@ -139,12 +139,4 @@ export class SealedMachines {
     this.removeSoon(disk.diskId);
     return placed;
   }
-}
-
-/** The stored memory that this machine's is a difference to, if it is that one. */
-function baseUnder(
-  { record: { baseId } }: Machine,
-  { memoryBase }: { memoryBase: { baseId: string } | null },
-): string | undefined {
-  return memoryBase !== null && memoryBase.baseId === baseId ? memoryBase.baseId : undefined;
 }

@@ -1,11 +1,11 @@
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { expect, test, vi } from "vitest";
 import { MemoryLedger } from "../checkpoints/captured-memory.ts";
-import { requireLocal } from "../checkpoints/local-point.ts";
+import { requireLocal, type SharedMemory } from "../checkpoints/local-point.ts";
 import type { LiveWorkspace } from "../testing/live-workspace.ts";
 import { templateForMany } from "../testing/template-for-many.ts";
 import { TestSource } from "../testing/test-source.ts";
-import { type SharedMemory, sharedMemory } from "./memory-base.ts";
+import { sharedMemory } from "./memory-base.ts";
 import { UnpackedMemories } from "./unpacked-memories.ts";
 
 const KEPT_FOR_MS = 10 * 60_000;
@@ -85,6 +85,7 @@ test("erasing the origin takes what was unpacked of it, also from under a start,
     hypervisor: at.hypervisor,
     memoryLedger,
     clock: at.clock,
+    onDropped: async () => {},
     onFault,
   });
   expect(await memories.lend(sharedMemory(requireLocal(late)) as SharedMemory, undefined)).toBeUndefined();

@@ -2,9 +2,8 @@
 import type { Clock } from "@atoll/base/clock";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { MemoryLedger } from "../checkpoints/captured-memory.ts";
-import type { DiskDirectory } from "../disks/disk-directory.ts";
+import type { SharedMemory } from "../checkpoints/local-point.ts";
 import type { Hypervisor, UnpackedState } from "../hypervisor/hypervisor.ts";
-import type { ReadOptions } from "../snapshots/seal.ts";
 import { hasCode } from "./has-code.ts";
 
 export interface UnpackedMemoriesOptions {
@@ -12,19 +11,12 @@ export interface UnpackedMemoriesOptions {
   /** Shared with other copies of guests' memory: both lie in this host's. */
   memoryLedger: MemoryLedger;
   clock: Clock;
+  /** What was made ahead over it is of no use from now on. */
+  onDropped: (baseId: string) => Promise<void>;
   onFault: (error: unknown) => void;
 }
 
-/** A whole memory as it is stored under one of the names that it has. */
-export interface UnpackableMemory {
-  /** The same for all who have it. */
-  readonly baseId: string;
-  /** Whose name it is read under. */
-  readonly directory: Pick<DiskDirectory, "diskId" | "isThere">;
-  readonly memoryMb: number;
-  readonly sizeBytes: number;
-  read(options?: ReadOptions): AsyncIterable<Uint8Array>;
-}
+type UnpackableMemory = Omit<SharedMemory, "link" | "recordUnder">;
 
 /** A class begins, and comes back, within minutes of each other. */
 const KEPT_FOR_MS = 10 * 60_000;
@@ -67,20 +59,26 @@ export class UnpackedMemories implements AsyncDisposable {
    */
   async lend(memory: UnpackableMemory, signal: AbortSignal | undefined): Promise<LentMemory | undefined> {
     const known = this.#kept.get(memory.baseId);
-    const kept = known ?? this.#keep(memory, signal);
-    kept.userCount++;
-    kept.cancelExpiry();
-    const giveBack = () => this.#giveBack(memory.baseId, kept);
     try {
-      return { state: await kept.state, [Symbol.asyncDispose]: giveBack };
+      return await this.#lend(memory.baseId, known ?? this.#keep(memory, signal));
     } catch (error) {
-      await giveBack();
       // Another's trouble is no reason to give up, nor is that of sharing.
       if (known !== undefined || hasCode(error, "host.full", "checkpoint.not_found")) return undefined;
       if (signal?.aborted || hasCode(error, ...MEMORY_DAMAGE)) throw error;
       this.#options.onFault(error);
       return undefined;
     }
+  }
+
+  isKept(baseId: string): boolean {
+    return this.#kept.has(baseId);
+  }
+
+  /** What lies there now. @throws AtollError vm.start_failed when it does not */
+  async lendKept(baseId: string): Promise<LentMemory> {
+    const kept = this.#kept.get(baseId);
+    if (kept === undefined) throw new AtollError("vm.start_failed", "the unpacked memory is gone");
+    return this.#lend(baseId, kept);
   }
 
   /** What is in use goes with its last user. Call it when the disk's directory is gone. */
@@ -93,10 +91,23 @@ export class UnpackedMemories implements AsyncDisposable {
     await Promise.all([...this.#kept.keys()].map((baseId) => this.#drop(baseId)));
   }
 
+  async #lend(baseId: string, kept: Kept): Promise<LentMemory> {
+    kept.userCount++;
+    kept.cancelExpiry();
+    const giveBack = () => this.#giveBack(baseId, kept);
+    try {
+      return { state: await kept.state, [Symbol.asyncDispose]: giveBack };
+    } catch (error) {
+      await giveBack();
+      throw error;
+    }
+  }
+
   async #drop(baseId: string): Promise<void> {
     const kept = this.#kept.get(baseId);
     if (kept === undefined) return;
     this.#kept.delete(baseId);
+    await this.#options.onDropped(baseId);
     if (kept.userCount === 0) await this.#dispose(kept);
   }
 

@@ -155,6 +155,34 @@ test("what is kept no more is discarded, also one that is being made", async () 
   expect(discarded).toEqual(["a", "a", "b"]);
 });
 
+test("forgetting a kind ends when none of it is left, also none that is being made, until it is kept again", async () => {
+  const gate = Promise.withResolvers<void>();
+  const begun = Promise.withResolvers<void>();
+  const { shelf, discarded, filled, names } = shelfOf({
+    make: async (kind) => {
+      if (names().length === 1) {
+        begun.resolve();
+        await gate.promise;
+      }
+      return { name: kind, spoils: Promise.withResolvers<void>() };
+    },
+  });
+  shelf.keep(1, "a", 2);
+  shelf.refill();
+  await begun.promise;
+  let isForgotten = false;
+  const forgetting = shelf.forget(1).then(() => {
+    isForgotten = true;
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  expect([names(), discarded, isForgotten]).toEqual([[], ["a"], false]);
+  gate.resolve();
+  await forgetting;
+  expect([await filled(), discarded, shelf.kinds]).toEqual([[], ["a", "a"], []]);
+  shelf.keep(1, "a", 1);
+  expect(await filled()).toEqual(["a"]);
+});
+
 test("makes what there is room for, and the rest once there is", async () => {
   let room = 1;
   const { shelf, filled } = shelfOf({ mayMake: (kind) => kind !== "a" || shelf.items.length < room });

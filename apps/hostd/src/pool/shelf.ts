@@ -19,6 +19,7 @@ interface Row<Kind, Item> {
   kind: Kind;
   target: number;
   ready: Item[];
+  making?: Promise<Item>;
 }
 
 export class Shelf<Kind, Item> implements AsyncDisposable {
@@ -43,6 +44,10 @@ export class Shelf<Kind, Item> implements AsyncDisposable {
     return [...this.#rows.values()].flatMap(({ kind, ready }) => ready.map(() => kind));
   }
 
+  get kinds(): Kind[] {
+    return [...this.#rows.values()].map(({ kind }) => kind);
+  }
+
   get isClosed(): boolean {
     return this.#isClosed;
   }
@@ -61,9 +66,21 @@ export class Shelf<Kind, Item> implements AsyncDisposable {
     this.keep(id, kind, target);
     for (const oldest of this.#askedFor) {
       if (this.#askedFor.size <= (this.#options.askedForMax ?? 0)) return;
-      this.#askedFor.delete(oldest);
-      this.#forget(oldest);
+      void this.forget(oldest);
     }
+  }
+
+  /** No more of this kind until it is kept again. Resolves when none is ready, or being made. */
+  async forget(id: string | number): Promise<void> {
+    this.#askedFor.delete(id);
+    const row = this.#rows.get(id);
+    if (row === undefined || this.#isClosed) return;
+    this.#rows.delete(id);
+    // One that is being made for it finds that nobody wants it.
+    row.target = 0;
+    for (const item of row.ready.splice(0)) void this.#discard(item);
+    await row.making?.catch(() => {});
+    await Promise.all(this.#discarding);
   }
 
   /** The oldest of this kind, to exactly one caller. */
@@ -93,17 +110,13 @@ export class Shelf<Kind, Item> implements AsyncDisposable {
     await Promise.all([...items.map((item) => this.#options.discard(item)), ...this.#discarding]);
   }
 
-  #forget(id: string | number): void {
-    const row = this.#rows.get(id);
-    if (row === undefined || this.#isClosed) return;
-    this.#rows.delete(id);
-    // One that is being made for it finds that nobody wants it.
-    row.target = 0;
-    for (const item of row.ready.splice(0)) {
-      const discarding = this.#options.discard(item).catch(this.#options.onFault);
-      this.#discarding.add(discarding);
-      void discarding.finally(() => this.#discarding.delete(discarding));
-    }
+  #discard(item: Item): Promise<void> {
+    const discarding = this.#options
+      .discard(item)
+      .catch(this.#options.onFault)
+      .finally(() => this.#discarding.delete(discarding));
+    this.#discarding.add(discarding);
+    return discarding;
   }
 
   async #fill(): Promise<void> {
@@ -114,9 +127,10 @@ export class Shelf<Kind, Item> implements AsyncDisposable {
       );
       if (row === undefined || this.#isClosed) return;
       try {
-        const item = await make(row.kind);
+        row.making = make(row.kind);
+        const item = await row.making;
         if (row.target === 0) {
-          await this.#options.discard(item);
+          await this.#discard(item);
           continue;
         }
         row.ready.push(item);
@@ -131,6 +145,6 @@ export class Shelf<Kind, Item> implements AsyncDisposable {
     const at = ready.indexOf(item);
     if (at === -1 || this.#isClosed) return;
     ready.splice(at, 1);
-    await this.#options.discard(item).catch(this.#options.onFault);
+    await this.#discard(item);
   }
 }

@@ -3,6 +3,7 @@ import type { ForkHalf, ForkKind } from "../machines/fork-half.ts";
 import { WaitingForks } from "./waiting-forks.ts";
 
 function forks(readyPerKind = 1) {
+  const kept = new Set<string>();
   const live = new Set<ForkHalf>();
   const waiting = new WaitingForks({
     make: async (kind) => {
@@ -16,6 +17,7 @@ function forks(readyPerKind = 1) {
     },
     discard: async (half) => void live.delete(half),
     readyPerKind,
+    isKept: (baseId) => kept.has(baseId),
     onFault: (error) => {
       throw error;
     },
@@ -25,13 +27,14 @@ function forks(readyPerKind = 1) {
     await waiting.settled();
     return [...live].map(({ kind }) => kind.size.memoryMb).sort((a, b) => a - b);
   };
-  return { waiting, live, filled };
+  return { waiting, live, filled, kept };
 }
 
-const kindOf = (memoryMb: number) =>
+const kindOf = (memoryMb: number, baseId: string | null = null) =>
   ({
     template: { templateId: "t" },
-    isOverTemplate: true,
+    isOverTemplate: baseId === null,
+    baseId,
     imageKey: "image",
     size: { cpus: 1, memoryMb, diskMb: 2048 },
   }) as unknown as ForkKind;
@@ -49,6 +52,19 @@ test("one waits of each of the two kinds that were forked last, and none before"
   expect(await filled()).toEqual([512, 2048]);
   await waiting[Symbol.asyncDispose]();
   expect(live.size).toBe(0);
+});
+
+test("one waits over a memory that is shared while that lies unpacked, and none after it was dropped", async () => {
+  const { waiting, filled, kept } = forks();
+  for (const baseId of [null, "a"]) expect(waiting.take(kindOf(512, baseId))).toBeUndefined();
+  expect(await filled()).toEqual([512]);
+  kept.add("a");
+  expect(await filled()).toEqual([512, 512]);
+  kept.delete("a");
+  await waiting.dropOf("a");
+  expect(await filled()).toEqual([512]);
+  expect(waiting.take(kindOf(512, "a"))).toBeUndefined();
+  expect(waiting.take(kindOf(512))?.kind.baseId).toBeNull();
 });
 
 test("a host that keeps nothing ready has none", async () => {

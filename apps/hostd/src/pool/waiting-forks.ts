@@ -9,6 +9,8 @@ export interface WaitingForksOptions {
   readyPerKind: number;
   /** Whether this host has room for one more machine that waits. */
   mayWait?: ((memoryMb: number) => boolean) | undefined;
+  /** Whether what such a machine shares lies unpacked. */
+  isKept?: (baseId: string) => boolean;
   /** Making one failed; it is tried again at the next refill. */
   onFault: (error: unknown) => void;
 }
@@ -22,12 +24,12 @@ export class WaitingForks implements AsyncDisposable {
   readonly #shelf: Shelf<ForkKind, ForkHalf>;
 
   constructor(options: WaitingForksOptions) {
-    const { make, discard, onFault, readyPerKind, mayWait = () => true } = options;
+    const { make, discard, onFault, readyPerKind, mayWait = () => true, isKept = () => false } = options;
     this.#readyPerKind = readyPerKind;
     this.#shelf = new Shelf({
       make,
       discard,
-      mayMake: ({ size }) => mayWait(size.memoryMb),
+      mayMake: ({ size, baseId }) => (baseId === null || isKept(baseId)) && mayWait(size.memoryMb),
       spoilt: ({ machine }) => machine.exited,
       askedForMax: KINDS_MAX,
       onFault,
@@ -45,6 +47,15 @@ export class WaitingForks implements AsyncDisposable {
 
   get diskIds(): string[] {
     return this.#shelf.items.map(({ directory }) => directory.diskId);
+  }
+
+  /** Those that share this memory, which nobody keeps any more. */
+  async dropOf(baseId: string): Promise<void> {
+    await Promise.all(
+      this.#shelf.kinds
+        .filter((kind) => kind.baseId === baseId)
+        .map((kind) => this.#shelf.forget(idOf(kind))),
+    );
   }
 
   /** To exactly one caller. Others of this kind are kept from here on, beginning with the next refill. */
@@ -69,7 +80,7 @@ export class WaitingForks implements AsyncDisposable {
   }
 }
 
-function idOf({ template, isOverTemplate, imageKey, size }: ForkKind): string {
+function idOf({ template, isOverTemplate, baseId, imageKey, size }: ForkKind): string {
   const { cpus, memoryMb, diskMb } = size;
-  return JSON.stringify([template.templateId, isOverTemplate, imageKey, cpus, memoryMb, diskMb]);
+  return JSON.stringify([template.templateId, isOverTemplate, baseId, imageKey, cpus, memoryMb, diskMb]);
 }
