@@ -15,6 +15,7 @@ import { type BareMachine, bareRestore, startBareMachine } from "./b0.ts";
 import { BenchHost } from "./bench-host.ts";
 import { openBrowserSession } from "./browser-session.ts";
 import { measureLifecycle } from "./lifecycle.ts";
+import { measureLiveFork } from "./live-fork.ts";
 import { agentRssMib, echoesMs, floodMbPerSecond, pingsMs, streamMbPerSecond } from "./measure-terminal.ts";
 import { memoryOfClone } from "./memory-of-clone.ts";
 import { cpuPercent } from "./process-cost.ts";
@@ -80,6 +81,8 @@ try {
     const id = await host.create();
     await host.stop(id);
     await host.resume(id);
+    // Before it sleeps for the first time: all that it wrote since its boot is compared for each of these.
+    await measureLiveFork(options, id, "live fork of a machine that booted cold");
     await measureSleep(options, id, "machine that booted cold");
     await host.delete(id);
   };
