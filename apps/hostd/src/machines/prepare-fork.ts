@@ -62,6 +62,7 @@ async function prepareFork(
   const under = baseUnder(running, record);
   await using base = under === undefined ? undefined : await openMemoryBase(open, under);
   await using lent = base && (await unpacked.lend(base, signal));
+  if (base !== undefined && lent === undefined) return undefined;
   const { imageKey } = record;
   const baseId = lent?.state.baseId ?? null;
   const kind = { template, isOverTemplate: templateId !== null, baseId, imageKey, size };
