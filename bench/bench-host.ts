@@ -39,9 +39,9 @@ export class BenchHost {
     while ((await this.health()).poolReadyCount < count) await delay(200);
   }
 
-  /** Until a process waits for the next fork of what runs, from the first such fork on. */
-  async forkReady(): Promise<void> {
-    while ((await this.health()).forksReadyCount === 0) await delay(200);
+  /** Processes that wait for forks of what runs. */
+  async forksReady(): Promise<number> {
+    return (await this.health()).forksReadyCount;
   }
 
   /** Answers when the guest's agent has answered. */

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import { bareRestore } from "./b0.ts";
 import type { BenchHost } from "./bench-host.ts";
 import type { LifecycleOptions } from "./lifecycle.ts";
@@ -14,6 +15,15 @@ export async function measureLiveFork(
   source: string,
   what: string,
 ): Promise<void> {
+  /** As it is when people fork, seconds apart at least: the host's work for the next one is not the reference's. */
+  const waits = async (count: number) => {
+    while ((await host.forksReady()) < count) await delay(200);
+  };
+  const first = await liveFork(host, source, randomUUID());
+  await host.delete(first);
+  // From this one on, one of its kind is among them.
+  const count = (await host.forksReady()) + 1;
+  await waits(count);
   const samples = await interleaved(
     pairs,
     warmups,
@@ -21,8 +31,7 @@ export async function measureLiveFork(
       const id = randomUUID();
       const ms = await timedMs(() => liveFork(host, source, id));
       await host.delete(id);
-      // As it is when people fork, seconds apart at least; the host's work for the next one is not the reference's.
-      await host.forkReady();
+      await waits(count);
       return ms;
     },
     () => bareRestore(bare),
