@@ -35,10 +35,14 @@ export async function measureTemplates(options: LifecycleOptions): Promise<void>
     timedMs(() => Promise.all(ids.map(begin))),
   );
 
-  const id = await begin(randomUUID());
-  await measureSleep(options, id, "fork of a made template");
-  await measureLiveFork(options, id, "live fork of a fork of a made template");
-  await host.delete(id);
+  for (const measure of [
+    (id: string) => measureSleep(options, id, "fork of a made template"),
+    (id: string) => measureLiveFork(options, id, "live fork of a fork of a made template"),
+  ]) {
+    const id = await begin(randomUUID());
+    await measure(id);
+    await host.delete(id);
+  }
   await memoryOfClone(options, (count) => `idle fork ${count} of a made template`, begin);
   await host.delete(source);
 }
