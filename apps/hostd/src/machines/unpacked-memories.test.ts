@@ -92,6 +92,25 @@ test("erasing the origin takes what was unpacked of it, also from under a start,
   expect([made.unpack.mock.calls.length, memoryLedger.usedBytes]).toEqual([1, 0]);
 });
 
+test("what is dropped while it is lent goes once, also when it is given back in the middle of that", async () => {
+  await using made = await template();
+  await using point = await made.open();
+  const memory = sharedMemory(requireLocal(point)) as SharedMemory;
+  const memoryLedger = new MemoryLedger(1e9);
+  let lent: AsyncDisposable | undefined;
+  const memories = new UnpackedMemories({
+    hypervisor: made.at.hypervisor,
+    memoryLedger,
+    clock: made.at.clock,
+    onDropped: async () => lent?.[Symbol.asyncDispose](),
+    onFault: () => {},
+  });
+  lent = await memories.lend(memory, undefined);
+  expect(memoryLedger.usedBytes).toBe(memory.sizeBytes);
+  await memories.dropOf(memory.directory.diskId);
+  expect([memoryLedger.usedBytes, memories.usedMb, made.at.hypervisor.unpacked.size]).toEqual([0, 0, 0]);
+});
+
 test("without room to share, each machine reads the memory for itself", async () => {
   await using made = await template({ source: { capturedMemoryMaxBytes: 200 } });
   // Takes what there is.

@@ -107,8 +107,10 @@ export class UnpackedMemories implements AsyncDisposable {
     const kept = this.#kept.get(baseId);
     if (kept === undefined) return;
     this.#kept.delete(baseId);
+    // Decided now: a last user that gives it back meanwhile disposes of it.
+    const isLent = kept.userCount > 0;
     await this.#options.onDropped(baseId);
-    if (kept.userCount === 0) await this.#dispose(kept);
+    if (!isLent) await this.#dispose(kept);
   }
 
   #keep(memory: UnpackableMemory, signal: AbortSignal | undefined): Kept {
