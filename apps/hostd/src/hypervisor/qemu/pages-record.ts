@@ -58,6 +58,8 @@ export class PagesRecord {
     const tableAt = this.#pagesAt - table.length;
     table.copy(this.#bytes, tableAt);
     this.#bytes.writeUInt32BE(this.#runs.length, tableAt - COUNT_BYTES);
+    // Pages that were moved lie there still, and whoever wipes what it is given does not see them.
+    this.#bytes.fill(0, this.#end);
     return this.#bytes.subarray(tableAt - COUNT_BYTES - this.#headerBytes, this.#end);
   }
 
