@@ -1,7 +1,4 @@
-/**
- * Pausing, returning and forking, each beside its reference in the same run.
- * Length: one row after the other, each short.
- */
+/** Pausing, returning and forking, each beside its reference in the same run. */
 import { randomBytes, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { open, readdir, readFile, rm, stat } from "node:fs/promises";
@@ -14,8 +11,9 @@ import { call } from "@atoll/protocol/call";
 import { corePing } from "@atoll/protocol/messages/core";
 import type { Mux } from "@atoll/protocol/mux";
 import { z } from "zod";
-import { type BareRestoreOptions, bareRestore, startBareMachine } from "./b0.ts";
+import { type BareRestoreOptions, startBareMachine } from "./b0.ts";
 import type { BenchHost } from "./bench-host.ts";
+import { besideBare } from "./beside-bare.ts";
 import { openBrowserSession } from "./browser-session.ts";
 import { liveFork, measureLiveFork } from "./live-fork.ts";
 import { FORKS, manyAtOnce } from "./many-at-once.ts";
@@ -77,47 +75,25 @@ async function flatInMemory({ host, add, pairs, warmups }: LifecycleOptions): Pr
   await Promise.all([host.delete(small), host.delete(large)]);
 }
 
-async function graceReturn({ host, bare, add, pairs, warmups }: LifecycleOptions): Promise<void> {
+async function graceReturn(options: LifecycleOptions): Promise<void> {
+  const { host } = options;
   const id = await host.create();
-  const samples = await interleaved(
-    pairs,
-    warmups,
-    async () => {
-      await host.pause(id);
-      return timedMs(() => host.resume(id));
-    },
-    () => bareRestore(bare),
-  );
-  add({
-    name: "return within the grace time",
-    unit: "ms",
-    ours: samples.ours,
-    reference: { name: "bare restore", samples: samples.reference },
-    goal: { atMost: 1.1, of: "ratio" },
+  await besideBare(options, { name: "return within the grace time", atMost: 1.1 }, async () => {
+    await host.pause(id);
+    return timedMs(() => host.resume(id));
   });
   await host.delete(id);
 }
 
-async function creates({ host, bare, add, pairs, warmups, poolSize }: LifecycleOptions): Promise<void> {
-  const samples = await interleaved(
-    pairs,
-    warmups,
-    async () => {
-      // All of them: one that is being made takes a core.
-      await host.ready(poolSize);
-      const id = randomUUID();
-      const ms = await timedMs(() => host.create({}, id));
-      await host.delete(id);
-      return ms;
-    },
-    () => bareRestore(bare),
-  );
-  add({
-    name: "create with a waiting process",
-    unit: "ms",
-    ours: samples.ours,
-    reference: { name: "bare restore", samples: samples.reference },
-    goal: { atMost: 0.7, of: "ratio" },
+async function creates(options: LifecycleOptions): Promise<void> {
+  const { host, poolSize } = options;
+  await besideBare(options, { name: "create with a waiting process", atMost: 0.7 }, async () => {
+    // All of them: one that is being made takes a core.
+    await host.ready(poolSize);
+    const id = randomUUID();
+    const ms = await timedMs(() => host.create({}, id));
+    await host.delete(id);
+    return ms;
   });
 }
 

@@ -11,8 +11,9 @@ import { Progress } from "../scripts/bootstrap/progress.mjs";
 import { readEnv } from "../scripts/start/env.ts";
 import { prepare } from "../scripts/start/prepare.ts";
 import { startStack } from "../scripts/start/stack.ts";
-import { type BareMachine, bareRestore, startBareMachine } from "./b0.ts";
+import { type BareMachine, startBareMachine } from "./b0.ts";
 import { BenchHost } from "./bench-host.ts";
+import { besideBare } from "./beside-bare.ts";
 import { openBrowserSession } from "./browser-session.ts";
 import { measureLifecycle } from "./lifecycle.ts";
 import { measureLiveFork } from "./live-fork.ts";
@@ -113,28 +114,15 @@ try {
   if (rows.some(({ pass }) => pass === false)) process.exitCode = 1;
 
   async function create(): Promise<void> {
-    const creates = await interleaved(
-      PAIRS,
-      WARMUPS,
-      async () => {
-        await host.ready(1);
-        let id = "";
-        const ms = await timedMs(async () => {
-          id = await host.create();
-        });
-        await host.delete(id);
-        await host.ready(Number(POOL_SIZE));
-        return ms;
-      },
-      () => bareRestore(bare),
-    );
-    const b0 = { name: "bare restore", samples: creates.reference };
-    add({
-      name: "create to first answer",
-      unit: "ms",
-      ours: creates.ours,
-      reference: b0,
-      goal: { atMost: 1.3, of: "ratio" },
+    const creates = await besideBare(options, { name: "create to first answer", atMost: 1.3 }, async () => {
+      await host.ready(1);
+      let id = "";
+      const ms = await timedMs(async () => {
+        id = await host.create();
+      });
+      await host.delete(id);
+      await host.ready(Number(POOL_SIZE));
+      return ms;
     });
 
     const id = await host.create();
@@ -157,29 +145,20 @@ try {
   async function resume(): Promise<void> {
     const sleeper = await host.create();
     const pauses: number[] = [];
-    const resumes = await interleaved(
-      PAIRS,
-      WARMUPS,
+    const resumes = await besideBare(
+      options,
+      { name: "resume of a sealed machine", atMost: 1.5 },
       async () => {
         pauses.push(await timedMs(() => host.pauseToDisk(sleeper)));
         return timedMs(() => host.resume(sleeper));
       },
-      () => bareRestore(bare),
     );
-    const b0Again = { name: "bare restore", samples: resumes.reference };
-    add({
-      name: "resume of a sealed machine",
-      unit: "ms",
-      ours: resumes.ours,
-      reference: b0Again,
-      goal: { atMost: 1.5, of: "ratio" },
-    });
     await host.delete(sleeper);
     add({
       name: "pause to sealed on disk, its grace time included",
       unit: "ms",
       ours: pauses,
-      reference: b0Again,
+      reference: resumes.reference,
       goal: undefined,
     });
   }

@@ -1,35 +1,23 @@
 /** What begins from a template that somebody made, as a class does, each beside its reference in the same run. */
 import { randomUUID } from "node:crypto";
-import { bareRestore } from "./b0.ts";
+import { besideBare } from "./beside-bare.ts";
 import type { LifecycleOptions } from "./lifecycle.ts";
 import { measureLiveFork } from "./live-fork.ts";
 import { FORKS, manyAtOnce } from "./many-at-once.ts";
 import { memoryOfClone } from "./memory-of-clone.ts";
 import { measureSleep } from "./sleep.ts";
-import { interleaved, timedMs } from "./statistics.ts";
+import { timedMs } from "./statistics.ts";
 
 export async function measureTemplates(options: LifecycleOptions): Promise<void> {
-  const { host, bare, add, pairs, warmups } = options;
+  const { host } = options;
   const source = await host.create();
   const templateId = await host.makeTemplate(source);
   const begin = (id: string) => host.create({ origin: { kind: "template", templateId } }, id);
-  const samples = await interleaved(
-    pairs,
-    warmups,
-    async () => {
-      const id = randomUUID();
-      const ms = await timedMs(() => begin(id));
-      await host.delete(id);
-      return ms;
-    },
-    () => bareRestore(bare),
-  );
-  add({
-    name: "fork of a made template to first answer",
-    unit: "ms",
-    ours: samples.ours,
-    reference: { name: "bare restore", samples: samples.reference },
-    goal: { atMost: 1.2, of: "ratio" },
+  await besideBare(options, { name: "fork of a made template to first answer", atMost: 1.2 }, async () => {
+    const id = randomUUID();
+    const ms = await timedMs(() => begin(id));
+    await host.delete(id);
+    return ms;
   });
   await manyAtOnce(options, `${FORKS} forks of a made template, all ready`, (ids) =>
     timedMs(() => Promise.all(ids.map(begin))),

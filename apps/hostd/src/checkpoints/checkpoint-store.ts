@@ -11,6 +11,7 @@ import { AtollError } from "@atoll/protocol/atoll-error";
 import { uuid } from "@atoll/protocol/ids";
 import { diskError } from "../disks/disk-error.ts";
 import { wrapLayers } from "../disks/layer-keys.ts";
+import { linkPresent } from "../disks/link-present.ts";
 import type { CheckpointFacts } from "../machines/machine-source.ts";
 import type { SealContext } from "../snapshots/seal.ts";
 import { SealedFile, writeSealedFile } from "../snapshots/sealed-file.ts";
@@ -102,7 +103,7 @@ export class CheckpointStore {
         stored: {
           baseId: checkpointId,
           recordUnder: (otherKey) => ({ ...shared, key: file.keyUnder(otherKey) }),
-          link: (path) => linkMemory(this.#sealedPath(checkpointId), path),
+          link: (path) => linkPresent(this.#sealedPath(checkpointId), path, memoryGone),
         },
         [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
       };
@@ -161,15 +162,8 @@ export class CheckpointStore {
   }
 }
 
-/** Durable with the sync of its directory. */
-async function linkMemory(from: string, to: string): Promise<void> {
-  try {
-    await fileOps().link(from, to);
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
-    throw new AtollError("checkpoint.damaged", "the checkpoint's memory is gone", { cause });
-  }
-}
+const memoryGone = (cause: unknown) =>
+  new AtollError("checkpoint.damaged", "the checkpoint's memory is gone", { cause });
 
 /** The same faults under the name that the reader of a checkpoint knows. */
 async function* asCheckpoint(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -9,7 +9,7 @@ import type { ReadOptions } from "../snapshots/seal.ts";
 export interface MemoryFacts {
   /** Of the hypervisor that saved it. */
   fingerprint: string;
-  /** Whose RAM it differs from; null for a machine that was booted. */
+  /** Whose RAM it differs from; null for one that differs from no template. */
   templateId: string | null;
   cpus: number;
   memoryMb: number;

@@ -17,6 +17,7 @@ import { uuid } from "@atoll/protocol/ids";
 import { diskError } from "./disk-error.ts";
 import { anyDiskRecord, type DiskRecord, diskRecord } from "./disk-record.ts";
 import { wrapLayers } from "./layer-keys.ts";
+import { linkPresent } from "./link-present.ts";
 
 const LAYER_FILE = /^([0-9a-f-]{36})\.qcow2$/;
 /** The machine's own uid passes through to the files it is given, and can neither list nor make any. */
@@ -144,12 +145,10 @@ export class DiskDirectory {
   /** Takes over frozen layers of another disk. Not durable before `syncLayers`. @throws AtollError checkpoint.damaged when one is gone */
   async link(from: DiskDirectory, layerIds: readonly string[], into = this.layersPath): Promise<void> {
     for (const layerId of layerIds) {
-      try {
-        await fileOps().link(from.layerPath(layerId), join(into, `${uuid.parse(layerId)}.qcow2`));
-      } catch (cause) {
-        if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
-        throw new AtollError("checkpoint.damaged", `layer ${layerId} is gone`, { cause });
-      }
+      const to = join(into, `${uuid.parse(layerId)}.qcow2`);
+      const gone = (cause: unknown) =>
+        new AtollError("checkpoint.damaged", `layer ${layerId} is gone`, { cause });
+      await linkPresent(from.layerPath(layerId), to, gone);
     }
   }
 

@@ -185,7 +185,7 @@ export interface Machine extends AsyncDisposable {
    * after 5 s without an answer; vm.gone
    */
   ping(signal?: AbortSignal): Promise<void>;
-  /** RAM that `saveState` would give now, in bytes, of a machine that booted at most; cheap, and roughly right while the machine runs. */
+  /** RAM that `saveState` would give now, in bytes, or at most (`isBooted`); cheap, and roughly right while the machine runs. */
   changedBytes(options?: Pick<SaveOptions, "isOverBase">): Promise<number>;
   /** The layer the guest's writes go to: after a crash it may be an older one than the disk's record names. */
   topLayerId(): Promise<string>;

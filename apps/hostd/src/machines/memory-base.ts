@@ -1,7 +1,7 @@
 /** The memory of a made template that a workspace's own may be a difference to, as the workspace keeps it. */
-import { fileOps } from "@atoll/durable/file-ops";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { LocalPoint, SharedMemory } from "../checkpoints/local-point.ts";
+import { linkPresent } from "../disks/link-present.ts";
 import type { Machine } from "../hypervisor/hypervisor.ts";
 import type { ReadOptions } from "../snapshots/seal.ts";
 import { SealedFile } from "../snapshots/sealed-file.ts";
@@ -33,8 +33,7 @@ export async function openMemoryBase(
   baseId: string,
 ): Promise<MemoryBase> {
   const { memoryBase } = record;
-  if (memoryBase?.baseId !== baseId)
-    throw new AtollError("snapshot.invalid", "the memory that it differs from is gone");
+  if (memoryBase?.baseId !== baseId) throw baseGone();
   const { workspaceId, epoch, memoryMb, plainBytes } = memoryBase;
   const context = { workspaceId, snapshotId: baseId, epoch };
   const file = await SealedFile.open(directory.memoryBasePath, workspaceKey, context, memoryBase);
@@ -42,17 +41,10 @@ export async function openMemoryBase(
     ...{ baseId, directory, memoryMb, sizeBytes: plainBytes },
     read: (options) => file.read(options),
     recordUnder: (otherKey) => ({ ...memoryBase, key: file.keyUnder(otherKey) }),
-    link: (path) => linkBase(directory.memoryBasePath, path),
+    link: (path) => linkPresent(directory.memoryBasePath, path, baseGone),
     [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
   };
 }
 
-/** Durable with the sync of its directory. */
-async function linkBase(from: string, to: string): Promise<void> {
-  try {
-    await fileOps().link(from, to);
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
-    throw new AtollError("snapshot.invalid", "the memory that it differs from is gone", { cause });
-  }
-}
+const baseGone = (cause?: unknown) =>
+  new AtollError("snapshot.invalid", "the memory that it differs from is gone", { cause });

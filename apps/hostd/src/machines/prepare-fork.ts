@@ -64,8 +64,7 @@ async function prepareFork(
   await using lent = base && (await unpacked.lend(base, signal));
   if (base !== undefined && lent === undefined) return undefined;
   const { imageKey } = record;
-  const baseId = lent?.state.baseId ?? null;
-  const kind = { template, isOverTemplate: templateId !== null, baseId, imageKey, size };
+  const kind = { template, isOverTemplate: templateId !== null, baseId: under ?? null, imageKey, size };
   const half =
     launcher.forks.take(kind) ?? (await makeForkHalf(launcher, kind, { signal, base: lent?.state }));
   try {

@@ -16,8 +16,6 @@ export interface UnpackedMemoriesOptions {
   onFault: (error: unknown) => void;
 }
 
-type UnpackableMemory = Omit<SharedMemory, "link" | "recordUnder">;
-
 /** A class begins, and comes back, within minutes of each other. */
 const KEPT_FOR_MS = 10 * 60_000;
 
@@ -57,7 +55,7 @@ export class UnpackedMemories implements AsyncDisposable {
    * Undefined where there is no memory to spare: then it is read for this one machine.
    * @throws AtollError of whoever reads it, for what is damaged
    */
-  async lend(memory: UnpackableMemory, signal: AbortSignal | undefined): Promise<LentMemory | undefined> {
+  async lend(memory: SharedMemory, signal: AbortSignal | undefined): Promise<LentMemory | undefined> {
     const known = this.#kept.get(memory.baseId);
     try {
       return await this.#lend(memory.baseId, known ?? this.#keep(memory, signal));
@@ -113,7 +111,7 @@ export class UnpackedMemories implements AsyncDisposable {
     if (!isLent) await this.#dispose(kept);
   }
 
-  #keep(memory: UnpackableMemory, signal: AbortSignal | undefined): Kept {
+  #keep(memory: SharedMemory, signal: AbortSignal | undefined): Kept {
     const { baseId, sizeBytes, directory } = memory;
     const state = this.#unpack(memory, signal);
     const kept: Kept = { diskId: directory.diskId, state, sizeBytes, userCount: 0, cancelExpiry: () => {} };
@@ -124,7 +122,7 @@ export class UnpackedMemories implements AsyncDisposable {
     return kept;
   }
 
-  async #unpack(memory: UnpackableMemory, signal: AbortSignal | undefined): Promise<UnpackedState> {
+  async #unpack(memory: SharedMemory, signal: AbortSignal | undefined): Promise<UnpackedState> {
     const { hypervisor, memoryLedger } = this.#options;
     const { baseId, sizeBytes, memoryMb } = memory;
     memoryLedger.take(sizeBytes);

@@ -10,7 +10,7 @@ export interface WaitingForksOptions {
   /** Whether this host has room for one more machine that waits. */
   mayWait?: ((memoryMb: number) => boolean) | undefined;
   /** Whether what such a machine shares lies unpacked. */
-  isKept?: (baseId: string) => boolean;
+  isKept: (baseId: string) => boolean;
   /** Making one failed; it is tried again at the next refill. */
   onFault: (error: unknown) => void;
 }
@@ -24,7 +24,7 @@ export class WaitingForks implements AsyncDisposable {
   readonly #shelf: Shelf<ForkKind, ForkHalf>;
 
   constructor(options: WaitingForksOptions) {
-    const { make, discard, onFault, readyPerKind, mayWait = () => true, isKept = () => false } = options;
+    const { make, discard, onFault, readyPerKind, isKept, mayWait = () => true } = options;
     this.#readyPerKind = readyPerKind;
     this.#shelf = new Shelf({
       make,

@@ -24,7 +24,7 @@ const unproven = z.strictObject({
   /** Of the hypervisor that saved it. */
   fingerprint: z.string(),
   imageKey: z.string(),
-  /** Null for a machine that was booted, not restored. */
+  /** Whose RAM it differs from; null for one that differs from no template. */
   templateId: z.string().nullable(),
   /** The memory that it differs from, if that is not a baked template's. */
   baseId: uuid.optional(),

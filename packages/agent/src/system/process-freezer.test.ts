@@ -10,7 +10,7 @@ function hierarchy(groups: readonly string[]) {
   onTestFinished(() => rmSync(root, { recursive: true }));
   const logged: string[] = [];
   const at = (group: string, file: string) => join(root, group, file);
-  const add = (group: string) => {
+  for (const group of groups) {
     mkdirSync(join(root, group));
     for (const [file, text] of [
       ["cgroup.freeze", "0"],
@@ -18,8 +18,7 @@ function hierarchy(groups: readonly string[]) {
       ["cgroup.procs", ""],
     ] as const)
       writeFileSync(at(group, file), text);
-  };
-  for (const group of groups) add(group);
+  }
   const options = { root, pid: process.pid, log: (line: string) => void logged.push(line) };
   return {
     root,

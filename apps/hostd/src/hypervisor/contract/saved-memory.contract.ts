@@ -42,6 +42,11 @@ export function savedMemoryContract(open: () => Promise<ContractHost>): void {
     return GuestProbe.start(machine, { reason: "create", expectedToken: linkToken, linkToken });
   }
 
+  /** In a machine that was saved after its guest took the token. */
+  function resume(machine: Machine): Promise<GuestProbe> {
+    return GuestProbe.start(machine, { reason: "resume", expectedToken: linkToken, linkToken });
+  }
+
   test("saved state over its template brings the guest back, more than once over", async () => {
     const disk = await host.newDisk();
     let machine = await host.clone(disk);
@@ -55,11 +60,7 @@ export function savedMemoryContract(open: () => Promise<ContractHost>): void {
       const start: MachineStart = { kind: "saved", template: host.template, state: pieces(state) };
       machine = await host.launch(start, disk);
       await machine.load();
-      const resumed = await GuestProbe.start(machine, {
-        reason: "resume",
-        expectedToken: linkToken,
-        linkToken,
-      });
+      const resumed = await resume(machine);
       expect(await resumed.count()).toBe(expected);
       resumed.close();
     }
@@ -87,7 +88,7 @@ export function savedMemoryContract(open: () => Promise<ContractHost>): void {
     const state = await savedAfterBoot(disk);
     const start: MachineStart = { kind: "saved", template: undefined, state: pieces(state) };
     await using next = await host.launch(start, disk);
-    const resumed = await GuestProbe.start(next, { reason: "resume", expectedToken: linkToken, linkToken });
+    const resumed = await resume(next);
     expect(await resumed.count()).toBe(2);
     resumed.close();
   });
@@ -116,11 +117,7 @@ export function savedMemoryContract(open: () => Promise<ContractHost>): void {
         await machine.kill();
         machine = await host.launch({ kind: "saved", template, state: pieces(state) }, disk);
         expect(machine.record).toMatchObject({ templateId: template.templateId, isBooted: false });
-        const again = await GuestProbe.start(machine, {
-          reason: "resume",
-          expectedToken: linkToken,
-          linkToken,
-        });
+        const again = await resume(machine);
         expect(await again.count()).toBe(expected);
         again.close();
       }
