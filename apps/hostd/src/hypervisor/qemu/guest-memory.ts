@@ -82,6 +82,13 @@ export class GuestMemory implements AsyncDisposable {
     if (bytesRead !== target.length) throw new AtollError("vm.gone", "guest RAM could not be read");
   }
 
+  /** On another thread, for much at once. The target is the reader's until this settles. */
+  async readLater(first: number, target: Uint8Array): Promise<void> {
+    const address = this.#addressOf(first, target.length);
+    const { bytesRead } = await this.#memory.read(target, 0, target.length, address);
+    if (bytesRead !== target.length) throw new AtollError("vm.gone", "guest RAM could not be read");
+  }
+
   write(first: number, bytes: Uint8Array): void {
     const address = this.#addressOf(first, bytes.length);
     const bytesWritten = writeSync(this.#memory.fd, bytes, 0, bytes.length, address);

@@ -12,8 +12,6 @@ export class PagesRecord {
   readonly #runs: PageRun[] = [];
   /** Behind the longest table there can be: every page a run of its own. */
   readonly #pagesAt: number;
-  /** What the base has, to compare with. */
-  #same: Buffer | undefined;
   #count = 0;
 
   /** @param headerBytes left free before the table, for the caller's. */
@@ -31,25 +29,16 @@ export class PagesRecord {
     return this.#count === 0;
   }
 
-  /** @param run of `room` pages at most @param base pages that are the same there are left out */
-  add(
-    { first, count }: PageRun,
-    memory: Pick<GuestMemory, "read">,
-    base: Pick<GuestMemory, "read"> | undefined,
-  ): void {
-    const pages = this.#bytes.subarray(this.#end, this.#end + count * PAGE_BYTES);
-    memory.read(first, pages);
-    if (base === undefined) return this.#keep({ first, count });
-    this.#same ??= Buffer.allocUnsafe(PAGES_PER_RECORD * PAGE_BYTES);
-    const same = this.#same.subarray(0, pages.length);
-    base.read(first, same);
-    if (same.equals(pages)) return;
-    for (let index = 0; index < count; index++) {
-      const [start, end] = [index * PAGE_BYTES, (index + 1) * PAGE_BYTES];
-      if (same.compare(pages, start, end, start, end) === 0) continue;
-      pages.copy(this.#bytes, this.#end, start, end);
-      this.#keep({ first: first + index, count: 1 });
-    }
+  /** @param run of `room` pages at most */
+  read({ first, count }: PageRun, memory: Pick<GuestMemory, "read">): void {
+    memory.read(first, this.#bytes.subarray(this.#end, this.#end + count * PAGE_BYTES));
+    this.#keep({ first, count });
+  }
+
+  /** @param pages `room` at most, whole */
+  add(first: number, pages: Buffer): void {
+    pages.copy(this.#bytes, this.#end);
+    this.#keep({ first, count: pages.length / PAGE_BYTES });
   }
 
   /** Nothing is added any more. */
@@ -58,8 +47,6 @@ export class PagesRecord {
     const tableAt = this.#pagesAt - table.length;
     table.copy(this.#bytes, tableAt);
     this.#bytes.writeUInt32BE(this.#runs.length, tableAt - COUNT_BYTES);
-    // Pages that were moved lie there still, and whoever wipes what it is given does not see them.
-    this.#bytes.fill(0, this.#end);
     return this.#bytes.subarray(tableAt - COUNT_BYTES - this.#headerBytes, this.#end);
   }
 

@@ -1,4 +1,3 @@
-import { readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import { PAGE_BYTES } from "./guest-memory.ts";
@@ -15,9 +14,8 @@ export class RamFile implements AsyncDisposable {
     return new RamFile(await open(path, "r"));
   }
 
-  /** Synchronous, as reading the guest's own memory is. */
-  read(first: number, target: Uint8Array): void {
-    const bytesRead = readSync(this.#file.fd, target, 0, target.length, first * PAGE_BYTES);
+  async readLater(first: number, target: Uint8Array): Promise<void> {
+    const { bytesRead } = await this.#file.read(target, 0, target.length, first * PAGE_BYTES);
     if (bytesRead !== target.length)
       throw new AtollError("vm.monitor_failed", "the file behind the RAM ended early");
   }

@@ -1,20 +1,21 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { AtollError } from "@atoll/protocol/atoll-error";
 import { expect, test } from "vitest";
 import { CHUNK_BYTES } from "../../snapshots/seal.ts";
 import { appendRuns, type GuestMemory, PAGE_BYTES, type PageRun, parseMaps } from "./guest-memory.ts";
 import { readSavedState, writeSavedState } from "./saved-state.ts";
 
-type Memory = Pick<GuestMemory, "read">;
+type Memory = Pick<GuestMemory, "read" | "readLater">;
 
 const own = (page: number) => page % 251;
 
 function memoryOf(content: (page: number) => number): Memory {
-  return {
-    read(first, target) {
-      for (let page = 0; page * PAGE_BYTES < target.length; page++) {
-        target.fill(content(first + page), page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
-      }
-    },
+  const read = (first: number, target: Uint8Array) => {
+    for (let page = 0; page * PAGE_BYTES < target.length; page++) {
+      target.fill(content(first + page), page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
+    }
   };
+  return { read, readLater: async (first, target) => read(first, target) };
 }
 
 /** Each page is filled with its own number. */
@@ -85,18 +86,48 @@ test.each([
   expect(seen.pages).toEqual(new Map([...whole.pages].filter(([page]) => differs(page))));
 });
 
-test("behind a piece there is nothing of the guest's that its reader would not wipe", async () => {
-  const base = memoryOf((page) => (page % 7 < 2 ? 252 : own(page)));
-  const state = writeSavedState(Buffer.from("devices"), memoryOf(own), { runs: RUNS, base });
-  let lengthBehind = 0;
-  for await (const piece of state) {
-    const behind = Buffer.from(piece.buffer).subarray(piece.byteOffset + piece.length);
-    // Small ones lie in a buffer with others'.
-    if (piece.length < PAGE_BYTES) continue;
-    expect(behind.every((byte) => byte === 0)).toBe(true);
-    lengthBehind += behind.length;
-  }
-  expect(lengthBehind).toBeGreaterThan(0);
+/** Of a guest whose every page differs; also what its pages were read into. */
+function slowlyWritten(readBase: Memory["readLater"] = memoryOf((page) => own(page) + 1).readLater) {
+  const targets: Uint8Array[] = [];
+  const { read } = memoryOf(own);
+  const readLater: Memory["readLater"] = async (first, target) => {
+    targets.push(target);
+    await nextTurn();
+    read(first, target);
+  };
+  const base = { readLater: readBase };
+  return {
+    targets,
+    state: writeSavedState(Buffer.from("devices"), { read, readLater }, { runs: RUNS, base }),
+  };
+}
+
+/** Also of what is read into them late. */
+async function areWiped(targets: Uint8Array[]): Promise<boolean> {
+  await nextTurn();
+  return targets.every((target) => target.every((byte) => byte === 0));
+}
+
+test.each([
+  { name: "to its end", pieces: Number.POSITIVE_INFINITY },
+  { name: "and given up", pieces: 2 },
+])("what pages were compared in is wiped when the state is read $name", async ({ pieces }) => {
+  const { state, targets } = slowlyWritten();
+  let seen = 0;
+  for await (const _ of state) if (++seen === pieces) break;
+  expect(targets.length).toBeGreaterThan(2);
+  expect(await areWiped(targets)).toBe(true);
+});
+
+test("a page that cannot be read while those before it are compared fails the state, all wiped", async () => {
+  const { state, targets } = slowlyWritten(async (first) => {
+    if (first > 500) throw new AtollError("vm.gone");
+  });
+  const reading = (async () => {
+    for await (const _ of state) await nextTurn();
+  })();
+  await expect(reading).rejects.toMatchObject({ code: "vm.gone" });
+  expect(await areWiped(targets)).toBe(true);
 });
 
 test("a guest that changed nothing is its devices alone", async () => {

@@ -4,10 +4,10 @@
  * `first page u32, count u32`, and the pages themselves. Confidentiality and integrity are the caller's: what is read
  * back here was authenticated, but a length is still checked before it is used.
  */
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { AtollError } from "@atoll/protocol/atoll-error";
+import { differingPages, type PageSource } from "./differing-pages.ts";
 import { type GuestMemory, PAGE_BYTES, type PageRun } from "./guest-memory.ts";
-import { PAGES_PER_RECORD, PagesRecord } from "./pages-record.ts";
+import { PagesRecord } from "./pages-record.ts";
 
 const RecordType = { devices: 1, pages: 2, end: 3 } as const;
 const HEADER_BYTES = 5;
@@ -19,35 +19,51 @@ export interface SavedPages {
   /** In order, each page once. */
   runs: readonly PageRun[];
   /** What the state loads over, where pages may be the same there: those are left out. */
-  base?: Pick<GuestMemory, "read"> | undefined;
+  base?: PageSource | undefined;
 }
 
 export async function* writeSavedState(
   devices: Uint8Array,
-  memory: Pick<GuestMemory, "read">,
+  memory: Pick<GuestMemory, "read" | "readLater">,
   { runs, base }: SavedPages,
 ): AsyncGenerator<Uint8Array> {
   yield record(RecordType.devices, [devices]);
+  yield* base === undefined ? wholeRuns(runs, memory) : differingRuns(runs, memory, base);
+  yield record(RecordType.end, []);
+}
+
+function* wholeRuns(runs: readonly PageRun[], memory: Pick<GuestMemory, "read">): Generator<Buffer> {
   let pages = new PagesRecord(HEADER_BYTES);
-  let sinceTurn = 0;
   for (const { first, count } of runs) {
     for (let done = 0; done < count; ) {
       const taken = Math.min(pages.room, count - done);
-      pages.add({ first: first + done, count: taken }, memory, base);
+      pages.read({ first: first + done, count: taken }, memory);
       done += taken;
-      sinceTurn += taken;
-      if (pages.room === 0) {
-        yield withHeader(pages.take());
-        pages = new PagesRecord(HEADER_BYTES);
-      } else if (sinceTurn >= PAGES_PER_RECORD) {
-        // Much is the same: nobody had a turn for a while.
-        await nextTurn();
-      } else continue;
-      sinceTurn = 0;
+      if (pages.room > 0) continue;
+      yield withHeader(pages.take());
+      pages = new PagesRecord(HEADER_BYTES);
     }
   }
   if (!pages.isEmpty) yield withHeader(pages.take());
-  yield record(RecordType.end, []);
+}
+
+async function* differingRuns(
+  runs: readonly PageRun[],
+  memory: PageSource,
+  base: PageSource,
+): AsyncGenerator<Buffer> {
+  let pages = new PagesRecord(HEADER_BYTES);
+  for await (const { first, bytes } of differingPages(runs, memory, base)) {
+    for (let done = 0; done < bytes.length; ) {
+      const taken = Math.min(pages.room * PAGE_BYTES, bytes.length - done);
+      pages.add(first + done / PAGE_BYTES, bytes.subarray(done, done + taken));
+      done += taken;
+      if (pages.room > 0) continue;
+      yield withHeader(pages.take());
+      pages = new PagesRecord(HEADER_BYTES);
+    }
+  }
+  if (!pages.isEmpty) yield withHeader(pages.take());
 }
 
 function withHeader(bytes: Buffer): Buffer {
