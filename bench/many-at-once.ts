@@ -9,10 +9,12 @@ import { timedMs } from "./statistics.ts";
 export const FORKS = 30;
 /** What the host makes ahead is no part of anybody's time: machines tell when they are ready, the rest follows them. */
 const REST_MS = 4000;
-/** One round takes most of a minute. */
+/** One round takes a minute. */
 const ROUNDS = 3;
+/** Single ones in a round, ours and bare in turn. */
+const ONES = 3;
 
-/** All asked for at once, beside one alone and beside as many bare restores. @param create answers how long it took for all of these */
+/** All asked for at once, beside one alone and beside as many bare restores; and those beside one bare. @param create answers how long it took for all of these */
 export async function manyAtOnce(
   { host, bare, add, poolSize }: LifecycleOptions,
   name: string,
@@ -31,27 +33,35 @@ export async function manyAtOnce(
   };
   const turns = new LimitedTurns({ atOnce: availableParallelism() });
   const { signal } = new AbortController();
-  const bareMs = async () => {
+  const bareMs = async (count: number) => {
     await rested();
     const restore = () => turns.run("bare", signal, () => bareRestore(bare));
-    return timedMs(() => Promise.all(Array.from({ length: FORKS }, restore)));
+    return timedMs(() => Promise.all(Array.from({ length: count }, restore)));
   };
-  const [all, one, allBare]: [number[], number[], number[]] = [[], [], []];
+  const [all, one, allBare, oneBare]: [number[], number[], number[], number[]] = [[], [], [], []];
   for (let round = 0; round <= ROUNDS; round++) {
-    const samples = [await createMs(FORKS), await bareMs()] as const;
-    const ones = [await createMs(1), await createMs(1), await createMs(1)];
+    const samples = [await createMs(FORKS), await bareMs(FORKS)] as const;
+    const ones: [number, number][] = [];
+    while (ones.length < ONES) ones.push([await createMs(1), await bareMs(1)]);
     if (round === 0) continue;
     all.push(samples[0]);
     allBare.push(samples[1]);
-    one.push(...ones);
+    one.push(...ones.map(([ours]) => ours));
+    oneBare.push(...ones.map(([, bare]) => bare));
   }
   const row = { name, unit: "ms", ours: all } as const;
   add({ ...row, reference: { name: "one", samples: one }, goal: { atMost: 16, of: "ratio" } });
   // What the cores allow: nothing but restores, each core kept busy.
+  const bareName = `${FORKS} bare restores`;
   add({
     ...row,
     name: `${name}, beside bare ones`,
-    reference: { name: `${FORKS} bare restores`, samples: allBare },
+    reference: { name: bareName, samples: allBare },
+    goal: undefined,
+  });
+  add({
+    ...{ name: `${bareName}, measured with ${name}`, unit: "ms", ours: allBare },
+    reference: { name: "one bare restore", samples: oneBare },
     goal: undefined,
   });
 }
