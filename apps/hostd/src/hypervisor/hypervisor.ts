@@ -79,6 +79,11 @@ export function baseOf(start: MachineStart): UnpackedState | undefined {
   return start.kind === "unpacked" ? start.state : undefined;
 }
 
+/** The template whose RAM a guest's is a private view of, where it is one's. */
+export function templateOf(start: MachineStart): TemplateFiles | undefined {
+  return "template" in start ? start.template : undefined;
+}
+
 export interface UnpackOptions {
   baseId: string;
   memoryMb: number;

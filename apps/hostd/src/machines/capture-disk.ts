@@ -34,6 +34,7 @@ export interface CaptureContext {
   memoryLedger: MemoryLedger;
   hypervisor: Pick<Hypervisor, "fingerprint" | "joinStates">;
   clock: Clock;
+  onFault: (error: unknown) => void;
 }
 
 /** Of a machine whose guest is quiesced, or is by `quiesce`. It runs again afterwards, also after a failure, if it is let. */
@@ -47,7 +48,7 @@ export async function captureRunning(
   const { memoryLedger, clock } = context;
   const { signal } = request;
   await using held = new AsyncDisposableStack();
-  const base = options.withMemory ? held.use(await openBaseOf(machine, disk)) : undefined;
+  const base = options.withMemory ? held.use(await openBaseOf(machine, disk, context)) : undefined;
   const isOverBase = base !== undefined;
   // Both to their end: the caller lets the guest go on whatever comes of this, and not before it stands still.
   const [quiesced, ready] = await Promise.allSettled([
@@ -79,10 +80,20 @@ export async function captureRunning(
   return { layers: copyLayers(frozen), memory, stoppedMs };
 }
 
-/** Without it the memory is captured whole. */
-async function openBaseOf(machine: Machine, disk: OpenDisk): Promise<MemoryBase | undefined> {
+/** One that cannot be opened costs the sharing alone: without it the memory is captured whole. */
+async function openBaseOf(
+  machine: Machine,
+  disk: OpenDisk,
+  { onFault }: CaptureContext,
+): Promise<MemoryBase | undefined> {
   const baseId = baseUnder(machine, disk.record);
-  return baseId === undefined ? undefined : openMemoryBase(disk, baseId).catch(() => undefined);
+  if (baseId === undefined) return undefined;
+  try {
+    return await openMemoryBase(disk, baseId);
+  } catch (error) {
+    onFault(error);
+    return undefined;
+  }
 }
 
 /** The record's top is one that the machine does not write to yet. */

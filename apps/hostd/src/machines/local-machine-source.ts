@@ -99,7 +99,7 @@ export class LocalMachineSource implements MachineSource, AsyncDisposable {
     this.#upkeep = new DiskUpkeep({ disks: this.#disks, hypervisor });
     const [disks, upkeep, space, clock] = [this.#disks, this.#upkeep, this.#space, this.#clock];
     this.#checkpoints = new CheckpointKeeper({ disks, upkeep, keys, space, clock });
-    this.#capturing = { launcher: disks, memoryLedger, hypervisor, clock };
+    this.#capturing = { launcher: disks, memoryLedger, hypervisor, clock, onFault };
     this.#sealed = new SealedMachines({ disks, upkeep, space, unpacked, hypervisor, clock, onFault });
   }
 

@@ -7,9 +7,9 @@ import { LiveWorkspace } from "../testing/live-workspace.ts";
 import { templateForMany } from "../testing/template-for-many.ts";
 import { newRequest, TestSource } from "../testing/test-source.ts";
 import type { MachineRequest, PreparedFork } from "./machine-source.ts";
+import { KEPT_FOR_MS } from "./unpacked-memories.ts";
 
 const REFILL_MS = 5000;
-const KEPT_FOR_MS = 10 * 60_000;
 
 /** A workspace that began from a made template, which is gone since; its guest has counted `count` times. */
 async function forked(options: Parameters<typeof TestSource.open>[0] = {}) {
@@ -186,7 +186,9 @@ test("without room to share, or without the template's memory, a fork of one tha
   const next = await forkNow(origin, request, prepared);
   expect([standsOn(next), await next.guest.count()]).toEqual([null, made.count + 1]);
   await rm(made.baseOf(origin));
+  at.faults.length = 0;
   const last = await forkNow(origin, newRequest());
+  expect(at.faults).toMatchObject([{ code: "snapshot.invalid" }]);
   expect([standsOn(last), await last.guest.count()]).toEqual([null, made.count + 1]);
   expect(await made.isKept(last)).toBe(false);
 });

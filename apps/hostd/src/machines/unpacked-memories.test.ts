@@ -6,9 +6,7 @@ import type { LiveWorkspace } from "../testing/live-workspace.ts";
 import { templateForMany } from "../testing/template-for-many.ts";
 import { TestSource } from "../testing/test-source.ts";
 import { sharedMemory } from "./memory-base.ts";
-import { UnpackedMemories } from "./unpacked-memories.ts";
-
-const KEPT_FOR_MS = 10 * 60_000;
+import { KEPT_FOR_MS, UnpackedMemories } from "./unpacked-memories.ts";
 
 /** Its guest has counted once. */
 async function template(options: Parameters<typeof TestSource.open>[0] = {}) {

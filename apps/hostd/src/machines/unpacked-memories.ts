@@ -17,7 +17,7 @@ export interface UnpackedMemoriesOptions {
 }
 
 /** A class begins, and comes back, within minutes of each other. */
-const KEPT_FOR_MS = 10 * 60_000;
+export const KEPT_FOR_MS = 10 * 60_000;
 
 /** Read again it is no better. */
 const MEMORY_DAMAGE = ["checkpoint.damaged", "snapshot.invalid"] as const;

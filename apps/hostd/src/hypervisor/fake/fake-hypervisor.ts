@@ -23,6 +23,7 @@ import {
   type MachineRecord,
   type MachineStart,
   type SaveOptions,
+  templateOf,
   type UnpackedState,
   type UnpackOptions,
 } from "../hypervisor.ts";
@@ -84,7 +85,7 @@ export class FakeHypervisor implements Hypervisor {
       startTicks: `${pid}`,
       hostBootId: "fake",
       uid: pid,
-      templateId: "template" in spec.start ? (spec.start.template?.templateId ?? null) : null,
+      templateId: templateOf(spec.start)?.templateId ?? null,
       baseId: base?.baseId ?? null,
       baseRamPath: "/fake/ram",
       basePagesPath: null,

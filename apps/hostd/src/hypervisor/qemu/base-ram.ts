@@ -10,6 +10,7 @@ import {
   baseOf,
   type LaunchSpec,
   type MachineRecord,
+  templateOf,
   type UnpackedState,
   type UnpackOptions,
 } from "../hypervisor.ts";
@@ -39,7 +40,7 @@ export class BaseRam {
   async provide({ machineId, start, size }: LaunchSpec): Promise<BaseFiles> {
     const base = baseOf(start);
     if (base !== undefined) return this.#lend(requireOurs(base), machineId);
-    const template = "template" in start ? start.template : undefined;
+    const template = templateOf(start);
     if (template !== undefined) return { baseId: null, baseRamPath: template.ramPath, basePagesPath: null };
     const sizeBytes = size.memoryMb * 1024 * 1024;
     const path =

@@ -3,14 +3,15 @@ import { chmod, chown, mkdir, readdir, readFile, rm, stat } from "node:fs/promis
 import { join } from "node:path";
 import { AtollError } from "@atoll/protocol/atoll-error";
 import type { Isolation } from "@atoll/protocol/workspace-status";
-import type {
-  EncryptedDisk,
-  Hypervisor,
-  LaunchSpec,
-  Machine,
-  MachineRecord,
-  UnpackedState,
-  UnpackOptions,
+import {
+  type EncryptedDisk,
+  type Hypervisor,
+  type LaunchSpec,
+  type Machine,
+  type MachineRecord,
+  templateOf,
+  type UnpackedState,
+  type UnpackOptions,
 } from "../hypervisor.ts";
 import { BaseRam, type BaseRamOptions } from "./base-ram.ts";
 import { BlockGraph } from "./block-graph.ts";
@@ -88,7 +89,7 @@ export class QemuHypervisor implements Hypervisor {
         ...identity,
         hostBootId: this.#bootId,
         uid: run.uid,
-        templateId: "template" in start ? (start.template?.templateId ?? null) : null,
+        templateId: templateOf(start)?.templateId ?? null,
         ...base,
         isBooted: start.kind === "boot",
         fingerprint: this.fingerprint,

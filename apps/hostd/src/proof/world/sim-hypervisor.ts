@@ -17,6 +17,7 @@ import {
   type MachineRecord,
   type MachineStart,
   type SaveOptions,
+  templateOf,
   type UnpackedState,
   type UnpackOptions,
 } from "../../hypervisor/hypervisor.ts";
@@ -56,7 +57,7 @@ export class SimHypervisor implements Hypervisor {
         startTicks: `${pid}`,
         hostBootId: "sim",
         uid: pid,
-        templateId: "template" in spec.start ? (spec.start.template?.templateId ?? null) : null,
+        templateId: templateOf(spec.start)?.templateId ?? null,
         baseId: baseOf(spec.start)?.baseId ?? null,
         baseRamPath: "/sim/ram",
         basePagesPath: null,
