@@ -29,6 +29,8 @@ export interface BareRestoreOptions {
   template: Template;
 }
 
+const DISK_FILE = "disk.qcow2";
+
 export interface BareMachine extends AsyncDisposable {
   pid: number;
   /** From starting QEMU to the agent's first answer. */
@@ -40,21 +42,26 @@ export interface BareMachine extends AsyncDisposable {
   qmp: QmpClient;
 }
 
-/** The disk, plain qcow2, is made before the clock starts. */
-export async function startBareMachine({
+/** A plain disk in a directory of its own, for one machine. */
+export async function makeBareDisk({
   vmm,
-  isolation,
-  image,
   template,
-}: BareRestoreOptions): Promise<BareMachine> {
+}: Pick<BareRestoreOptions, "vmm" | "template">): Promise<string> {
   const directory = await mkdtemp("/dev/shm/atoll-b0-");
-  const disk = join(directory, "disk.qcow2");
   const [qemuImg = "", ...rest] = vmm.qemuImgCommand;
   await promisify(execFile)(qemuImg, [
     ...rest,
     ...["create", "-q", "-f", "qcow2", "-u", "-F", "raw", "-b", template.diskPath],
-    ...[disk, `${template.size.diskMb}M`],
+    ...[join(directory, DISK_FILE), `${template.size.diskMb}M`],
   ]);
+  return directory;
+}
+
+/** @param made by `makeBareDisk`, before the clock starts; the machine's from here on */
+export async function startBareMachine(options: BareRestoreOptions, made?: string): Promise<BareMachine> {
+  const { vmm, isolation, image, template } = options;
+  const directory = made ?? (await makeBareDisk(options));
+  const disk = join(directory, DISK_FILE);
   const [program, ...bare] = vmm.qemuCommand;
   const startedAtMs = performance.now();
   const qemu = spawn(program, [...bare, ...bareArguments(isolation, image, template, disk, directory)], {

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { LimitedTurns } from "@atoll/base/limited-turns";
-import { bareRestore } from "./b0.ts";
+import { makeBareDisk, startBareMachine } from "./b0.ts";
 import type { LifecycleOptions } from "./lifecycle.ts";
 import { timedMs } from "./statistics.ts";
 
@@ -14,7 +14,7 @@ const ROUNDS = 3;
 /** Single ones in a round, ours and bare in turn. */
 const ONES = 3;
 
-/** All asked for at once, beside one alone and beside as many bare restores; and those beside one bare. @param create answers how long it took for all of these */
+/** All asked for at once, beside one alone and beside as many bare machines; and those beside one bare. @param create answers how long it took for all of these */
 export async function manyAtOnce(
   { host, bare, add, poolSize }: LifecycleOptions,
   name: string,
@@ -33,10 +33,15 @@ export async function manyAtOnce(
   };
   const turns = new LimitedTurns({ atOnce: availableParallelism() });
   const { signal } = new AbortController();
+  // Like ours these all live until the last one is there: they take turns in starting, not in being.
   const bareMs = async (count: number) => {
+    const disks = await Promise.all(Array.from({ length: count }, () => makeBareDisk(bare)));
     await rested();
-    const restore = () => turns.run("bare", signal, () => bareRestore(bare));
-    return timedMs(() => Promise.all(Array.from({ length: count }, restore)));
+    await using machines = new AsyncDisposableStack();
+    const start = (disk: string) =>
+      turns.run("bare", signal, async () => machines.use(await startBareMachine(bare, disk)));
+    // Awaited here: they end when this returns.
+    return await timedMs(() => Promise.all(disks.map(start)));
   };
   const [all, one, allBare, oneBare]: [number[], number[], number[], number[]] = [[], [], [], []];
   for (let round = 0; round <= ROUNDS; round++) {
@@ -51,8 +56,8 @@ export async function manyAtOnce(
   }
   const row = { name, unit: "ms", ours: all } as const;
   add({ ...row, reference: { name: "one", samples: one }, goal: { atMost: 16, of: "ratio" } });
-  // What the cores allow: nothing but restores, each core kept busy.
-  const bareName = `${FORKS} bare restores`;
+  // What the cores allow: nothing but bare machines, each core kept busy.
+  const bareName = `${FORKS} bare machines, all restored`;
   add({
     ...row,
     name: `${name}, beside bare ones`,
