@@ -8,7 +8,7 @@ import { AtollError } from "./atoll-error.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import { type Frame, FrameKind, FrameReader } from "./frame.ts";
 import { FrameScheduler, type SendBytes } from "./frame-scheduler.ts";
-import { decodeJson, encodeJson } from "./json-payload.ts";
+import { decodeJson, encodeJson, encodeOpen } from "./json-payload.ts";
 import { EARLY_MAX_FRAMES, MESSAGES_HELD_MAX_BYTES, STREAM_WINDOW_BYTES } from "./limits.ts";
 import { openEnvelope } from "./message.ts";
 import { MuxStream } from "./mux-stream.ts";
@@ -104,10 +104,11 @@ export class Mux {
   }
 
   open(name: string, params: unknown, options: StreamOptions = {}): MuxStream {
+    const payload = encodeOpen(name, params);
     const streamId = this.#allocate();
     const stream = this.#newStream(streamId, options);
     this.#ends.set(streamId, stream);
-    this.#enqueue({ kind: FrameKind.open, flags: 0, streamId, payload: encodeJson({ name, params }) });
+    this.#enqueue({ kind: FrameKind.open, flags: 0, streamId, payload });
     return stream;
   }
 

@@ -1,5 +1,5 @@
 import { expect, it, vi } from "vitest";
-import { AtollError } from "./atoll-error.ts";
+import { AtollError, toAtollError } from "./atoll-error.ts";
 import { openChannel } from "./call.ts";
 import { encodeFrame, FrameKind } from "./frame.ts";
 import { STREAM_WINDOW_BYTES } from "./limits.ts";
@@ -57,4 +57,36 @@ it("lets as much through as credit was given back", async () => {
   await writing;
   expect(received).toBe(size);
   expect([...near.fatal, ...guest.fatal]).toEqual([]);
+});
+
+it("refuses parameters that outgrow a frame on their way, and the guest's connection stays", async () => {
+  const guest = muxPair({ onServerOpen: (open) => open.accept().sendReply({}) });
+  const near = muxPair({
+    onServerOpen: (open) => {
+      try {
+        relayStream(open, guest.client);
+      } catch (error) {
+        open.refuse(toAtollError(error));
+      }
+    },
+  });
+  const stream = near.client.open("grows", []);
+  await stream.reply;
+  // 5 bytes each as they come, 22 as JSON.stringify writes them.
+  const params = `[${Array(10_000).fill("1e20").join()}]`;
+  const payload = new TextEncoder().encode(`{"name":"grows","params":${params}}`);
+  const streamId = stream.streamId + 1000;
+  near.server.receive(encodeFrame({ kind: FrameKind.open, flags: 0, streamId, payload }));
+  expect([near.server.streamCount, guest.client.streamCount]).toEqual([1, 1]);
+  expect([...near.fatal, ...guest.fatal]).toEqual([]);
+  await expect(near.client.open("still", {}).reply).resolves.toEqual({});
+});
+
+it("refuses a call larger than a frame before it sends a byte", async () => {
+  const { near, open } = hop();
+  expect(() => near.client.open("large", "x".repeat(70_000))).toThrow(
+    expect.objectContaining({ code: "request.too_large" }),
+  );
+  expect(near.client.streamCount).toBe(0);
+  await open();
 });

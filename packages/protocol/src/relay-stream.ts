@@ -1,6 +1,6 @@
 import { AtollError } from "./atoll-error.ts";
 import { type Frame, FrameKind } from "./frame.ts";
-import { encodeJson } from "./json-payload.ts";
+import { encodeJson, encodeOpen } from "./json-payload.ts";
 import type { IncomingOpen, Mux, RelayHandle, StreamEnd } from "./mux.ts";
 import { RelayedSide } from "./relayed-side.ts";
 
@@ -15,7 +15,7 @@ export interface RelayListeners {
  * Joins a stream opened on one mux to a new stream on `target`, frame by frame. Credit passes end to end,
  * so the hop holds at most one window per direction: a side that writes past it, or what no stream has, loses its own
  * connection, not the other's. When one side is lost the other sees RESET.
- * @throws AtollError when `target` cannot open, or what waited for the decision broke the protocol; `incoming` is then
+ * @throws AtollError when `target` cannot open or the parameters outgrow a frame, or what waited for the decision broke the protocol; `incoming` is then
  * to be refused
  */
 export function relayStream(incoming: IncomingOpen, target: Mux, listeners: RelayListeners = {}): void {
@@ -44,7 +44,7 @@ export function relayStream(incoming: IncomingOpen, target: Mux, listeners: Rela
       forgetBoth();
     },
   });
-  const payload = encodeJson({ name: incoming.name, params: incoming.params });
+  const payload = encodeOpen(incoming.name, incoming.params);
   const far = endOf("far", "near");
   handles.far = target.openRelay({ kind: FrameKind.open, flags: 0, streamId: 0, payload }, far);
   try {
