@@ -1,10 +1,12 @@
 import * as z from "zod";
 import { ERRORS, type ErrorCode, isErrorCode } from "./errors.ts";
 
+const DETAIL_MAX_CHARS = 500;
+
 /** Small facts a caller can act on (`{ limit, used, plan }`); never secrets, never free text from inside. */
 export const errorDetails = z.record(
   z.string(),
-  z.union([z.string().max(500), z.number(), z.boolean(), z.null()]),
+  z.union([z.string().max(DETAIL_MAX_CHARS), z.number(), z.boolean(), z.null()]),
 );
 export type ErrorDetails = z.infer<typeof errorDetails>;
 
@@ -35,8 +37,14 @@ export class AtollError extends Error {
     return ERRORS[this.code].http;
   }
 
+  /** Details may repeat what a caller sent, as a field's name: cut to what a peer takes. A longer RESET costs the link. */
   toWire(): WireError {
-    return this.details === undefined ? { code: this.code } : { code: this.code, details: this.details };
+    if (this.details === undefined) return { code: this.code };
+    const entries = Object.entries(this.details).map(([name, value]) => [
+      name,
+      typeof value === "string" ? value.slice(0, DETAIL_MAX_CHARS) : value,
+    ]);
+    return { code: this.code, details: Object.fromEntries(entries) };
   }
 
   static fromWire(value: unknown): AtollError {

@@ -1,6 +1,7 @@
 import { expect, it, vi } from "vitest";
 import { AtollError, toAtollError } from "./atoll-error.ts";
 import { openChannel } from "./call.ts";
+import { Dispatcher } from "./dispatcher.ts";
 import { encodeFrame, FrameKind } from "./frame.ts";
 import { STREAM_WINDOW_BYTES } from "./limits.ts";
 import { processRun } from "./messages/process.ts";
@@ -89,4 +90,16 @@ it("refuses a call larger than a frame before it sends a byte", async () => {
   );
   expect(near.client.streamCount).toBe(0);
   await open();
+});
+
+it("answers a bad field with a name of any length, and the guest's connection stays", async () => {
+  const dispatcher = new Dispatcher(() => {});
+  dispatcher.onChannel(processRun, () => {});
+  const guest = muxPair({ onServerOpen: (open) => dispatcher.dispatch(open, "session") });
+  const near = muxPair({ onServerOpen: (open) => relayStream(open, guest.client) });
+  const env = { [`${"x".repeat(50_000)}=`]: "1" };
+  const { reply } = near.client.open(processRun.name, { argv: ["true"], env, timeoutMs: 1000 });
+  await expect(reply).rejects.toMatchObject({ code: "request.invalid" });
+  expect([...near.fatal, ...guest.fatal]).toEqual([]);
+  expect(guest.client.isClosed).toBe(false);
 });

@@ -15,8 +15,8 @@ export interface RelayListeners {
  * Joins a stream opened on one mux to a new stream on `target`, frame by frame. Credit passes end to end,
  * so the hop holds at most one window per direction: a side that writes past it, or what no stream has, loses its own
  * connection, not the other's. When one side is lost the other sees RESET.
- * @throws AtollError when `target` cannot open or the parameters outgrow a frame, or what waited for the decision broke the protocol; `incoming` is then
- * to be refused
+ * @throws AtollError when `target` cannot open, the parameters outgrow a frame, or what waited for the decision broke
+ * the protocol; `incoming` is then to be refused
  */
 export function relayStream(incoming: IncomingOpen, target: Mux, listeners: RelayListeners = {}): void {
   const handles: { near?: RelayHandle; far?: RelayHandle } = {};
