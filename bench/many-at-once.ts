@@ -14,7 +14,10 @@ const ROUNDS = 3;
 /** Single ones in a round, ours and bare in turn. */
 const ONES = 3;
 
-/** All asked for at once, beside one alone and beside as many bare machines; and those beside one bare. @param create answers how long it took for all of these */
+/**
+ * All asked for at once, beside one alone and beside as many bare machines; and those beside one bare.
+ * @param create answers how long it took for all of these
+ */
 export async function manyAtOnce(
   { host, bare, add, poolSize }: LifecycleOptions,
   name: string,
